@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * crc32c.h: CRC-32C (Castagnoli, reflected, init and xorout all ones).
+ * nw_crc32c(0, "123456789", 9) = e3069283.
+ */
+#ifndef NW_CRC32C_H
+#define NW_CRC32C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The checksum of what crc is the checksum of (0: nothing), followed by data. */
+uint32_t nw_crc32c(uint32_t crc, const void *data, size_t len);
+
+/* "isa-l" or "table". */
+const char *nw_crc32c_implementation(void);
+
+#endif
