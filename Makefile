@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Shortcuts; the build itself is Meson's. `make help` lists them.
+PREFIX ?= /usr/local
+DESTDIR ?=
+SEED ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check planted coverage format install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+demo: ## kill a writer 15 times and lose nothing: real data, every policy (SEED=N repeats a run)
+	@tools/install-packages build demo
+	@tools/demo.sh $(if $(SEED),--seed $(SEED))
+
+check: ## all tests: debug with ASan and UBSan, release, threads under TSan, planted bugs
+	@tools/install-packages build test
+	@tools/check.sh
+
+planted: ## show that each planted bug makes a test fail
+	@tools/install-packages build test
+	@tools/planted.sh build
+
+coverage: ## coverage of src/: a table, and build/coverage.html
+	@tools/install-packages build test coverage
+	@tools/coverage.sh
+
+format: ## is the code formatted as .clang-format says? (FIX=1: format it)
+	@tools/install-packages format
+	@tools/format.sh $(if $(FIX),--fix)
+
+install: ## build a release and install it under PREFIX (/usr/local)
+	@tools/install-packages build
+	@test -f build/install/build.ninja || meson setup build/install --buildtype=release -Dtests=disabled >/dev/null
+	@meson configure build/install --prefix='$(PREFIX)'
+	@ninja -C build/install
+	@DESTDIR='$(DESTDIR)' meson install -C build/install --no-rebuild
+
+clean: ## remove build/
+	rm -rf build

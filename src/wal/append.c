@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * append.c: records into the log.
+ *
+ * What. An append is planned without a lock: arguments checked, values compressed, the length known. Then, under
+ * append_mutex, it gets its place: a new segment is begun if the current one has no room, a mark is set if one is due,
+ * owned space is required (D9), and the bytes go through stage.c to the kernel (D2). After that the policy decides whether
+ * to wait for a sync.
+ *
+ * A batch is never split over segments, and each of its records but the last says that the batch goes on (D4).
+ *
+ * Failure. Nothing is published before all of it is written. What fails before the first byte changes nothing.
+ *
+ * Not here. Files, segments and space: roll.c, space.c. Group commit: sync.c.
+ */
+#include "base/crc32c.h"
+#include "format/control_record.h"
+#include "wal/log.h"
+
+#include <string.h>
+
+#define MARK_EVERY      ((uint64_t)64 << 10) /* bytes of log between two marks */
+#define MARK_AFTER_SYNC ((uint64_t)4 << 10)  /* with a new watermark, after as many */
+
+#define RECORD_FLAGS (NORI_RECORD_TOMBSTONE | NORI_RECORD_TTL | NORI_RECORD_TIME | NORI_RECORD_VERSION)
+
+/* What was found out about an append without a lock. */
+struct plan {
+    const struct nori_record *records;
+    size_t count;
+    uint64_t now_ms;            /* for records with a TTL and no time */
+    uint64_t bytes;             /* of the encoded records */
+    uint64_t puts, deletes;
+    struct nw_scratch *scratch; /* NULL: nothing is compressed */
+};
+
+/* What a compressed value looks like in the scratch: its length, then as many bytes. Length 0: stored as it is. */
+struct stored {
+    const void *data;
+    uint64_t len;
+    uint32_t compression;
+};
+
+static int refuse(struct nori_error *error, int code, const char *what)
+{
+    return nw_error_set(error, code, 0, NW_NOWHERE, "append: %s", what);
+}
+
+static int check_record(const struct nori_record *record, struct nori_error *error)
+{
+    if ((record->key_len > 0 && !record->key) || (record->value_len > 0 && !record->value))
+        return refuse(error, NORI_E_INVALID, "key or value is NULL, but its length is not zero");
+    if (record->flags & ~(RECORD_FLAGS | NORI_RECORD_BATCH_CONTINUES))
+        return refuse(error, NORI_E_INVALID, "unknown bits in record flags");
+    if (record->compression > NORI_COMPRESSION_ZSTD)
+        return refuse(error, NORI_E_INVALID, "compression is none of NORI_COMPRESSION_*");
+    for (size_t i = 0; i < sizeof record->reserved / sizeof record->reserved[0]; i++)
+        if (record->reserved[i] != 0)
+            return refuse(error, NORI_E_INVALID, "reserved fields of the record are not zero");
+    if (!nw_compress_is_offered(record->compression))
+        return refuse(error, NORI_E_UNSUPPORTED, "this build does not offer that compression");
+    return NORI_OK;
+}
+
+static int check_records(const struct nori_wal *wal, const struct nori_record *records, size_t count,
+                         bool *ret_is_compressed, struct nori_error *error)
+{
+    uint64_t sum = 0;
+
+    *ret_is_compressed = false;
+    if (!records || count == 0)
+        return refuse(error, NORI_E_INVALID, "no record is given");
+    for (size_t i = 0; i < count; i++) {
+        int rc = check_record(&records[i], error);
+
+        if (rc < 0)
+            return rc;
+        if (nw_add_overflow(sum, records[i].key_len, &sum) ||
+            nw_add_overflow(sum, records[i].value_len, &sum) || sum > wal->config.max_record_size)
+            return nw_error_set(error, NORI_E_TOOBIG, 0, NW_NOWHERE,
+                                "append: keys and values are over max_record_size, %llu bytes",
+                                (unsigned long long)wal->config.max_record_size);
+        *ret_is_compressed |= records[i].compression != NORI_COMPRESSION_NONE;
+    }
+    return NORI_OK;
+}
+
+static struct nw_scratch *borrow_scratch(struct nori_wal *wal)
+{
+    struct nw_scratch *scratch;
+
+    nw_lock(wal, wal->mutex);
+    scratch = wal->scratches;
+    if (scratch)
+        wal->scratches = scratch->next;
+    nw_unlock(wal, wal->mutex);
+    if (scratch)
+        return scratch;
+    scratch = nw_alloc_zero(wal->env.allocator, sizeof *scratch);
+    if (!scratch)
+        return NULL;
+    nw_buffer_init(&scratch->values, wal->env.allocator, SIZE_MAX / 2);
+    scratch->compressor = nw_compressor_new(wal->env.allocator);
+    if (!scratch->compressor) {
+        nw_free(wal->env.allocator, scratch);
+        return NULL;
+    }
+    return scratch;
+}
+
+static void return_scratch(struct nori_wal *wal, struct nw_scratch *scratch)
+{
+    if (!scratch)
+        return;
+    nw_lock(wal, wal->mutex);
+    scratch->next = wal->scratches;
+    wal->scratches = scratch;
+    nw_unlock(wal, wal->mutex);
+}
+
+/* Compress all values that ask for it into the scratch, each behind its length. */
+static int compress_values(struct plan *plan, struct nori_error *error)
+{
+    struct nw_buffer *values = &plan->scratch->values;
+
+    values->len = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct nori_record *record = &plan->records[i];
+        size_t len = 0;
+        int rc;
+
+        if (record->compression == NORI_COMPRESSION_NONE)
+            continue;
+        rc = nw_buffer_reserve(values, values->len + sizeof(uint64_t));
+        if (rc < 0)
+            return nw_no_memory(error);
+        values->len += sizeof(uint64_t);
+        rc = nw_compress(plan->scratch->compressor, record->compression, record->value,
+                         record->value_len, values, &len);
+        if (rc < 0)
+            return refuse(error, rc == NORI_E_TOOBIG ? NORI_E_NOMEM : rc, "compress a value");
+        nw_assert(len < record->value_len || len == 0);
+        nw_put_u64(values->data + values->len - sizeof(uint64_t), len);
+        values->len += len;
+    }
+    return NORI_OK;
+}
+
+/* The value of record i as it is stored; *scratch_at goes from one compressed value to the next. */
+static struct stored stored_value(const struct plan *plan, size_t i, size_t *scratch_at)
+{
+    const struct nori_record *record = &plan->records[i];
+    struct stored plain = {record->value, record->value_len, NORI_COMPRESSION_NONE};
+    const uint8_t *at;
+    uint64_t len;
+
+    if (record->compression == NORI_COMPRESSION_NONE)
+        return plain;
+    at = plan->scratch->values.data + *scratch_at;
+    len = nw_get_u64(at);
+    *scratch_at += sizeof(uint64_t) + (size_t)len;
+    if (len == 0)
+        return plain;
+    return (struct stored){at + sizeof(uint64_t), len, record->compression};
+}
+
+/* What stands before the key of record i. */
+static void encode_head(const struct plan *plan, size_t i, const struct stored *stored,
+                        struct nw_record_head *head)
+{
+    const struct nori_record *record = &plan->records[i];
+    bool goes_on = i + 1 < plan->count && !NW_PLANT("batch-not-atomic");
+
+    if ((record->flags & NORI_RECORD_TTL) && !(record->flags & NORI_RECORD_TIME)) {
+        struct nori_record timed = *record;
+
+        timed.flags |= NORI_RECORD_TIME;
+        timed.time_ms = plan->now_ms;
+        nw_record_head_encode(head, &timed, stored->len, stored->compression, goes_on);
+        return;
+    }
+    nw_record_head_encode(head, record, stored->len, stored->compression, goes_on);
+}
+
+static int make_plan(struct nori_wal *wal, struct plan *plan, struct nori_error *error)
+{
+    bool is_compressed;
+    bool has_time = false;
+    size_t scratch_at = 0;
+    int rc = check_records(wal, plan->records, plan->count, &is_compressed, error);
+
+    if (rc < 0)
+        return rc;
+    if (is_compressed) {
+        plan->scratch = borrow_scratch(wal);
+        if (!plan->scratch)
+            return nw_no_memory(error);
+        rc = compress_values(plan, error);
+        if (rc < 0)
+            return rc;
+    }
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct nori_record *record = &plan->records[i];
+        struct nw_record_head head;
+        struct stored stored = stored_value(plan, i, &scratch_at);
+
+        if (!has_time && (record->flags & NORI_RECORD_TTL) && !(record->flags & NORI_RECORD_TIME)) {
+            plan->now_ms = wal->env.vfs->realtime_ms(wal->env.vfs->context);
+            has_time = true;
+        }
+        encode_head(plan, i, &stored, &head);
+        plan->bytes += head.len + record->key_len + stored.len + NW_RECORD_CRC_LEN;
+        plan->deletes += (record->flags & NORI_RECORD_TOMBSTONE) != 0;
+    }
+    plan->puts = plan->count - plan->deletes;
+    return NORI_OK;
+}
+
+/* A mark is due every 64 KiB of log, and after a sync once 4 KiB have gone by since the last. */
+static bool is_mark_due(const struct nori_wal *wal)
+{
+    uint64_t since = wal->offset - wal->mark_offset;
+
+    return since >= MARK_EVERY ||
+           (since >= MARK_AFTER_SYNC && atomic_load(&wal->durable_lsn) > wal->mark_durable_lsn);
+}
+
+static int put_mark(struct nori_wal *wal, struct nori_error *error)
+{
+    uint8_t bytes[NW_MARK_LEN];
+    struct nw_mark mark = {.salt = wal->current->salt,
+                           .log_id = wal->log_id,
+                           .next_sequence = wal->next_sequence,
+                           .durable_lsn = atomic_load(&wal->durable_lsn),
+                           .time_ms = wal->env.vfs->realtime_ms(wal->env.vfs->context)};
+
+    nw_assert(wal->stage_len == 0);
+    nw_assert(mark.durable_lsn <= wal->current->start + wal->offset);
+    nw_mark_encode(bytes, &mark, wal->offset);
+    wal->mark_offset = wal->offset;
+    wal->mark_durable_lsn = mark.durable_lsn;
+    return nw_stage_put(wal, bytes, sizeof bytes, NULL, error);
+}
+
+int nw_append_mark(struct nori_wal *wal, struct nori_error *error)
+{
+    int rc;
+
+    if (wal->must_roll || wal->offset + NW_MARK_LEN > atomic_load(&wal->current->owned))
+        return NORI_OK; /* no room for it: only a little of the next recovery's time is lost */
+    rc = put_mark(wal, error);
+    if (rc >= 0)
+        rc = nw_stage_flush(wal, error);
+    if (rc >= 0)
+        nw_stage_publish(wal);
+    return rc;
+}
+
+/* Have a current segment with owned room for `bytes`, and for a mark before and behind them. */
+static int make_room(struct nori_wal *wal, uint64_t bytes, struct nori_error *error)
+{
+    uint64_t need = bytes + 2 * (uint64_t)NW_MARK_LEN;
+    bool is_over = wal->current && wal->offset + need > wal->config.max_segment_size &&
+                   wal->offset > wal->current->begin;
+    int rc = nw_log_check(wal, error);
+
+    if (rc < 0)
+        return rc;
+    if (!wal->current || wal->must_roll || is_over) {
+        rc = nw_roll(wal, error);
+        if (rc < 0)
+            return rc;
+    }
+    return NW_PLANT("write-into-space-not-owned") ? NORI_OK
+                                                  : nw_space_require(wal, wal->offset + need, error);
+}
+
+/* Encode record i into the stage. */
+static int put_record(struct nori_wal *wal, const struct plan *plan, size_t i, size_t *scratch_at,
+                      struct nori_position *ret_position, struct nori_error *error)
+{
+    const struct nori_record *record = &plan->records[i];
+    struct stored stored = stored_value(plan, i, scratch_at);
+    struct nw_record_place place = {2, wal->current->salt, wal->offset + wal->stage_len};
+    struct nw_record_head head;
+    uint8_t checksum[NW_RECORD_CRC_LEN];
+    uint32_t crc = 0;
+    int rc;
+
+    encode_head(plan, i, &stored, &head);
+    *ret_position = (struct nori_position){wal->current->id, place.offset};
+    rc = nw_stage_put(wal, head.bytes, head.len, &crc, error);
+    if (rc >= 0)
+        rc = nw_stage_put(wal, record->key, record->key_len, &crc, error);
+    if (rc >= 0)
+        rc = nw_stage_put(wal, stored.data, (size_t)stored.len, &crc, error);
+    if (rc < 0)
+        return rc;
+    nw_put_u32(checksum, nw_record_crc(&place, crc));
+    return nw_stage_put(wal, checksum, sizeof checksum, NULL, error);
+}
+
+/* The whole plan into the kernel, or nothing. append_mutex held. */
+static int write_plan(struct nori_wal *wal, const struct plan *plan,
+                      struct nori_position *ret_positions, struct nori_error *error)
+{
+    size_t scratch_at = 0;
+    uint64_t begin;
+    uint64_t mark_offset = wal->mark_offset;
+    uint64_t mark_durable_lsn = wal->mark_durable_lsn;
+    int rc = make_room(wal, plan->bytes, error);
+
+    if (rc < 0)
+        return rc;
+    begin = wal->offset;
+    if (is_mark_due(wal)) {
+        rc = put_mark(wal, error);
+        begin += NW_MARK_LEN;
+    }
+    for (size_t i = 0; rc >= 0 && i < plan->count; i++) {
+        struct nori_position position;
+
+        rc = put_record(wal, plan, i, &scratch_at, &position, error);
+        if (rc >= 0 && ret_positions)
+            ret_positions[i] = position;
+    }
+    if (rc >= 0)
+        rc = nw_stage_flush(wal, error);
+    if (rc < 0) {
+        /* A failed piece of a large batch: the end goes back to where it was. */
+        wal->offset = atomic_load(&wal->written_lsn) - wal->current->start;
+        wal->mark_offset = mark_offset;
+        wal->mark_durable_lsn = mark_durable_lsn;
+        return rc;
+    }
+    nw_assert(wal->offset == begin + plan->bytes);
+    wal->next_sequence += plan->count;
+    nw_stage_publish(wal);
+    nw_space_check(wal);
+    return NORI_OK;
+}
+
+static void report_append(struct nori_wal *wal, const struct plan *plan)
+{
+    const struct nw_metrics *metrics = &wal->metrics;
+
+    if (!metrics->is_on)
+        return;
+    nw_metrics_add(metrics, metrics->appends, 1);
+    nw_metrics_add(metrics, metrics->append_bytes, plan->bytes);
+    if (plan->puts > 0)
+        nw_metrics_add(metrics, metrics->records_put, plan->puts);
+    if (plan->deletes > 0)
+        nw_metrics_add(metrics, metrics->records_delete, plan->deletes);
+    if (plan->count > 1)
+        nw_metrics_observe(metrics, metrics->batch_records, (double)plan->count);
+}
+
+int nori_wal_append_batch(nori_wal *wal, const struct nori_record *records, size_t count,
+                          struct nori_position *ret_positions)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+    struct plan plan = {.records = records, .count = count};
+    uint64_t end_lsn = 0;
+    int rc = nw_log_enter(wal);
+
+    if (rc < 0)
+        return rc;
+    rc = make_plan(wal, &plan, &error);
+    if (rc >= 0) {
+        nw_lock(wal, wal->append_mutex);
+        rc = write_plan(wal, &plan, ret_positions, &error);
+        end_lsn = atomic_load(&wal->written_lsn);
+        nw_unlock(wal, wal->append_mutex);
+    }
+    return_scratch(wal, plan.scratch);
+    if (rc >= 0) {
+        report_append(wal, &plan);
+        nw_sync_note_append(wal);
+        if (wal->config.fsync_policy == NORI_FSYNC_ALWAYS && !NW_PLANT("always-without-wait"))
+            rc = nw_sync_to(wal, end_lsn, &error);
+    }
+    return nw_log_leave(wal, rc, &error);
+}
+
+int nori_wal_append(nori_wal *wal, const struct nori_record *record, struct nori_position *ret_position)
+{
+    struct nori_position position;
+    int rc = nori_wal_append_batch(wal, record, 1, &position);
+
+    if (rc >= 0 && ret_position)
+        *ret_position = position;
+    return rc;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * control.h: the words that a writer shares with readers in any process, and leaves for the next recovery.
+ *
+ * They live in the file `control`, mapped shared, so that they outlive the process; where that is impossible they live
+ * in memory and only readers of this process see them. Missing, foreign, copied or hostile, they cost speed, never a
+ * record: a watermark counts only with the salt of a segment on the live chain, in the very file it was stored in.
+ */
+#ifndef NW_CONTROL_H
+#define NW_CONTROL_H
+
+#include "wal/env.h"
+
+#include <stdatomic.h>
+
+#define NW_CONTROL_LEN 4096
+
+/* The file's layout, native byte order: `version` read by a machine of the other order is another version. */
+struct nw_control_words {
+    uint8_t magic[8];
+    uint32_t version;
+    uint32_t len;
+    uint64_t log_id;
+    uint64_t identity; /* of this very file: a copy elsewhere is not believed */
+    uint64_t birth_ns;
+    uint8_t pad0[24];
+
+    /* LSNs, at ends of batches. */
+    _Atomic uint64_t published; /* appended and returned */
+    _Atomic uint64_t written;   /* in the kernel */
+    _Atomic uint64_t oldest;    /* start of the oldest segment */
+    uint8_t pad1[40];
+
+    /* The watermark: LSN stored first, salt of its segment second. */
+    _Atomic uint64_t durable;
+    _Atomic uint64_t durable_salt;
+    uint8_t pad2[48];
+
+    /* Where the last writer closed; believed only if it is the end found. */
+    _Atomic uint64_t clean_salt;
+    _Atomic uint64_t clean;
+    uint8_t pad3[48];
+
+    uint32_t news;               /* counts; readers wait on it. Plain for the seam; only __atomic calls touch it */
+    _Atomic uint32_t is_awaited; /* a reader sleeps on `news`: set by it, cleared by the writer that wakes it */
+    _Atomic uint32_t cut;        /* raised by every open and every truncation */
+    uint8_t pad4[NW_CONTROL_LEN - 256 - 12];
+};
+NW_STATIC_ASSERT(sizeof(struct nw_control_words) == NW_CONTROL_LEN, "layout of control");
+NW_STATIC_ASSERT(offsetof(struct nw_control_words, published) == 64, "layout of control");
+NW_STATIC_ASSERT(offsetof(struct nw_control_words, durable) == 128, "layout of control");
+NW_STATIC_ASSERT(offsetof(struct nw_control_words, clean_salt) == 192, "layout of control");
+NW_STATIC_ASSERT(offsetof(struct nw_control_words, news) == 256, "layout of control");
+
+/* Shared by a log and its readers in the process. */
+struct nw_control {
+    const struct nori_vfs *vfs;
+    const struct nori_allocator *allocator;
+    _Atomic uint32_t ref_count;
+    struct nw_control_words *words; /* mapped, or memory */
+    struct nori_file *file;         /* NULL: in memory */
+    bool is_writable;
+};
+
+/*
+ * Look at the folder's control file. *ret_control = NULL if there is none, or none that is believed: another version,
+ * a copy, a file that cannot be mapped. for_writing: the words will be stored to.
+ */
+int nw_control_open(const struct nw_env *env, bool for_writing, struct nw_control **ret_control,
+                    struct nori_error *error);
+
+/* Make the folder's control anew, in memory if it cannot be in a file. */
+int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log_id,
+                      struct nw_control **ret_control, struct nori_error *error);
+
+struct nw_control *nw_control_ref(struct nw_control *control);
+void nw_control_unref(struct nw_control *control); /* NULL is a no-op */
+
+/* Tell readers that there is news. No system call unless one of them sleeps. */
+void nw_control_wake(struct nw_control *control);
+
+/* Sleep until there is news since `news` was read, or timeout_ns is over. Returns soon where words cannot be shared. */
+void nw_control_wait(struct nw_control *control, uint32_t news, uint64_t timeout_ns);
+
+#endif

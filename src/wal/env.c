@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * env.c: failures of the seam in words, and the configuration turned into its newest, complete form at the door, so that
+ * nothing inside looks at a caller's `size` again.
+ */
+#include "wal/env.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int nw_io_error(struct nori_error *error, int rc, struct nori_position position, const char *format,
+                ...)
+{
+    char text[200];
+    va_list arguments;
+    int code = NORI_VFS_CODE(rc);
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (NORI_VFS_ERRNO(rc) != 0)
+        return nw_error_set(error, code, NORI_VFS_ERRNO(rc), position, "%s", text);
+    return nw_error_set(error, code, 0, position, "%s: %s", text, nori_strerror(code));
+}
+
+int nw_no_memory(struct nori_error *error)
+{
+    return nw_error_set(error, NORI_E_NOMEM, 0, NW_NOWHERE, "%s", nori_strerror(NORI_E_NOMEM));
+}
+
+int nw_env_read_start(const struct nw_env *env, const char *name, void *target, size_t *len,
+                      uint64_t *ret_file_bytes, struct nori_error *error)
+{
+    struct nori_file *file = NULL;
+    struct nori_file_info info = {0};
+    size_t got = 0;
+    int rc = env->folder->ops->open_file(env->folder, name, 0, 0, &file);
+
+    if (rc < 0)
+        return nw_io_error(error, rc, NW_NOWHERE, "open %s", name);
+    rc = file->ops->stat(file, &info);
+    if (rc >= 0)
+        rc = file->ops->read(file, target, *len, 0, &got);
+    file->ops->close(file);
+    if (rc < 0)
+        return nw_io_error(error, rc, NW_NOWHERE, "read %s", name);
+    *len = got;
+    *ret_file_bytes = info.bytes;
+    return NORI_OK;
+}
+
+static int refuse(struct nori_error *error, const char *what)
+{
+    return nw_error_set(error, NORI_E_INVALID, 0, NW_NOWHERE, "open: %s", what);
+}
+
+static int check_enums(const struct nori_wal_config *config, struct nori_error *error)
+{
+    if (config->fsync_policy > NORI_FSYNC_OS)
+        return refuse(error, "fsync_policy is none of NORI_FSYNC_*");
+    if (config->preallocate > NORI_PREALLOCATE_ZERO)
+        return refuse(error, "preallocate is none of NORI_PREALLOCATE_*");
+    if (config->recovery_mode > NORI_RECOVER_SALVAGE)
+        return refuse(error, "recovery_mode is none of NORI_RECOVER_*");
+    if (config->verify > NORI_VERIFY_TAIL)
+        return refuse(error, "verify is none of NORI_VERIFY_*");
+    if (config->flags & ~(NORI_OPEN_MUST_EXIST | NORI_OPEN_MUST_CREATE))
+        return refuse(error, "unknown bits in flags");
+    if ((config->flags & NORI_OPEN_MUST_EXIST) && (config->flags & NORI_OPEN_MUST_CREATE))
+        return refuse(error, "MUST_EXIST and MUST_CREATE exclude each other");
+    if (config->format > 2)
+        return refuse(error, "format is none of 0, 1, 2");
+    if (config->reserved != 0)
+        return refuse(error, "reserved is not zero");
+    if (config->file_mode & ~0777u)
+        return refuse(error, "file_mode has bits beyond 0777");
+    if (config->format == 1)
+        return nw_error_set(error, NORI_E_UNSUPPORTED, 0, NW_NOWHERE,
+                            "open: writing format 1 is not offered by this version");
+    if (config->recovery_mode == NORI_RECOVER_PREFIX || config->recovery_mode == NORI_RECOVER_SALVAGE)
+        return nw_error_set(error, NORI_E_UNSUPPORTED, 0, NW_NOWHERE,
+                            "open: recovery modes prefix and salvage are not offered by this version");
+    return NORI_OK;
+}
+
+static int check_limits(const struct nori_wal_config *config, struct nori_error *error)
+{
+    if (config->max_segment_size < (uint64_t)1 << 20)
+        return refuse(error, "max_segment_size is under 1 MiB");
+    if (config->max_segment_size > (uint64_t)1 << 40)
+        return refuse(error, "max_segment_size is over 1 TiB");
+    if (config->batch_window_us > 1000000)
+        return refuse(error, "batch_window_us is over 1 s");
+    if (config->max_record_size > NW_RECORD_MAX)
+        return refuse(error, "max_record_size is over 1 GiB");
+    if (config->buffer_size < (size_t)64 << 10 || config->buffer_size > (size_t)1 << 30)
+        return refuse(error, "buffer_size is not within 64 KiB and 1 GiB");
+    return NORI_OK;
+}
+
+int nw_config_normalise(const struct nori_wal_config *config, struct nori_wal_config *ret_config,
+                        struct nori_error *error)
+{
+    struct nori_wal_config full = NORI_WAL_CONFIG_INIT;
+    int rc;
+
+    if (config) {
+        if (config->size < offsetof(struct nori_wal_config, max_segment_size) ||
+            config->size > ((size_t)1 << 16))
+            return refuse(error, "config.size is not set: use NORI_WAL_CONFIG_INIT");
+        memcpy(&full, config, config->size < sizeof full ? config->size : sizeof full);
+        full.size = sizeof full;
+    }
+    full.dir = full.dir ? full.dir : "wal";
+    full.name = full.name ? full.name : full.dir;
+    full.max_segment_size = full.max_segment_size ? full.max_segment_size : (uint64_t)128 << 20;
+    full.batch_window_us = full.batch_window_us ? full.batch_window_us : 5000;
+    full.preallocate = full.preallocate ? full.preallocate : NORI_PREALLOCATE_RESERVE;
+    full.file_mode = full.file_mode ? full.file_mode : 0600;
+    full.max_record_size = full.max_record_size ? full.max_record_size : NW_RECORD_MAX_DEFAULT;
+    full.buffer_size = full.buffer_size ? full.buffer_size : (size_t)1 << 20;
+    full.vfs = full.vfs ? full.vfs : nori_vfs_posix();
+    full.allocator = full.allocator ? full.allocator : nori_allocator_malloc();
+
+    rc = check_enums(&full, error);
+    if (rc < 0)
+        return rc;
+    rc = check_limits(&full, error);
+    if (rc < 0)
+        return rc;
+    *ret_config = full;
+    return NORI_OK;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* env.h: what every part of a log needs of the world: the seam, memory, and the folder it lives in. */
+#ifndef NW_ENV_H
+#define NW_ENV_H
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <nori/vfs.h>
+#include <nori/wal.h>
+#include <stdbool.h>
+
+struct nw_env {
+    const struct nori_vfs *vfs;
+    const struct nori_allocator *allocator;
+    struct nori_folder *folder;
+};
+
+#define NW_RECORD_MAX_DEFAULT ((uint64_t)64 << 20)
+#define NW_RECORD_MAX         ((uint64_t)1 << 30)
+
+/* Describe a failed call of the seam; returns its NORI_E_* code. */
+__attribute__((format(printf, 4, 5))) int nw_io_error(struct nori_error *error, int rc,
+                                                      struct nori_position position,
+                                                      const char *format, ...);
+
+/* Describe that there is no memory. */
+int nw_no_memory(struct nori_error *error);
+
+/* Open, read and close without a handle of one's own: the first *len bytes of a file; *len becomes what was there. */
+int nw_env_read_start(const struct nw_env *env, const char *name, void *target, size_t *len,
+                      uint64_t *ret_file_bytes, struct nori_error *error);
+
+/* The configuration with every default filled in and every limit checked. NORI_E_INVALID, NORI_E_UNSUPPORTED. */
+int nw_config_normalise(const struct nori_wal_config *config, struct nori_wal_config *ret_config,
+                        struct nori_error *error);
+
+/* True if the caller's size of a growable struct reaches beyond this member. */
+#define NW_HAS_MEMBER(pointer, member) \
+    ((pointer)->size >= offsetof(__typeof__(*(pointer)), member) + sizeof((pointer)->member))
+
+#endif

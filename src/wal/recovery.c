@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * recovery.c: from what a crash left to a log that can be appended to.
+ *
+ * What. First everything is judged, reading only: the chain of headers, then the records of each live segment up to its
+ * stated end. Where that stops, the facts are put to the table in verdict.c. Then what lies above the watermark is made
+ * durable (D5), a segment still called `spare` gets its name, and the control words are set. Where the log ends is stated
+ * by the next append's new header; nothing else changes.
+ *
+ * The watermark is the highest LSN known to have been durable: from headers and marks on the live chain, and from
+ * `control` if the salt stored with it is on the live chain, and never beyond that segment's stated end.
+ *
+ * D5. Reading bytes back is no proof that the disk has them: after a failed write-back the page cache serves what the
+ * disk lost, and a new sync succeeds. So every byte above the watermark is verified once more and written again, in
+ * place, from the very buffer that was verified, and synced.
+ *
+ * Failure. Before the first write nothing has changed. After it, a failure leaves what was there: bytes are only
+ * replaced by themselves, and a name is given only to a file whose header is durable.
+ *
+ * Not here. The first header of the new life: roll.c.
+ */
+#include "wal/recovery.h"
+
+#include "base/plant.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define REWRITE_CHUNK_LEN ((size_t)1 << 20)
+
+/* The judging in progress. */
+struct judge {
+    const struct nw_env *env;
+    const struct nori_wal_config *config;
+    struct nw_recovered *recovered;
+    struct nori_recovery_info *info;
+    struct nori_error *error;
+    nw_scan_progress progress;
+    void *context;
+    bool for_writing;
+    struct nw_cursor cursor;
+    uint64_t watermark;       /* in-band only */
+    uint64_t control_lsn;     /* what `control` claims */
+    uint64_t control_salt;
+    uint64_t first_sequence;  /* of the oldest live link */
+};
+
+static uint64_t link_end_lsn(const struct nw_link *link)
+{
+    return link->end == NW_OPEN_END ? UINT64_MAX : link->start + link->end;
+}
+
+static uint64_t believe(const struct nw_chain *chain, uint64_t lsn, uint64_t salt)
+{
+    const struct nw_link *link = nw_chain_find_salt(chain, salt);
+
+    return link && lsn >= link->start ? nw_min_u64(lsn, link_end_lsn(link)) : 0;
+}
+
+uint64_t nw_control_watermark(const struct nw_control *control, const struct nw_chain *chain)
+{
+    if (!control || control->words->log_id != chain->log_id)
+        return 0;
+    return believe(chain, atomic_load(&control->words->durable),
+                   atomic_load(&control->words->durable_salt));
+}
+
+static uint64_t watermark_of(const struct judge *judge)
+{
+    return nw_max_u64(judge->watermark, believe(&judge->recovered->chain, judge->control_lsn,
+                                                judge->control_salt));
+}
+
+/* As they are now: beside a live writer they move on while the log is read. */
+static void remember_control(struct judge *judge)
+{
+    struct nw_recovered *recovered = judge->recovered;
+
+    if (recovered->control && recovered->chain.log_id != 0 &&
+        recovered->control->words->log_id != recovered->chain.log_id) {
+        nw_control_unref(recovered->control); /* of another log */
+        recovered->control = NULL;
+    }
+    if (!recovered->control)
+        return;
+    judge->control_lsn = atomic_load(&recovered->control->words->durable);
+    judge->control_salt = atomic_load(&recovered->control->words->durable_salt);
+}
+
+void nw_recovered_done(struct nw_recovered *recovered)
+{
+    nw_chain_done(&recovered->chain);
+    nw_control_unref(recovered->control);
+    recovered->control = NULL;
+}
+
+/* Headers tell what was durable when they were made, at most up to themselves. */
+static uint64_t header_watermark(const struct nw_chain *chain)
+{
+    uint64_t watermark = 0;
+
+    for (size_t i = chain->first_live; i < chain->count; i++) {
+        const struct nw_link *link = &chain->links[i];
+
+        if (link->is_live && link->format == 2)
+            watermark = nw_max_u64(watermark, nw_min_u64(link->header.durable_lsn, link->start));
+    }
+    return watermark;
+}
+
+/* Segments of format 1 have no LSNs or sequence numbers of their own: they get those that fit the first header. */
+static void place_format1(struct nw_chain *chain, size_t next, uint64_t end_lsn)
+{
+    uint64_t lsn_shift = chain->links[next].start - end_lsn;
+
+    for (size_t i = chain->first_live; i < next; i++)
+        chain->links[i].start += lsn_shift;
+}
+
+static int corrupt_at(struct judge *judge, const struct nw_link *link, uint64_t offset,
+                      const char *why, uint64_t bytes)
+{
+    char name[NW_NAME_MAX];
+
+    nw_link_name(link, name);
+    judge->info->corruption_detected = 1;
+    return nw_error_set(judge->error, NORI_E_CORRUPT, 0, (struct nori_position){link->id, offset},
+                        "%s at %llu: %s (%llu bytes are at risk)", name, (unsigned long long)offset,
+                        why, (unsigned long long)bytes);
+}
+
+/* The log ends before the end of the chain: what marks say there still counts, and what is there is left behind. */
+static int look_at_rest(struct judge *judge, size_t i)
+{
+    struct nw_chain *chain = &judge->recovered->chain;
+
+    while (nw_chain_next_live(chain, i, &i)) {
+        struct nw_link *link = &chain->links[i];
+        struct nw_segment_scan scan = {.end = link->begin};
+        int rc;
+
+        if (link->format == 2)
+            scan.next_sequence = link->header.base_sequence;
+        rc = nw_segment_scan(judge->env, chain, link, &judge->cursor, judge->config->max_record_size,
+                             &scan, judge->progress, judge->context, judge->error);
+        if (rc < 0)
+            return rc;
+        judge->watermark = nw_max_u64(judge->watermark, nw_max_u64(scan.watermark_lsn, scan.behind_lsn));
+        judge->recovered->torn_bytes += scan.end - link->begin + scan.garbage_bytes;
+    }
+    return NORI_OK;
+}
+
+/* Link i's scan stopped: the end of the log, or damage. */
+static int decide(struct judge *judge, size_t i, const struct nw_segment_scan *scan)
+{
+    struct nw_chain *chain = &judge->recovered->chain;
+    struct nw_link *link = &chain->links[i];
+    struct nw_facts facts = {.format = link->format, .stop = scan->stop};
+    const struct nw_verdict *verdict;
+    size_t ignored;
+    int rc;
+
+    judge->recovered->torn_bytes = scan->garbage_bytes;
+    judge->watermark = nw_max_u64(judge->watermark, scan->behind_lsn);
+    rc = look_at_rest(judge, i);
+    if (rc < 0)
+        return rc;
+    facts.place = nw_chain_next_live(chain, i, &ignored) ? NW_PLACE_ENDED : NW_PLACE_NEWEST;
+    facts.is_below_watermark = link->start + scan->end < watermark_of(judge);
+    facts.is_strict = judge->config->recovery_mode == NORI_RECOVER_STRICT;
+    verdict = nw_verdict_of(&facts);
+
+    judge->info->bytes_truncated = judge->recovered->torn_bytes;
+    judge->recovered->torn_at = (struct nori_position){link->id, scan->end};
+    if (verdict->decision == NW_DECIDE_CORRUPT)
+        return corrupt_at(judge, link, scan->end, verdict->why,
+                          nw_max_u64(judge->recovered->torn_bytes,
+                                     watermark_of(judge) - link->start - scan->end));
+    if (verdict->decision == NW_DECIDE_REFUSE)
+        return nw_error_set(judge->error, NORI_E_CORRUPT, 0, judge->recovered->torn_at,
+                            "segment %llu at %llu: %s", (unsigned long long)link->id,
+                            (unsigned long long)scan->end, verdict->why);
+    judge->recovered->end_lsn = link->start + scan->end;
+    judge->recovered->next_sequence = scan->next_sequence;
+    for (size_t later = i; nw_chain_next_live(chain, later, &later);)
+        chain->links[later].is_live = false;
+    (void)snprintf(judge->info->message, sizeof judge->info->message, "%s", verdict->why);
+    return NORI_OK;
+}
+
+/* With verify = tail: begin at the last mark before the watermark, if the records from there lead exactly to it. */
+static int skip_durable(struct judge *judge, size_t *ret_index, struct nw_segment_scan *scan)
+{
+    struct nw_chain *chain = &judge->recovered->chain;
+    uint64_t watermarks[2] = {watermark_of(judge), judge->watermark};
+
+    for (size_t attempt = 0; attempt < 2; attempt++) {
+        uint64_t watermark = watermarks[attempt];
+        size_t i = chain->count;
+        struct nori_file *file = NULL;
+        struct nw_link link;
+        int rc;
+
+        while (i > chain->first_live && !(chain->links[i - 1].is_live && chain->links[i - 1].format == 2 &&
+                                          chain->links[i - 1].start + chain->links[i - 1].begin <= watermark))
+            i--;
+        if (i == chain->first_live)
+            return NORI_OK;
+        link = chain->links[i - 1];
+        rc = nw_link_open(judge->env, &link, 0, &file, judge->error);
+        if (rc < 0)
+            return rc;
+        rc = nw_scan_find_mark_before(&link, chain->log_id, file, judge->env->allocator,
+                                      watermark - link.start, &scan->end, &scan->next_sequence);
+        file->ops->close(file);
+        if (rc < 0)
+            return nw_io_error(judge->error, rc, (struct nori_position){link.id, 0}, "read segment");
+        link.end = watermark - link.start;
+        if (nw_min_u64(link.end, chain->links[i - 1].end) != link.end)
+            continue;
+        rc = nw_segment_scan(judge->env, chain, &link, &judge->cursor, judge->config->max_record_size,
+                             scan, NULL, NULL, judge->error);
+        if (rc < 0)
+            return rc;
+        if (scan->stop == NW_STOP_AT_END) {
+            *ret_index = i - 1;
+            return NORI_OK;
+        }
+        memset(scan, 0, sizeof *scan); /* not a place between batches: it proves nothing */
+    }
+    return NORI_OK;
+}
+
+static int check_sequence(struct judge *judge, const struct nw_link *link, uint64_t expected)
+{
+    if (link->format == 2 && link->header.base_sequence != expected)
+        return corrupt_at(judge, link, 0, "its first sequence number does not follow the segment before",
+                          0);
+    return NORI_OK;
+}
+
+/* Take in what a scan found; 1 if the log goes on in the next link. */
+static int take_scan(struct judge *judge, size_t i, const struct nw_segment_scan *scan)
+{
+    struct nw_chain *chain = &judge->recovered->chain;
+    struct nw_link *link = &chain->links[i];
+    size_t next;
+
+    judge->info->segments_scanned++;
+    judge->info->bytes_scanned += scan->bytes;
+    judge->watermark = nw_max_u64(judge->watermark, scan->watermark_lsn);
+    if (scan->last_record)
+        judge->info->last_valid_position = (struct nori_position){link->id, scan->last_record};
+    else if (scan->records > 0)
+        judge->info->last_valid_position = (struct nori_position){link->id, 0}; /* format 1 begins at 0 */
+    if (scan->is_sequence_wrong)
+        return corrupt_at(judge, link, scan->end, "a mark disagrees with the number of records before it",
+                          0);
+    if (scan->stop != NW_STOP_AT_END || !nw_chain_next_live(chain, i, &next))
+        return decide(judge, i, scan);
+    if (link->end == NW_OPEN_END) {
+        nw_assert(link->format == 1);
+        link->end = scan->end;
+    }
+    if (link->format == 1 && chain->links[next].format == 2)
+        place_format1(chain, next, link->start + link->end);
+    else if (link->format == 1)
+        chain->links[next].start = link->start + link->end;
+    return 1;
+}
+
+static int scan_live(struct judge *judge)
+{
+    struct nw_chain *chain = &judge->recovered->chain;
+    size_t i = chain->first_live;
+    struct nw_segment_scan scan = {0};
+    uint32_t previous_format = 0;
+    int rc = NORI_OK;
+
+    judge->first_sequence = chain->links[i].format == 2 ? chain->links[i].header.base_sequence : 1;
+    if (judge->config->verify == NORI_VERIFY_TAIL)
+        rc = skip_durable(judge, &i, &scan);
+    if (rc < 0)
+        return rc;
+    for (bool is_first = true;; is_first = false) {
+        struct nw_link *link = &chain->links[i];
+        uint64_t sequence = scan.next_sequence;
+
+        if (!is_first || scan.end == 0) {
+            scan = (struct nw_segment_scan){.end = link->begin};
+            scan.next_sequence = link->format == 2 ? link->header.base_sequence : is_first ? 1 : sequence;
+        }
+        /* A first header behind format 1 may count more than are left of those. */
+        if (!is_first && previous_format == 2)
+            rc = check_sequence(judge, link, sequence);
+        else if (!is_first && link->format == 2)
+            judge->first_sequence += link->header.base_sequence - sequence;
+        previous_format = link->format;
+        if (rc < 0)
+            return rc;
+        rc = nw_segment_scan(judge->env, chain, link, &judge->cursor, judge->config->max_record_size,
+                             &scan, judge->progress, judge->context, judge->error);
+        if (rc < 0)
+            return rc;
+        rc = take_scan(judge, i, &scan);
+        if (rc != 1)
+            return rc;
+        (void)nw_chain_next_live(chain, i, &i);
+    }
+}
+
+/* An empty folder, or one whose records are all gone. */
+static bool is_clean(const struct nw_recovered *recovered)
+{
+    const struct nw_control_words *words = recovered->control ? recovered->control->words : NULL;
+    const struct nw_link *last = nw_chain_last(&recovered->chain);
+
+    if (!last)
+        return !words || (!recovered->chain.has_ids && atomic_load(&words->published) == 0);
+    return words && last->format == 2 && atomic_load(&words->clean_salt) == last->header.salt &&
+           atomic_load(&words->clean) == recovered->end_lsn;
+}
+
+static void describe(struct nw_recovered *recovered, struct nori_recovery_info *info)
+{
+    if (recovered->is_new)
+        (void)snprintf(info->message, sizeof info->message, "a new log");
+    else if (recovered->was_clean)
+        (void)snprintf(info->message, sizeof info->message, "the log was closed cleanly");
+}
+
+static int judge_all(struct judge *judge)
+{
+    struct nw_recovered *recovered = judge->recovered;
+    struct nw_chain *chain = &recovered->chain;
+    int rc = nw_chain_load(chain, judge->env, judge->for_writing, judge->error);
+
+    if (rc < 0) {
+        judge->info->corruption_detected = rc == NORI_E_CORRUPT;
+        return rc;
+    }
+    rc = nw_control_open(judge->env, judge->for_writing, &recovered->control, judge->error);
+    if (rc < 0)
+        return rc;
+    remember_control(judge);
+    judge->watermark = header_watermark(chain);
+    recovered->next_sequence = 1;
+    judge->first_sequence = 1;
+    recovered->is_new = !nw_chain_last(chain);
+    if (!recovered->is_new) {
+        rc = scan_live(judge);
+        if (rc < 0)
+            return rc;
+    }
+    recovered->was_clean = is_clean(recovered);
+    recovered->log_id = chain->log_id              ? chain->log_id
+                        : recovered->control       ? recovered->control->words->log_id
+                                                   : 0;
+    recovered->next_id = chain->has_ids ? chain->id_max + 1 : 0;
+    if (!recovered->was_clean)
+        recovered->next_id += 4; /* names of so many may have been lost */
+    judge->info->valid_records = recovered->next_sequence - judge->first_sequence;
+    judge->info->was_clean = recovered->was_clean;
+    describe(recovered, judge->info);
+    return NORI_OK;
+}
+
+static int judge_with(struct judge *judge)
+{
+    int rc;
+
+    memset(judge->recovered, 0, sizeof *judge->recovered);
+    nw_chain_init(&judge->recovered->chain, judge->env->allocator);
+    nw_cursor_begin(&judge->cursor, judge->env->allocator, NULL, 2, 0, 0, 0, false);
+    rc = judge_all(judge);
+    nw_cursor_done(&judge->cursor);
+    if (rc < 0)
+        nw_recovered_done(judge->recovered);
+    return rc;
+}
+
+int nw_recovery_judge(const struct nw_env *env, const struct nori_wal_config *config,
+                      struct nw_recovered *ret_recovered, struct nori_recovery_info *info,
+                      nw_scan_progress progress, void *context, struct nori_error *error)
+{
+    struct judge judge = {env, config, ret_recovered, info, error, progress, context, false, {0}, 0, 0, 0, 0};
+
+    return judge_with(&judge);
+}
+
+/* How many bytes at the start of `data`, which lies at `offset` of the link's file, are a header or whole records. */
+static int verified_len(const struct nw_link *link, const struct nori_wal_config *config,
+                        const uint8_t *data, size_t len, uint64_t offset, size_t *ret_len)
+{
+    size_t at = 0;
+
+    *ret_len = 0;
+    if (offset < link->begin) {
+        struct nw_header header;
+
+        nw_assert(offset == 0);
+        if (len < link->begin)
+            return NORI_OK;
+        if (nw_header_decode(data, len, &header) != 0 || header.salt != link->header.salt)
+            return NORI_E_CORRUPT;
+        at = (size_t)link->begin;
+    }
+    while (at < len) {
+        struct nw_record_place place = {link->format, link->header.salt, offset + at};
+        struct nw_scan scan = nw_scan_over(data + at, len - at);
+        struct nw_stored_record record;
+        int rc = nw_record_decode(&scan, &place,
+                                  nw_link_record_limit(link, config->max_record_size), &record);
+
+        if (rc == NW_DECODE_SHORT)
+            break;
+        if (rc != 0)
+            return NORI_E_CORRUPT;
+        at += record.len;
+    }
+    *ret_len = at;
+    return NORI_OK;
+}
+
+/* Write [from, to) of a segment again, each piece from the buffer that has just been verified. */
+static int rewrite(const struct nori_wal_config *config, const struct nw_link *link,
+                   struct nori_file *file, struct nw_buffer *buffer, uint64_t from, uint64_t to)
+{
+    while (from < to) {
+        size_t want = (size_t)nw_min_u64(to - from, buffer->capacity);
+        struct nori_span span;
+        size_t good = 0;
+        size_t got = 0;
+        int rc = file->ops->read(file, buffer->data, want, from, &got);
+
+        if (rc < 0)
+            return rc;
+        rc = verified_len(link, config, buffer->data, got, from, &good);
+        if (rc < 0)
+            return rc;
+        if (good == 0 && got == want && want < to - from) {
+            rc = nw_buffer_reserve(buffer, buffer->capacity + 1); /* a record that is larger: doubles */
+            if (rc < 0)
+                return rc;
+            continue;
+        }
+        if (good == 0)
+            return NORI_E_CORRUPT; /* it was whole a moment ago */
+        span = (struct nori_span){buffer->data, good};
+        rc = file->ops->write(file, &span, 1, from);
+        if (rc < 0)
+            return rc;
+        from += good;
+    }
+    return NORI_OK;
+}
+
+/* Make one live link durable from `from` on, and give it its name. */
+static int secure_link(const struct nw_env *env, const struct nori_wal_config *config,
+                       struct nw_link *link, struct nw_buffer *buffer, uint64_t from, uint64_t to,
+                       struct nori_error *error)
+{
+    struct nori_file *file = NULL;
+    char name[NW_NAME_MAX];
+    int rc = nw_link_open(env, link, NORI_FILE_WRITE, &file, error);
+
+    if (rc < 0)
+        return rc;
+    rc = rewrite(config, link, file, buffer, from, to);
+    if (rc >= 0)
+        rc = file->ops->sync(file);
+    file->ops->close(file);
+    nw_name_format(name, link->id);
+    if (rc >= 0 && link->is_spare) {
+        rc = env->folder->ops->rename(env->folder, NW_NAME_SPARE, name);
+        if (rc >= 0)
+            rc = env->folder->ops->sync(env->folder);
+        link->is_spare = rc < 0;
+    }
+    if (rc < 0)
+        return nw_io_error(error, rc, (struct nori_position){link->id, from},
+                           "open: make what was recovered durable in segment %llu",
+                           (unsigned long long)link->id);
+    return NORI_OK;
+}
+
+/* Where rewriting begins: at the watermark if a record begins there, else at the beginning of the segment. */
+static uint64_t rewrite_from(const struct nw_link *link, uint64_t watermark, struct nw_cursor *cursor)
+{
+    struct nw_stored_record record;
+
+    if (watermark <= link->start || watermark - link->start < link->begin)
+        return 0;
+    cursor->offset = watermark - link->start;
+    return nw_cursor_next(cursor, &record) == 0 ? watermark - link->start : 0;
+}
+
+/* D5 */
+static int secure(const struct nw_env *env, const struct nori_wal_config *config,
+                  struct nw_recovered *recovered, uint64_t watermark, struct nori_recovery_info *info,
+                  struct nori_error *error)
+{
+    struct nw_chain *chain = &recovered->chain;
+    struct nw_buffer buffer;
+    int rc = env->folder->ops->sync(env->folder);
+
+    if (rc < 0)
+        return nw_io_error(error, rc, NW_NOWHERE, "open: sync the folder");
+    nw_buffer_init(&buffer, env->allocator, (size_t)2 * NW_RECORD_MAX + REWRITE_CHUNK_LEN);
+    rc = nw_buffer_reserve(&buffer, REWRITE_CHUNK_LEN);
+    for (size_t i = chain->first_live; rc >= 0 && i < chain->count; i++) {
+        struct nw_link *link = &chain->links[i];
+        uint64_t end = nw_min_u64(link_end_lsn(link), recovered->end_lsn) - link->start;
+        struct nori_file *file = NULL;
+        struct nw_cursor cursor;
+        uint64_t from;
+
+        if (!link->is_live || (link->start + end <= watermark && !link->is_spare))
+            continue;
+        rc = nw_link_open(env, link, 0, &file, error);
+        if (rc < 0)
+            break;
+        nw_cursor_begin(&cursor, env->allocator, file, link->format, link->header.salt, 0,
+                        nw_link_record_limit(link, config->max_record_size), false);
+        from = link->is_spare ? 0 : rewrite_from(link, watermark, &cursor);
+        nw_cursor_done(&cursor);
+        file->ops->close(file);
+        info->bytes_rewritten += end - from;
+        rc = secure_link(env, config, link, &buffer, from, end, error);
+    }
+    nw_buffer_done(&buffer);
+    return rc == NORI_E_NOMEM ? nw_no_memory(error) : rc;
+}
+
+static bool has_unnamed(const struct nw_chain *chain)
+{
+    const struct nw_link *last = nw_chain_last(chain);
+
+    return last && last->is_spare;
+}
+
+/* From now on readers see this life. */
+static void set_words(struct nw_recovered *recovered)
+{
+    struct nw_control_words *words = recovered->control->words;
+    const struct nw_link *last = nw_chain_last(&recovered->chain);
+
+    atomic_fetch_add(&words->cut, 1);
+    atomic_store(&words->oldest,
+                 last ? recovered->chain.links[recovered->chain.first_live].start : 0);
+    atomic_store(&words->durable, recovered->end_lsn);
+    atomic_store(&words->durable_salt, last && last->format == 2 ? last->header.salt : 0);
+    atomic_store(&words->written, recovered->end_lsn);
+    atomic_store(&words->published, recovered->end_lsn);
+    nw_control_wake(recovered->control);
+}
+
+static int choose_log_id(const struct nw_env *env, struct nw_recovered *recovered,
+                         struct nori_error *error)
+{
+    while (recovered->log_id == 0) {
+        int rc = env->vfs->random(env->vfs->context, &recovered->log_id, sizeof recovered->log_id);
+
+        if (rc < 0)
+            return nw_io_error(error, rc, NW_NOWHERE, "open: random bytes");
+    }
+    return NORI_OK;
+}
+
+static int check_existence(const struct nori_wal_config *config,
+                           const struct nw_recovered *recovered, struct nori_error *error)
+{
+    if ((config->flags & NORI_OPEN_MUST_EXIST) && recovered->is_new)
+        return nw_error_set(error, NORI_E_NOTFOUND, 0, NW_NOWHERE, "open %s: there is no log", config->dir);
+    if ((config->flags & NORI_OPEN_MUST_CREATE) && !recovered->is_new)
+        return nw_error_set(error, NORI_E_INVALID, 0, NW_NOWHERE, "open %s: there is a log already",
+                            config->dir);
+    return NORI_OK;
+}
+
+int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
+               struct nw_recovered *ret_recovered, struct nori_recovery_info *info,
+               struct nori_error *error)
+{
+    struct judge judge = {env, config, ret_recovered, info, error, NULL, NULL, true, {0}, 0, 0, 0, 0};
+    uint64_t watermark;
+    int rc = judge_with(&judge);
+
+    if (rc < 0)
+        return rc;
+    rc = check_existence(config, ret_recovered, error);
+    watermark = nw_min_u64(watermark_of(&judge), ret_recovered->end_lsn);
+    if (rc >= 0 && !NW_PLANT("no-rewrite") &&
+        (ret_recovered->end_lsn > watermark || has_unnamed(&ret_recovered->chain)))
+        rc = secure(env, config, ret_recovered, watermark, info, error);
+    if (rc >= 0)
+        rc = choose_log_id(env, ret_recovered, error);
+    if (rc >= 0 && !ret_recovered->control)
+        rc = nw_control_create(env, config->file_mode, ret_recovered->log_id, &ret_recovered->control,
+                               error);
+    if (rc < 0) {
+        nw_recovered_done(ret_recovered);
+        return rc;
+    }
+    set_words(ret_recovered);
+    return NORI_OK;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * retention.c: dropping segments, oldest first, and removing the dead files that a recovery left behind.
+ *
+ * Order. A segment is dropped only when its successor is durable under its name and the durable position has reached the
+ * successor's start; the folder is synced after each, so that what remains is always one chain. Dead files go once the
+ * header that killed them is durable under its name, and before any live segment does: else a crash could leave a dead
+ * file that looks like the oldest of the log.
+ *
+ * Threads. drop_mutex: one at a time. Readers that have a dropped file open go on reading it.
+ *
+ * Failure. What was dropped is gone; the error says what could not be. Nothing else changes.
+ */
+#include "format/names.h"
+#include "wal/log.h"
+
+#include <string.h>
+
+/* Remove one file and make that durable. A file that is gone already is as good. */
+static int remove_durably(struct nori_wal *wal, uint64_t id, struct nori_error *error)
+{
+    struct nori_folder *folder = wal->env.folder;
+    char name[NW_NAME_MAX];
+    int rc;
+
+    nw_name_format(name, id);
+    rc = folder->ops->remove(folder, name);
+    if (rc < 0 && NORI_VFS_CODE(rc) != NORI_E_NOTFOUND)
+        return nw_io_error(error, rc, (struct nori_position){id, 0}, "remove %s", name);
+    rc = folder->ops->sync(folder);
+    if (rc < 0)
+        return nw_io_error(error, rc, (struct nori_position){id, 0}, "sync the folder after %s was removed",
+                           name);
+    return NORI_OK;
+}
+
+/* drop_mutex held */
+static int remove_dead(struct nori_wal *wal, struct nori_error *error)
+{
+    int rc = NORI_OK;
+
+    nw_lock(wal, wal->mutex);
+    /* The header that killed them is the first of this life. */
+    while (rc >= 0 && wal->dead_count > 0 && wal->current && wal->current->is_named) {
+        uint64_t id = wal->dead_ids[wal->dead_count - 1];
+
+        nw_unlock(wal, wal->mutex);
+        rc = remove_durably(wal, id, error);
+        nw_lock(wal, wal->mutex);
+        wal->dead_count -= rc >= 0;
+    }
+    nw_unlock(wal, wal->mutex);
+    return rc;
+}
+
+int nw_retention_remove_dead(struct nori_wal *wal, struct nori_error *error)
+{
+    int rc;
+
+    nw_lock(wal, wal->drop_mutex);
+    rc = remove_dead(wal, error);
+    nw_unlock(wal, wal->drop_mutex);
+    return rc;
+}
+
+/* The oldest segment, if all of it lies before lsn and it may go. *ret_next_start: where its successor begins. */
+static struct nw_segment *oldest_to_drop(struct nori_wal *wal, uint64_t lsn, uint64_t *ret_next_start)
+{
+    struct nw_segment *oldest = NULL;
+
+    nw_lock(wal, wal->mutex);
+    if (wal->segment_count >= 2 && wal->segments[1]->start <= lsn) {
+        oldest = wal->segments[0];
+        *ret_next_start = wal->segments[1]->start;
+    }
+    nw_unlock(wal, wal->mutex);
+    return oldest;
+}
+
+/* Take the oldest segment out of the list; its file is removed already. */
+static void forget_oldest(struct nori_wal *wal)
+{
+    struct nw_segment *oldest;
+    uint64_t bytes;
+
+    nw_lock(wal, wal->mutex);
+    oldest = wal->segments[0];
+    while (wal->extending == oldest)
+        (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
+    memmove(wal->segments, wal->segments + 1, (wal->segment_count - 1) * sizeof(struct nw_segment *));
+    wal->segment_count--;
+    nw_unlock(wal, wal->mutex);
+    if (oldest->file)
+        oldest->file->ops->close(oldest->file);
+    bytes = oldest->end;
+    nw_metrics_add(&wal->metrics, wal->metrics.drops, 1);
+    nw_metrics_set(&wal->metrics, wal->metrics.segments, wal->segment_count);
+    nw_metrics_emit(&wal->metrics, (struct nori_event){.kind = NORI_EVENT_SEGMENT_GC,
+                                                       .segment_id = oldest->id,
+                                                       .bytes = bytes});
+    nw_free(wal->env.allocator, oldest);
+}
+
+/* drop_mutex held */
+static int drop_before(struct nori_wal *wal, uint64_t lsn, uint64_t *deleted, struct nori_error *error)
+{
+    const struct nw_segment *oldest;
+    uint64_t next_start = 0;
+    int rc = remove_dead(wal, error);
+
+    while (rc >= 0 && (oldest = oldest_to_drop(wal, lsn, &next_start)) != NULL) {
+        if (!NW_PLANT("drop-before-durable"))
+            rc = nw_sync_to(wal, next_start + 1, error); /* its successor's header is durable, and named */
+        if (rc >= 0)
+            rc = remove_dead(wal, error);
+        if (rc < 0)
+            break;
+        atomic_store(&wal->control->words->oldest, next_start);
+        rc = remove_durably(wal, oldest->id, error);
+        if (rc < 0)
+            break;
+        forget_oldest(wal);
+        (*deleted)++;
+    }
+    return rc;
+}
+
+/* The LSN of a position, wherever in the log it is; before the oldest segment: its start. */
+static int lsn_of(struct nori_wal *wal, struct nori_position position, uint64_t *ret_lsn,
+                  struct nori_error *error)
+{
+    uint64_t written = atomic_load(&wal->written_lsn);
+    int rc = NORI_OK;
+
+    nw_lock(wal, wal->mutex);
+    *ret_lsn = wal->segment_count > 0 ? wal->segments[0]->start : 0;
+    for (size_t i = 0; i < wal->segment_count; i++) {
+        const struct nw_segment *segment = wal->segments[i];
+
+        if (segment->id <= position.segment_id)
+            *ret_lsn = segment->start;
+        if (segment->id == position.segment_id &&
+            (nw_add_overflow(segment->start, position.offset, ret_lsn) || *ret_lsn > written))
+            rc = NORI_E_NOTFOUND;
+    }
+    if (wal->segment_count > 0 && position.segment_id > wal->segments[wal->segment_count - 1]->id)
+        rc = NORI_E_NOTFOUND;
+    nw_unlock(wal, wal->mutex);
+    if (rc < 0)
+        return nw_error_set(error, rc, 0, position, "delete segments: the position is behind the end");
+    return rc;
+}
+
+/* Everything is to go: begin a segment that holds nothing, so that the others may. */
+static int roll_if_at_end(struct nori_wal *wal, uint64_t lsn, struct nori_error *error)
+{
+    bool has_records;
+    int rc = NORI_OK;
+
+    nw_lock(wal, wal->append_mutex);
+    if (lsn == atomic_load(&wal->written_lsn)) {
+        nw_lock(wal, wal->mutex);
+        has_records = wal->current ? wal->offset > wal->current->begin : wal->segment_count > 0;
+        nw_unlock(wal, wal->mutex);
+        if (has_records)
+            rc = nw_roll(wal, error);
+    }
+    nw_unlock(wal, wal->append_mutex);
+    return rc;
+}
+
+int nori_wal_delete_segments_before(nori_wal *wal, struct nori_position position, uint64_t *ret_deleted)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+    struct nori_error drop_error = NORI_ERROR_INIT;
+    uint64_t deleted = 0;
+    uint64_t lsn = 0;
+    int drop_rc;
+    int rc = nw_log_enter(wal);
+
+    if (rc < 0)
+        return rc;
+    rc = nw_log_check(wal, &error);
+    if (rc < 0)
+        return nw_log_leave(wal, rc, &error);
+    nw_lock(wal, wal->drop_mutex);
+    rc = lsn_of(wal, position, &lsn, &error);
+    if (rc >= 0) {
+        rc = roll_if_at_end(wal, lsn, &error);
+        drop_rc = drop_before(wal, lsn, &deleted, &drop_error);
+        if (rc >= 0 && drop_rc < 0) {
+            rc = drop_rc;
+            error = drop_error;
+        }
+        if (ret_deleted)
+            *ret_deleted = deleted; /* also when not all could go */
+    }
+    nw_unlock(wal, wal->drop_mutex);
+    return nw_log_leave(wal, rc, &error);
+}

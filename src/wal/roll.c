@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * roll.c: beginning a segment, which ends the one before.
+ *
+ * What. The prepared file `spare` gets a header that states where its predecessor ends, and is the current segment from
+ * then on. The header goes to the kernel here; the sync thread makes it durable, gives the file its name and syncs the
+ * folder, and nothing in the file counts as durable before that. Records may be written meanwhile: after a process crash
+ * recovery finds the header in `spare` and knows the file by it; after a power cut they were not durable anyway.
+ *
+ * Waiting. For `spare` to be prepared; for the current segment to have its name, since there is one `spare`; and while
+ * two ended segments are unsynced (D3). No append waits for a sync otherwise.
+ *
+ * Failure. If the header cannot be written for want of space, nothing has changed. If it fails otherwise, the log has
+ * failed (D8).
+ */
+#include "format/header.h"
+#include "format/names.h"
+#include "wal/log.h"
+
+#include <string.h>
+
+static size_t ended_unsynced(const struct nori_wal *wal)
+{
+    size_t count = 0;
+
+    for (size_t i = wal->segment_count; i > 0 && !wal->segments[i - 1]->is_synced; i--)
+        count += wal->segments[i - 1]->end != NW_OPEN_END;
+    return count;
+}
+
+/* Wait until a segment may begin; then `spare` is ready. mutex held. */
+static int wait_for_spare(struct nori_wal *wal, struct nori_error *error)
+{
+    for (;;) {
+        int rc = nw_log_check(wal, error);
+
+        if (rc < 0)
+            return rc;
+        if ((wal->current && !wal->current->is_named) || ended_unsynced(wal) >= NW_ENDED_UNSYNCED_MAX) {
+            wal->is_sync_requested = true;
+            wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
+            (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
+            continue;
+        }
+        if (wal->spare.is_ready)
+            return NORI_OK;
+        rc = nw_space_require_spare(wal, error);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+static int start_threads(struct nori_wal *wal, struct nori_error *error)
+{
+    const struct nori_vfs *vfs = wal->env.vfs;
+    int rc = NORI_OK;
+
+    if (wal->has_threads)
+        return NORI_OK;
+    if (!wal->sync_thread)
+        rc = vfs->thread_start(vfs->context, "nori-sync", nw_sync_run, wal, &wal->sync_thread);
+    if (rc >= 0 && !wal->space_thread)
+        rc = vfs->thread_start(vfs->context, "nori-space", nw_space_run, wal, &wal->space_thread);
+    if (rc < 0)
+        return nw_io_error(error, rc, NW_NOWHERE, "append: start a thread");
+    wal->has_threads = true;
+    return NORI_OK;
+}
+
+/* Room for one more, so that taking over cannot fail. mutex held. */
+static int reserve_segment(struct nori_wal *wal)
+{
+    if (wal->segment_count == wal->segment_capacity) {
+        size_t capacity = wal->segment_capacity ? wal->segment_capacity * 2 : 16;
+        struct nw_segment **segments = nw_realloc(wal->env.allocator, wal->segments,
+                                                  capacity * sizeof(struct nw_segment *));
+
+        if (!segments)
+            return NORI_E_NOMEM;
+        wal->segments = segments;
+        wal->segment_capacity = capacity;
+    }
+    return NORI_OK;
+}
+
+static int random_salt(struct nori_wal *wal, uint64_t *ret_salt, struct nori_error *error)
+{
+    *ret_salt = 0;
+    while (*ret_salt == 0) {
+        int rc = wal->env.vfs->random(wal->env.vfs->context, ret_salt, sizeof *ret_salt);
+
+        if (rc < 0)
+            return nw_io_error(error, rc, NW_NOWHERE, "append: random bytes");
+    }
+    return NORI_OK;
+}
+
+/* The header that continues `previous` (NULL: begins a log) where the log ends now. */
+static void fill_header(struct nori_wal *wal, const struct nw_segment *previous, uint64_t previous_end,
+                        struct nw_header *header)
+{
+    memset(header, 0, sizeof *header);
+    header->node_id = wal->config.node_id;
+    header->segment_id = wal->next_id;
+    header->base_sequence = wal->next_sequence;
+    header->log_id = wal->log_id;
+    header->created_ms = wal->env.vfs->realtime_ms(wal->env.vfs->context);
+    header->start = atomic_load(&wal->written_lsn);
+    header->max_record = wal->config.max_record_size;
+    header->prev_id = previous ? previous->id : NW_NO_SEGMENT;
+    header->prev_salt = previous ? previous->salt : 0;
+    header->prev_end = previous ? previous_end : 0;
+    header->durable_lsn = atomic_load(&wal->durable_lsn);
+    nw_assert(!previous || previous->start + previous_end == header->start);
+    nw_assert(header->durable_lsn <= header->start);
+}
+
+static int write_header(struct nori_wal *wal, const struct nw_header *header,
+                        struct nori_error *error)
+{
+    uint8_t bytes[NW_HEADER_LEN];
+    struct nori_span span = {bytes, sizeof bytes};
+    int rc;
+
+    nw_header_encode(bytes, header);
+    rc = wal->spare.file->ops->write(wal->spare.file, &span, 1, 0);
+    if (rc >= 0)
+        return NORI_OK;
+    (void)nw_io_error(error, rc, (struct nori_position){header->segment_id, 0},
+                      "append: write the header of segment %llu",
+                      (unsigned long long)header->segment_id);
+    if (error->code != NORI_E_NOSPACE)
+        return nw_log_fail(wal, error);
+    nw_lock(wal, wal->mutex);
+    wal->spare.is_ready = false; /* it is not all zero any more: made anew before its next use */
+    nw_unlock(wal, wal->mutex);
+    return NORI_E_NOSPACE;
+}
+
+/* `spare` has its header: it is the current segment. */
+static void take_over(struct nori_wal *wal, struct nw_segment *segment, struct nw_segment *previous,
+                      uint64_t previous_end)
+{
+    nw_lock(wal, wal->mutex);
+    segment->file = wal->spare.file;
+    atomic_store(&segment->owned, wal->spare.owned);
+    memset(&wal->spare, 0, sizeof wal->spare);
+    if (previous && previous->end == NW_OPEN_END) {
+        previous->end = previous_end;
+        previous->needs_trim = atomic_load(&previous->owned) > previous_end;
+    }
+    nw_assert(wal->segment_count < wal->segment_capacity);
+    wal->segments[wal->segment_count++] = segment;
+    wal->current = segment;
+    wal->offset = NW_HEADER_LEN;
+    wal->mark_offset = NW_HEADER_LEN;
+    wal->mark_durable_lsn = atomic_load(&wal->durable_lsn);
+    wal->must_roll = false;
+    wal->next_id++;
+    wal->is_sync_requested = true; /* an ended segment is synced, a new one gets its name */
+    atomic_store(&wal->is_extension_wanted, false);
+    wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
+    nw_unlock(wal, wal->mutex);
+}
+
+static void report_roll(struct nori_wal *wal, const struct nw_segment *previous, uint64_t ended_bytes,
+                        uint64_t begun_ns)
+{
+    nw_metrics_add(&wal->metrics, wal->metrics.append_bytes, NW_HEADER_LEN);
+    nw_metrics_set(&wal->metrics, wal->metrics.segments, wal->segment_count);
+    nw_metrics_set(&wal->metrics, wal->metrics.appended_lsn, atomic_load(&wal->written_lsn));
+    if (ended_bytes == 0)
+        return; /* the first segment of this life ends none */
+    nw_metrics_add(&wal->metrics, wal->metrics.rolls, 1);
+    nw_metrics_observe(&wal->metrics, wal->metrics.roll_seconds,
+                       (double)(nw_now_ns(wal) - begun_ns) / 1e9);
+    nw_metrics_emit(&wal->metrics, (struct nori_event){.kind = NORI_EVENT_SEGMENT_ROLL,
+                                                       .segment_id = previous->id,
+                                                       .bytes = ended_bytes});
+}
+
+int nw_roll(struct nori_wal *wal, struct nori_error *error)
+{
+    struct nw_segment *segment = NULL;
+    struct nw_segment *previous;
+    struct nw_header header;
+    uint64_t begun_ns = nw_now_ns(wal);
+    uint64_t previous_end = 0;
+    uint64_t ended_bytes = wal->current ? wal->offset : 0;
+    bool had_garbage = wal->must_roll;
+    int rc;
+
+    nw_assert(wal->stage_len == 0);
+    nw_lock(wal, wal->mutex);
+    rc = start_threads(wal, error);
+    if (rc >= 0)
+        rc = wait_for_spare(wal, error);
+    previous = wal->segment_count > 0 ? wal->segments[wal->segment_count - 1] : NULL;
+    nw_unlock(wal, wal->mutex);
+    if (rc < 0)
+        return rc;
+    if (previous)
+        previous_end = previous->end == NW_OPEN_END ? wal->offset : previous->end;
+
+    segment = nw_alloc_zero(wal->env.allocator, sizeof *segment);
+    if (!segment)
+        return nw_no_memory(error);
+    fill_header(wal, previous, previous_end, &header);
+    rc = random_salt(wal, &header.salt, error);
+    if (rc < 0)
+        goto out;
+    segment->id = header.segment_id;
+    segment->salt = header.salt;
+    segment->start = header.start;
+    segment->begin = NW_HEADER_LEN;
+    segment->end = NW_OPEN_END;
+    nw_lock(wal, wal->mutex);
+    rc = reserve_segment(wal);
+    nw_unlock(wal, wal->mutex);
+    if (rc < 0) {
+        rc = nw_no_memory(error);
+        goto out;
+    }
+    rc = write_header(wal, &header, error);
+    if (rc < 0)
+        goto out;
+
+    atomic_store(&wal->control->words->clean, 0);
+    atomic_store(&wal->control->words->clean_salt, 0);
+    take_over(wal, segment, previous, previous_end);
+    segment = NULL; /* handed over */
+    if (had_garbage)
+        atomic_fetch_add(&wal->control->words->cut, 1); /* readers must learn the end before they look behind it */
+    nw_stage_publish(wal);
+    report_roll(wal, previous, ended_bytes, begun_ns);
+out:
+    nw_free(wal->env.allocator, segment);
+    return rc;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * scan.c: reading a segment to the end of its last whole batch, and looking at what lies behind.
+ *
+ * What. Records are read one after the other; the end moves only where a batch is complete (D4). Then the rest, up to the
+ * stated end or the end of the file, is looked through: is any byte of it not zero, and does it hold marks? A mark behind
+ * a bad place tells how far the log was durable when it was written, and so tells a torn tail from damage (D6).
+ *
+ * Failure. A read error is an error, never a torn tail.
+ *
+ * Not here. What the facts mean: verdict.c.
+ */
+#include "wal/scan.h"
+
+#include "format/control_record.h"
+
+#include <string.h>
+
+#define CHUNK_LEN      ((size_t)256 << 10)
+#define PROGRESS_EVERY ((uint64_t)4 << 20)
+
+/* A control record, between batches: a mark raises the watermark. */
+static int take_control(const struct nw_link *link, const struct nw_stored_record *record,
+                        struct nw_segment_scan *scan)
+{
+    struct nw_mark mark;
+    int rc = nw_control_decode(record, link->header.salt, &mark);
+
+    if (rc < 0)
+        return rc;
+    if (rc == NW_CONTROL_IS_MARK) {
+        scan->watermark_lsn = nw_max_u64(scan->watermark_lsn, mark.durable_lsn);
+        if (mark.next_sequence != scan->next_sequence)
+            scan->is_sequence_wrong = true;
+    }
+    return 0;
+}
+
+/* Read batches until none is whole. The cursor's last result: NW_CURSOR_* or an error. */
+static int read_batches(const struct nw_link *link, struct nw_cursor *cursor,
+                        struct nw_segment_scan *scan, nw_scan_progress progress, void *context)
+{
+    uint64_t batch_records = 0;
+    uint64_t batch_last = 0;
+    uint64_t told = scan->end;
+
+    for (;;) {
+        struct nw_stored_record record;
+        uint64_t offset = cursor->offset;
+        int rc = nw_cursor_next(cursor, &record);
+
+        if (rc != 0)
+            return rc;
+        if (nw_record_is_control(&record)) {
+            if (batch_records > 0)
+                return NW_CURSOR_BAD; /* no writer puts one inside a batch */
+            rc = take_control(link, &record, scan);
+            if (rc == NORI_E_CORRUPT)
+                return NW_CURSOR_BAD;
+            if (rc < 0)
+                return rc;
+            scan->end = cursor->offset;
+            continue;
+        }
+        batch_records++;
+        batch_last = offset;
+        if (nw_record_continues(&record))
+            continue;
+        scan->end = cursor->offset;
+        scan->records += batch_records;
+        scan->next_sequence += batch_records;
+        scan->last_record = batch_last;
+        batch_records = 0;
+        if (progress && scan->end - told >= PROGRESS_EVERY) {
+            rc = progress(context, scan->end - told);
+            told = scan->end;
+            if (rc != 0)
+                return rc < 0 ? rc : -rc;
+        }
+    }
+}
+
+/* Look through what lies behind scan->end, in overlapping chunks so that no mark is cut in two. */
+static int look_behind(const struct nw_link *link, uint64_t log_id, struct nw_cursor *cursor,
+                       struct nw_segment_scan *scan)
+{
+    uint64_t offset = scan->end;
+    uint8_t *chunk;
+
+    if (nw_buffer_reserve(&cursor->copy, CHUNK_LEN) < 0)
+        return NORI_E_NOMEM;
+    nw_cursor_refresh(cursor);
+    chunk = cursor->copy.data;
+    for (;;) {
+        uint64_t left = link->end > offset ? link->end - offset : 0;
+        size_t want = left < CHUNK_LEN ? (size_t)left : CHUNK_LEN;
+        size_t nonzero;
+        size_t got = 0;
+        int rc = cursor->file->ops->read(cursor->file, chunk, want, offset, &got);
+
+        if (rc < 0)
+            return rc;
+        nonzero = nw_nonzero_len(chunk, got);
+        if (nonzero > 0)
+            scan->garbage_bytes = nw_max_u64(scan->garbage_bytes, offset + nonzero - scan->end);
+        for (size_t at = 0; nonzero > 0 && link->format == 2;) {
+            struct nw_mark mark;
+            const uint8_t *found = nw_mark_find(chunk + at, got - at, offset + at, link->header.salt,
+                                                log_id, &mark);
+
+            if (!found)
+                break;
+            scan->behind_lsn = nw_max_u64(scan->behind_lsn, mark.durable_lsn);
+            at = (size_t)(found - chunk) + NW_MARK_LEN;
+        }
+        if (got < CHUNK_LEN)
+            return 0;
+        offset += got - (NW_MARK_LEN - 1);
+    }
+}
+
+static enum nw_scan_stop classify(const struct nw_link *link, bool has_successor, int cursor_rc,
+                                  const struct nw_segment_scan *scan)
+{
+    if (link->end != NW_OPEN_END && scan->end == link->end)
+        return NW_STOP_AT_END;
+    /* Nothing states where a segment of format 1 ends before its successor of format 1: it ends where its records do,
+     * and what it preallocated follows. */
+    if (link->format == 1 && has_successor && link->end == NW_OPEN_END && scan->garbage_bytes == 0)
+        return NW_STOP_AT_END;
+    if (scan->garbage_bytes == 0)
+        return NW_STOP_CLEAN;
+    return cursor_rc == NW_CURSOR_SHORT ? NW_STOP_SHORT : NW_STOP_BAD;
+}
+
+int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain, const struct nw_link *link,
+                    struct nw_cursor *cursor, uint64_t record_limit, struct nw_segment_scan *scan,
+                    nw_scan_progress progress, void *context, struct nori_error *error)
+{
+    struct nori_file *file = NULL;
+    uint64_t begin = scan->end;
+    int rc;
+
+    nw_assert(link->is_live && begin >= link->begin);
+    rc = nw_link_open(env, link, 0, &file, error);
+    if (rc < 0)
+        return rc;
+    nw_cursor_restart(cursor, file, link->format, link->format == 2 ? link->header.salt : 0, begin,
+                      nw_link_record_limit(link, record_limit));
+    cursor->stop = link->end;
+    rc = read_batches(link, cursor, scan, progress, context);
+    if (rc >= 0) {
+        int stop = rc;
+
+        scan->bytes += scan->end - begin;
+        nw_assert(scan->end <= link->end);
+        rc = scan->end == link->end ? 0 : look_behind(link, chain->log_id, cursor, scan);
+        scan->stop = classify(link, link != nw_chain_last(chain), stop, scan);
+    }
+    if (rc < 0 && NORI_VFS_CODE(rc) == NORI_E_VERSION)
+        rc = nw_error_set(error, NORI_E_VERSION, 0, (struct nori_position){link->id, cursor->offset},
+                          "segment %llu at %llu: a record of a newer version of the format",
+                          (unsigned long long)link->id, (unsigned long long)cursor->offset);
+    else if (rc < 0)
+        rc = nw_io_error(error, rc, (struct nori_position){link->id, cursor->offset},
+                         "read segment %llu at %llu", (unsigned long long)link->id,
+                         (unsigned long long)cursor->offset);
+    nw_cursor_restart(cursor, NULL, 2, 0, 0, 0);
+    file->ops->close(file);
+    return rc;
+}
+
+int nw_scan_find_mark_before(const struct nw_link *link, uint64_t log_id, struct nori_file *file,
+                             const struct nori_allocator *allocator, uint64_t offset,
+                             uint64_t *ret_offset, uint64_t *ret_sequence)
+{
+    uint8_t *chunk = NULL;
+    uint64_t high = offset;
+    int rc = 0;
+
+    *ret_offset = link->begin;
+    *ret_sequence = link->format == 2 ? link->header.base_sequence : 1;
+    if (link->format != 2 || offset <= link->begin + NW_MARK_LEN)
+        return 0;
+    chunk = nw_alloc(allocator, CHUNK_LEN);
+    if (!chunk)
+        return NORI_E_NOMEM;
+    while (high > link->begin) {
+        uint64_t low = high > link->begin + CHUNK_LEN ? high - CHUNK_LEN : link->begin;
+        struct nw_mark mark;
+        const uint8_t *found;
+        size_t got = 0;
+
+        rc = file->ops->read(file, chunk, (size_t)(high - low), low, &got);
+        if (rc < 0)
+            break;
+        found = nw_mark_find_last(chunk, got, low, link->header.salt, log_id, &mark);
+        if (found) {
+            *ret_offset = low + (uint64_t)(found - chunk);
+            *ret_sequence = mark.next_sequence;
+            break;
+        }
+        if (low == link->begin)
+            break;
+        high = low + (NW_MARK_LEN - 1);
+    }
+    nw_free(allocator, chunk);
+    return rc;
+}
+
+int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain, struct nori_error *error)
+{
+    size_t count = chain->first_live;
+    uint64_t sequence = 1;
+    uint64_t lsn = 0;
+    struct nw_cursor cursor;
+    int rc = NORI_OK;
+
+    nw_cursor_begin(&cursor, env->allocator, NULL, 1, 0, 0, 0, false);
+    for (; rc >= 0 && count < chain->count && chain->links[count].is_live &&
+           chain->links[count].format == 1;
+         count++) {
+        struct nw_link *link = &chain->links[count];
+        struct nw_segment_scan scan = {.next_sequence = sequence};
+
+        rc = nw_segment_scan(env, chain, link, &cursor, 0, &scan, NULL, NULL, error);
+        link->start = lsn;
+        link->first_sequence = sequence;
+        lsn += scan.end;
+        sequence = scan.next_sequence;
+        if (rc >= 0 && scan.stop == NW_STOP_AT_END && link->end == NW_OPEN_END)
+            link->end = scan.end;
+    }
+    nw_cursor_done(&cursor);
+    if (rc >= 0 && count > chain->first_live && count < chain->count && chain->links[count].is_live) {
+        uint64_t lsn_shift = chain->links[count].start - lsn;
+        uint64_t sequence_shift = chain->links[count].first_sequence - sequence;
+
+        for (size_t i = chain->first_live; i < count; i++) {
+            chain->links[i].start += lsn_shift;
+            chain->links[i].first_sequence += sequence_shift;
+        }
+    }
+    return rc;
+}

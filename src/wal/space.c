@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * space.c: taking space ahead of need, so that what an append is given room for is never refused later (D9).
+ *
+ * What. A thread keeps the current segment's owned space ahead of its end, in steps, and the next segment's file `spare`
+ * prepared: created, empty, its first step taken, and all that durable. It also gives back what ended segments own behind
+ * their end, once nobody maps it. An append looks only at what is owned; it asks early, and waits only if it has caught
+ * up. Nobody but this thread allocates, so a slow file system never stops an append that has room.
+ *
+ * Waiting. Each wait is a numbered request; the thread answers all requests up to a number after it has tried. It tries
+ * again only when asked again, so a full disk costs one attempt an append and nothing in between.
+ *
+ * Failure. Want of space (or any other failure to prepare) is kept with its cause, given to those who wait, and the log
+ * stays as it is. A failed sync is final (D8), here as anywhere: it may have eaten the error of a write.
+ */
+#include "format/names.h"
+#include "wal/log.h"
+
+#include <string.h>
+
+#define STEP_SMALL   ((uint64_t)64 << 10)
+#define STEP_ZERO    ((uint64_t)4 << 20)
+#define STEP_RESERVE ((uint64_t)16 << 20)
+#define BLOCK        ((uint64_t)4096)
+#define OPEN_TRIMS   ((size_t)16) /* files kept open because a reader still maps them */
+
+uint64_t nw_space_step(const struct nori_wal_config *config)
+{
+    uint64_t step = STEP_RESERVE;
+
+    if (config->preallocate == NORI_PREALLOCATE_OFF)
+        step = STEP_SMALL;
+    else if (config->preallocate == NORI_PREALLOCATE_ZERO)
+        step = STEP_ZERO;
+    return nw_min_u64(step, config->max_segment_size);
+}
+
+static uint64_t round_up(uint64_t bytes)
+{
+    return (bytes + BLOCK - 1) / BLOCK * BLOCK;
+}
+
+/* Take [from, to) of a file, and write it with zeros if the configuration says so. */
+static int take(struct nori_wal *wal, struct nori_file *file, uint64_t from, uint64_t to)
+{
+    static const uint8_t zeros[64 << 10];
+    int rc = file->ops->allocate(file, from, to - from);
+
+    if (rc < 0 || wal->config.preallocate != NORI_PREALLOCATE_ZERO)
+        return rc;
+    while (from < to && rc >= 0) {
+        struct nori_span span = {zeros, (size_t)nw_min_u64(to - from, sizeof zeros)};
+
+        rc = file->ops->write(file, &span, 1, from);
+        from += span.len;
+    }
+    return rc;
+}
+
+/* Take up to a step behind `owned`, less if there is no more, but at least up to `need`. *ret_owned may equal owned. */
+static int take_step(struct nori_wal *wal, struct nori_file *file, uint64_t owned, uint64_t need,
+                     uint64_t *ret_owned)
+{
+    uint64_t target = nw_min_u64(owned + wal->step_bytes, wal->config.max_segment_size);
+    uint64_t least = round_up(nw_max_u64(need, owned));
+    int rc = NORI_OK;
+
+    target = nw_max_u64(target, least);
+    while (target > owned) {
+        rc = take(wal, file, owned, target);
+        if (rc >= 0) {
+            *ret_owned = target;
+            return rc;
+        }
+        if (NORI_VFS_CODE(rc) != NORI_E_NOSPACE || target <= least)
+            return rc;
+        target = nw_max_u64(least, owned + (target - owned) / 2 / BLOCK * BLOCK);
+    }
+    *ret_owned = owned;
+    return rc;
+}
+
+static bool is_file_zero(struct nori_file *file, uint64_t bytes, uint8_t *chunk, size_t chunk_len)
+{
+    for (uint64_t offset = 0; offset < bytes; offset += chunk_len) {
+        size_t got = 0;
+
+        if (file->ops->read(file, chunk, chunk_len, offset, &got) < 0 || nw_nonzero_len(chunk, got) > 0)
+            return false;
+    }
+    return true;
+}
+
+/* An older `spare` is used as it is if it is all zero, and emptied if it is not. */
+static int clean_spare(struct nori_wal *wal, struct nori_file *file, uint64_t *ret_bytes)
+{
+    struct nori_file_info info = {0};
+    uint8_t chunk[BLOCK];
+    int rc = file->ops->stat(file, &info);
+
+    if (rc < 0)
+        return rc;
+    if (info.bytes <= wal->step_bytes && is_file_zero(file, info.bytes, chunk, sizeof chunk)) {
+        *ret_bytes = info.bytes;
+        return NORI_OK;
+    }
+    *ret_bytes = 0;
+    return file->ops->truncate(file, 0);
+}
+
+/* Make `spare`: all zero, owned, and durably so: no byte of an earlier life may come back behind a new header. */
+static int make_spare(struct nori_wal *wal, struct nw_spare *spare, bool *ret_sync_failed)
+{
+    const struct nori_folder_ops *ops = wal->env.folder->ops;
+    uint64_t bytes = 0;
+    uint64_t least = BLOCK;
+    int rc = ops->open_file(wal->env.folder, NW_NAME_SPARE, NORI_FILE_WRITE | NORI_FILE_CREATE,
+                            wal->config.file_mode, &spare->file);
+
+    if (rc < 0)
+        return rc;
+    rc = clean_spare(wal, spare->file, &bytes);
+    if (rc >= 0 && bytes >= least)
+        rc = take(wal, spare->file, 0, bytes); /* what is there may be a hole */
+    if (rc >= 0 && bytes < wal->step_bytes) {
+        int more = take_step(wal, spare->file, bytes, least, &bytes);
+
+        rc = bytes >= least ? NORI_OK : more; /* an older spare serves on a full disk */
+    }
+    if (rc >= 0) {
+        rc = spare->file->ops->sync(spare->file);
+        *ret_sync_failed = rc < 0;
+    }
+    spare->owned = bytes;
+    return rc;
+}
+
+/* mutex held; released meanwhile. */
+static void prepare_spare(struct nori_wal *wal)
+{
+    struct nw_spare spare = {.problem = NORI_ERROR_INIT};
+    bool is_sync_failure = false;
+    int rc;
+
+    if (wal->spare.file) { /* its header could not be written: made anew */
+        wal->spare.file->ops->close(wal->spare.file);
+        wal->spare.file = NULL;
+    }
+    nw_unlock(wal, wal->mutex);
+    rc = make_spare(wal, &spare, &is_sync_failure);
+    if (rc < 0) {
+        (void)nw_io_error(&spare.problem, rc, NW_NOWHERE, "prepare the next segment");
+        if (spare.file)
+            spare.file->ops->close(spare.file);
+        spare.file = NULL;
+        if (is_sync_failure) {
+            if (spare.problem.code == NORI_E_NOSPACE)
+                spare.problem.code = NORI_E_IO;
+            (void)nw_log_fail(wal, &spare.problem);
+        }
+    }
+    nw_lock(wal, wal->mutex);
+    spare.is_ready = rc >= 0;
+    wal->spare = spare;
+}
+
+/* mutex held; released meanwhile. */
+static void extend_current(struct nori_wal *wal, struct nw_segment *segment)
+{
+    struct nori_error problem = NORI_ERROR_INIT;
+    uint64_t owned = atomic_load(&segment->owned);
+    uint64_t need = wal->space_need;
+    int rc;
+
+    wal->extending = segment;
+    nw_unlock(wal, wal->mutex);
+    rc = take_step(wal, segment->file, owned, need, &owned);
+    if (rc < 0)
+        (void)nw_io_error(&problem, rc, (struct nori_position){segment->id, owned},
+                          "take space for %06llu.wal at %llu", (unsigned long long)segment->id,
+                          (unsigned long long)owned);
+    nw_lock(wal, wal->mutex);
+    wal->extending = NULL;
+    wal->space_problem = problem;
+    atomic_store(&segment->owned, owned);
+}
+
+/* Give back what an ended segment owns behind its end; true if that is done, or cannot be. No mutex held. */
+static bool trim(struct nori_wal *wal, const struct nw_segment *segment, struct nori_file **file,
+                 uint64_t end)
+{
+    struct nori_file_info info = {0};
+    char name[NW_NAME_MAX];
+
+    nw_name_format(name, segment->id);
+    if (!*file && wal->env.folder->ops->open_file(wal->env.folder, name, NORI_FILE_WRITE, 0, file) < 0)
+        return true; /* it stays as long as it is */
+    if (NORI_VFS_CODE((*file)->ops->lock(*file, NORI_LOCK_EXCLUSIVE)) == NORI_E_LOCKED)
+        return false; /* a reader maps it */
+    if ((*file)->ops->stat(*file, &info) >= 0 && info.link_count == 1 && info.bytes > end)
+        (void)(*file)->ops->truncate(*file, end);
+    (void)(*file)->ops->lock(*file, NORI_LOCK_NONE);
+    return true;
+}
+
+/* The next ended segment that is durable, as is its successor's name, from index *at on. mutex held. */
+static struct nw_segment *next_to_trim(struct nori_wal *wal, size_t *at)
+{
+    for (; *at + 1 < wal->segment_count; (*at)++) {
+        struct nw_segment *segment = wal->segments[*at];
+
+        if (segment->is_synced && wal->segments[*at + 1]->is_named &&
+            (segment->needs_trim || segment->file))
+            return segment;
+    }
+    return NULL;
+}
+
+/* Only this thread closes files of ended segments. mutex held; released meanwhile. */
+static void trim_ended(struct nori_wal *wal)
+{
+    size_t kept_open = 0;
+    struct nw_segment *segment;
+
+    for (size_t at = 0; (segment = next_to_trim(wal, &at)) != NULL;) {
+        struct nori_file *file = segment->file;
+        uint64_t id = segment->id;
+        bool is_done = true;
+
+        segment->file = NULL; /* ours now: retention may drop the segment meanwhile */
+        if (segment->needs_trim) {
+            struct nw_segment copy = {.id = id};
+            uint64_t end = segment->end;
+
+            nw_unlock(wal, wal->mutex);
+            is_done = trim(wal, &copy, &file, end);
+            nw_lock(wal, wal->mutex);
+        }
+        at = 0;
+        while (at < wal->segment_count && wal->segments[at]->id < id)
+            at++;
+        segment = at < wal->segment_count && wal->segments[at]->id == id ? wal->segments[at] : NULL;
+        if (segment && !is_done && kept_open < OPEN_TRIMS) {
+            segment->file = file;
+            file = NULL;
+            kept_open++;
+        } else if (segment) {
+            segment->needs_trim = false;
+        }
+        at += segment != NULL;
+        if (file)
+            file->ops->close(file);
+    }
+}
+
+/* mutex held */
+static bool has_unnamed(const struct nori_wal *wal)
+{
+    return wal->segment_count > 0 && !wal->segments[wal->segment_count - 1]->is_named;
+}
+
+/* One round of all there is to do. mutex held; released meanwhile. */
+static void work(struct nori_wal *wal)
+{
+    uint64_t request = wal->space_requests;
+    struct nw_segment *current = wal->segment_count > 0 ? wal->segments[wal->segment_count - 1] : NULL;
+
+    if (current && current->end == NW_OPEN_END &&
+        (atomic_load(&wal->is_extension_wanted) || wal->space_need > atomic_load(&current->owned)))
+        extend_current(wal, current);
+    atomic_store(&wal->is_extension_wanted, false);
+    if (!wal->spare.is_ready && !has_unnamed(wal))
+        prepare_spare(wal);
+    wal->space_answers = request;
+    nw_log_wake(wal);
+    if (wal->is_trim_wanted) {
+        wal->is_trim_wanted = false;
+        trim_ended(wal);
+    }
+}
+
+void nw_space_run(void *argument)
+{
+    struct nori_wal *wal = argument;
+
+    nw_lock(wal, wal->mutex);
+    while (!wal->must_stop) {
+        bool must_work = wal->space_requests > wal->space_answers || wal->is_trim_wanted ||
+                         atomic_load(&wal->is_extension_wanted) ||
+                         (!wal->spare.is_ready && wal->spare.problem.code == 0 && !has_unnamed(wal));
+
+        if (must_work && !atomic_load(&wal->has_failed))
+            work(wal);
+        else
+            (void)nw_log_wait(wal, wal->space_wanted, UINT64_MAX);
+    }
+    nw_unlock(wal, wal->mutex);
+}
+
+/* Ask, and wait until the thread has tried. mutex held. */
+static int request(struct nori_wal *wal, struct nori_error *error)
+{
+    uint64_t mine = ++wal->space_requests;
+    uint64_t begun_ns = nw_now_ns(wal);
+    int rc = NORI_OK;
+
+    wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted);
+    while (rc >= 0 && wal->space_answers < mine) {
+        (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
+        rc = nw_log_check(wal, error);
+    }
+    nw_metrics_add(&wal->metrics, wal->metrics.append_waits, 1);
+    nw_metrics_observe(&wal->metrics, wal->metrics.wait_seconds,
+                       (double)(nw_now_ns(wal) - begun_ns) / 1e9);
+    return rc;
+}
+
+int nw_space_require_spare(struct nori_wal *wal, struct nori_error *error)
+{
+    int rc = request(wal, error);
+
+    if (rc < 0 || wal->spare.is_ready || has_unnamed(wal))
+        return rc;
+    nw_error_copy(error, &wal->spare.problem);
+    return wal->spare.problem.code;
+}
+
+int nw_space_require(struct nori_wal *wal, uint64_t offset, struct nori_error *error)
+{
+    struct nw_segment *segment = wal->current;
+    int rc;
+
+    if (offset <= atomic_load(&segment->owned))
+        return NORI_OK;
+    nw_lock(wal, wal->mutex);
+    wal->space_need = offset;
+    rc = request(wal, error);
+    wal->space_need = 0;
+    if (rc >= 0 && offset > atomic_load(&segment->owned)) {
+        nw_assert(wal->space_problem.code < 0);
+        nw_error_copy(error, &wal->space_problem);
+        rc = wal->space_problem.code;
+    }
+    nw_unlock(wal, wal->mutex);
+    return rc;
+}
+
+void nw_space_check(struct nori_wal *wal)
+{
+    uint64_t owned = atomic_load(&wal->current->owned);
+
+    if (owned - wal->offset >= wal->step_bytes / 2 || owned >= wal->config.max_segment_size ||
+        atomic_load(&wal->is_extension_wanted))
+        return;
+    atomic_store(&wal->is_extension_wanted, true);
+    nw_lock(wal, wal->mutex);
+    wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted);
+    nw_unlock(wal, wal->mutex);
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * sync.c: making the log durable (D3), and giving new segments their names.
+ *
+ * What. One caller at a time leads a sync: under `always` the first append that waits, under `batch` and `os` the sync
+ * thread, else whoever called nori_wal_sync. It covers all that was written when it began; those who come meanwhile wait
+ * for it and share the next one (group commit, no timer). The sync thread's window counts from the oldest append that is
+ * not durable and holds although nobody calls anything.
+ *
+ * Order. Segments are synced oldest first. A segment that still lies in `spare` is synced, renamed, and the folder is
+ * synced, before anything in it counts as durable. Only then does the durable position move past it.
+ *
+ * Threads. is_syncing and the states of segments belong to mutex, which is not held across a sync: appends go on.
+ * undurable_since_ns: the leader clears it before it reads what was written; an append publishes before it looks at it.
+ * Both are sequentially consistent, so either the sync covers the append or the append starts a new window.
+ *
+ * Failure. Any failure here is final (D8): after a failed sync the kernel may have dropped the pages, and a second sync
+ * would lie. Nobody is told anything is durable any more. ENOSPC is no exception.
+ */
+#include "format/names.h"
+#include "wal/log.h"
+
+static int sync_failed(struct nori_wal *wal, int rc, const struct nw_segment *segment,
+                       const char *what)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+
+    (void)nw_io_error(&error, rc, (struct nori_position){segment->id, 0}, "%s segment %llu", what,
+                      (unsigned long long)segment->id);
+    error.code = NORI_E_IO; /* whatever it was: NORI_E_NOSPACE would promise that nothing is there */
+    return nw_log_fail(wal, &error);
+}
+
+/* Give a segment its name. Its header is durable in `spare`. No mutex held. */
+static int name_segment(struct nori_wal *wal, struct nw_segment *segment)
+{
+    struct nori_folder *folder = wal->env.folder;
+    char name[NW_NAME_MAX];
+    int rc;
+
+    nw_name_format(name, segment->id);
+    rc = folder->ops->rename(folder, NW_NAME_SPARE, name);
+    if (rc >= 0 && !NW_PLANT("no-folder-sync"))
+        rc = folder->ops->sync(folder); /* the name must survive, not just the bytes */
+    return rc < 0 ? sync_failed(wal, rc, segment, "name") : NORI_OK;
+}
+
+/* The oldest segment that is not wholly durable and begins below lsn. mutex held. */
+static struct nw_segment *oldest_unsynced(struct nori_wal *wal, uint64_t lsn)
+{
+    struct nw_segment *oldest = NULL;
+
+    for (size_t i = wal->segment_count; i > 0 && !wal->segments[i - 1]->is_synced; i--)
+        if (wal->segments[i - 1]->start < lsn)
+            oldest = wal->segments[i - 1];
+    return oldest;
+}
+
+/* Sync one segment; mutex held, released meanwhile. */
+static int sync_segment(struct nori_wal *wal, struct nw_segment *segment)
+{
+    bool was_ended = segment->end != NW_OPEN_END;
+    bool was_named = segment->is_named;
+    int rc = 0;
+
+    nw_unlock(wal, wal->mutex);
+    if (!NW_PLANT("no-sync"))
+        rc = segment->file->ops->sync(segment->file);
+    if (rc < 0 && NW_PLANT("retry-sync"))
+        rc = segment->file->ops->sync(segment->file);
+    rc = rc < 0 ? sync_failed(wal, rc, segment, "sync") : NORI_OK;
+    if (rc >= 0 && !was_named)
+        rc = name_segment(wal, segment);
+    nw_lock(wal, wal->mutex);
+    if (rc < 0)
+        return rc;
+    segment->is_synced = was_ended;
+    if (!was_named || was_ended) {
+        segment->is_named = true;
+        wal->is_trim_wanted = true;
+        nw_log_wake(wal); /* `spare` is free again: the next segment may be prepared, and begin */
+        wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted);
+    }
+    return NORI_OK;
+}
+
+/* mutex held */
+static void set_durable(struct nori_wal *wal, uint64_t lsn)
+{
+    struct nw_control_words *words = wal->control->words;
+    /* Where one ends and its successor starts it is the one that ends: the other may have no name yet. */
+    const struct nw_segment *segment = lsn > 0 ? nw_log_segment_at(wal, lsn - 1) : NULL;
+
+    nw_assert(lsn >= atomic_load(&wal->durable_lsn));
+    nw_assert(!segment || segment->is_named);
+    atomic_store(&wal->durable_lsn, lsn);
+    atomic_store(&words->durable, lsn); /* first: with the older salt it is cut off at that segment's end */
+    atomic_store(&words->durable_salt, segment ? segment->salt : 0);
+    nw_control_wake(wal->control);
+}
+
+static void report_sync(struct nori_wal *wal, uint64_t segment_id, uint64_t bytes, uint64_t begun_ns,
+                        int rc)
+{
+    uint64_t ns = nw_now_ns(wal) - begun_ns;
+
+    nw_metrics_observe(&wal->metrics, wal->metrics.fsync_ms, (double)ns / 1e6);
+    nw_metrics_observe(&wal->metrics, wal->metrics.fsync_seconds, (double)ns / 1e9);
+    nw_metrics_observe(&wal->metrics, wal->metrics.sync_bytes, (double)bytes);
+    nw_metrics_set(&wal->metrics, wal->metrics.durable_lsn, atomic_load(&wal->durable_lsn));
+    nw_metrics_set(&wal->metrics, wal->metrics.appended_lsn, atomic_load(&wal->written_lsn));
+    nw_metrics_set(&wal->metrics, wal->metrics.durable_lag_bytes,
+                   atomic_load(&wal->written_lsn) - atomic_load(&wal->durable_lsn));
+    nw_metrics_emit(&wal->metrics, (struct nori_event){.kind = NORI_EVENT_FSYNC,
+                                                       .segment_id = segment_id,
+                                                       .bytes = bytes,
+                                                       .duration_us = ns / 1000,
+                                                       .code = rc});
+}
+
+/* Make all that is written now durable. mutex held and nobody leads; released meanwhile. */
+static int lead(struct nori_wal *wal)
+{
+    struct nw_segment *segment;
+    uint64_t begun_ns = nw_now_ns(wal);
+    uint64_t before = atomic_load(&wal->durable_lsn);
+    uint64_t segment_id = 0;
+    uint64_t target;
+    int rc = nw_log_check(wal, NULL);
+
+    if (rc == NORI_E_FAILED)
+        return rc;
+    rc = NORI_OK;
+    wal->is_syncing = true;
+    wal->is_sync_requested = false;
+    atomic_store(&wal->undurable_since_ns, 0);
+    target = atomic_load(&wal->written_lsn);
+    if (NW_PLANT("ack-before-sync"))
+        set_durable(wal, target);
+    while (rc >= 0 && (segment = oldest_unsynced(wal, target)) != NULL) {
+        segment_id = segment->id;
+        rc = sync_segment(wal, segment);
+        if (!segment->is_synced)
+            break; /* the current one */
+    }
+    if (rc >= 0)
+        set_durable(wal, target);
+    wal->is_syncing = false;
+    nw_log_wake(wal);
+    nw_unlock(wal, wal->mutex);
+    if (target > before || rc < 0)
+        report_sync(wal, segment_id, target - before, begun_ns, rc);
+    nw_lock(wal, wal->mutex);
+    return rc;
+}
+
+int nw_sync_to(struct nori_wal *wal, uint64_t lsn, struct nori_error *error)
+{
+    int rc = NORI_OK;
+
+    if (atomic_load(&wal->durable_lsn) >= lsn)
+        return NORI_OK;
+    nw_lock(wal, wal->mutex);
+    while (atomic_load(&wal->durable_lsn) < lsn) {
+        if (atomic_load(&wal->has_failed)) {
+            rc = nw_log_check(wal, error);
+            break;
+        }
+        if (wal->is_syncing) {
+            (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
+            continue;
+        }
+        rc = lead(wal);
+        if (rc < 0) { /* this caller met the cause itself */
+            nw_error_copy(error, &wal->failure);
+            break;
+        }
+    }
+    nw_unlock(wal, wal->mutex);
+    return rc;
+}
+
+void nw_sync_note_append(struct nori_wal *wal)
+{
+    uint64_t unset = 0;
+
+    if (wal->config.fsync_policy != NORI_FSYNC_BATCH || atomic_load(&wal->undurable_since_ns) != 0)
+        return;
+    if (!atomic_compare_exchange_strong(&wal->undurable_since_ns, &unset, nw_now_ns(wal) | 1))
+        return;
+    nw_lock(wal, wal->mutex);
+    wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
+    nw_unlock(wal, wal->mutex);
+}
+
+/* When the sync thread has to act, in monotonic time: 0 now, UINT64_MAX not until it is woken. mutex held. */
+static uint64_t next_deadline(struct nori_wal *wal)
+{
+    uint64_t since = atomic_load(&wal->undurable_since_ns);
+
+    if (atomic_load(&wal->has_failed) || wal->is_syncing)
+        return UINT64_MAX;
+    if (wal->is_sync_requested)
+        return 0;
+    if (since == 0 || NW_PLANT("batch-without-timer"))
+        return UINT64_MAX;
+    return since + (uint64_t)wal->config.batch_window_us * 1000;
+}
+
+void nw_sync_run(void *argument)
+{
+    struct nori_wal *wal = argument;
+
+    nw_lock(wal, wal->mutex);
+    while (!wal->must_stop) {
+        uint64_t deadline_ns = next_deadline(wal);
+        bool has_dead;
+
+        if (deadline_ns > nw_now_ns(wal)) {
+            /* While another leads, its end is what matters. */
+            (void)nw_log_wait(wal, wal->is_syncing ? wal->changed : wal->sync_wanted, deadline_ns);
+            continue;
+        }
+        (void)lead(wal);
+        has_dead = wal->dead_count > 0 && !atomic_load(&wal->has_failed);
+        if (has_dead) {
+            struct nori_error ignored = NORI_ERROR_INIT;
+
+            nw_unlock(wal, wal->mutex);
+            (void)nw_retention_remove_dead(wal, &ignored); /* tried again before anything is dropped */
+            nw_lock(wal, wal->mutex);
+        }
+    }
+    nw_unlock(wal, wal->mutex);
+}
+
+int nori_wal_sync(nori_wal *wal)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+    int rc = nw_log_enter(wal);
+
+    if (rc < 0)
+        return rc;
+    rc = nw_log_check(wal, &error);
+    if (rc >= 0)
+        rc = nw_sync_to(wal, atomic_load(&wal->written_lsn), &error);
+    return nw_log_leave(wal, rc, &error);
+}
+
+int nori_wal_flush(nori_wal *wal)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+    int rc = nw_log_enter(wal);
+
+    if (rc < 0)
+        return rc;
+    rc = nw_log_check(wal, &error);
+    return nw_log_leave(wal, rc, &error);
+}
+
+/* The LSN that must be durable for the record at position to be; 0 if there is no such place. mutex held. */
+static int find_target(struct nori_wal *wal, struct nori_position position, uint64_t *ret_lsn)
+{
+    uint64_t written = atomic_load(&wal->written_lsn);
+    uint64_t lsn;
+
+    for (size_t i = wal->segment_count; i > 0; i--) {
+        const struct nw_segment *segment = wal->segments[i - 1];
+
+        if (segment->id != position.segment_id)
+            continue;
+        if (nw_add_overflow(segment->start, position.offset, &lsn) || lsn > written)
+            return NORI_E_NOTFOUND;
+        *ret_lsn = lsn < written ? lsn + 1 : lsn; /* durable positions stand between batches */
+        return NORI_OK;
+    }
+    if (wal->segment_count == 0 && position.segment_id == 0 && position.offset == 0) {
+        *ret_lsn = 0; /* nothing was ever appended: the current end */
+        return NORI_OK;
+    }
+    return NORI_E_NOTFOUND;
+}
+
+int nori_wal_wait_durable(nori_wal *wal, struct nori_position position, int64_t timeout_ms)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+    uint64_t deadline_ns = UINT64_MAX;
+    uint64_t lsn = 0;
+    int rc = nw_log_enter(wal);
+
+    if (rc < 0)
+        return rc;
+    if (timeout_ms < -1)
+        return nw_log_leave(wal, NORI_E_INVALID, &error);
+    if (timeout_ms >= 0 && timeout_ms < INT64_MAX / 2000000)
+        deadline_ns = nw_now_ns(wal) + (uint64_t)timeout_ms * 1000000;
+    nw_lock(wal, wal->mutex);
+    rc = find_target(wal, position, &lsn);
+    while (rc >= 0 && atomic_load(&wal->durable_lsn) < lsn) {
+        rc = nw_log_check(wal, &error);
+        if (rc < 0)
+            break;
+        if (wal->config.fsync_policy == NORI_FSYNC_OS && !wal->is_syncing && !wal->is_sync_requested) {
+            wal->is_sync_requested = true;
+            wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
+        }
+        rc = nw_log_wait(wal, wal->changed, deadline_ns);
+        if (rc < 0 && atomic_load(&wal->durable_lsn) >= lsn)
+            rc = NORI_OK;
+    }
+    nw_unlock(wal, wal->mutex);
+    return nw_log_leave(wal, rc, &error);
+}

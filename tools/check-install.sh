@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# check-install.sh ROOT BUILD: install into an empty folder and use the library from there, by pkg-config, by CMake and
+# statically. Speaks TAP.
+set -uo pipefail
+root=$1
+build=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+number=0
+failures=0
+
+# report STATUS NAME
+report() {
+    number=$((number + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $number - $2"
+        return
+    fi
+    echo "not ok $number - $2"
+    sed 's/^/# /' "$work/log"
+    failures=$((failures + 1))
+}
+
+prefix=$(meson introspect --buildoptions "$build" |
+    python3 -c 'import json, sys; print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')
+DESTDIR=$work/root meson install -C "$build" --no-rebuild >"$work/log" 2>&1
+report $? "meson install works"
+
+export PKG_CONFIG_SYSROOT_DIR=$work/root
+PKG_CONFIG_PATH=$(dirname "$(find "$work/root" -name nori-wal.pc)")
+export PKG_CONFIG_PATH
+library_folder=$(dirname "$(find "$work/root" -name libnori-wal.so)")
+
+cat >"$work/use.c" <<'C'
+#include <nori/wal.h>
+#include <string.h>
+
+int main(void)
+{
+    nori_wal *wal = NULL;
+    struct nori_wal_config config = NORI_WAL_CONFIG_INIT;
+    struct nori_record record = nori_record_put("k", 1, "v", 1);
+
+    config.dir = "log";
+    if (nori_wal_open(&config, &wal, NULL, NULL) != NORI_OK || nori_wal_append(wal, &record, NULL) != NORI_OK)
+        return 1;
+    return nori_wal_close(wal) == NORI_OK && strcmp(nori_version(), WANTED) == 0 ? 0 : 1;
+}
+C
+wanted=$(pkg-config --modversion nori-wal)
+cd "$work" || exit 2
+
+# shellcheck disable=SC2046 # words on purpose
+cc -DWANTED="\"$wanted\"" use.c -o use_shared $(pkg-config --cflags --libs nori-wal) >log 2>&1 &&
+    LD_LIBRARY_PATH=$library_folder ./use_shared >>log 2>&1
+report $? "a program builds with pkg-config and runs"
+
+# Of ours the archive, of all others what the linker finds.
+# shellcheck disable=SC2046 # words on purpose
+cc -DWANTED="\"$wanted\"" use.c -o use_static $(pkg-config --cflags nori-wal) "$library_folder/libnori-wal.a" \
+    $(pkg-config --static --libs nori-wal | tr ' ' '\n' | grep -v '^-lnori-wal$') >log 2>&1 && ./use_static >>log 2>&1
+report $? "a program builds with the static library and runs"
+
+if [ -e "$PKG_CONFIG_PATH/nori-sim.pc" ]; then
+    pkg-config --exists --print-errors nori-sim >log 2>&1
+    report $? "pkg-config knows nori-sim"
+fi
+
+if command -v cmake >/dev/null; then
+    mkdir cmake
+    cat >cmake/CMakeLists.txt <<CMAKE
+cmake_minimum_required(VERSION 3.13)
+project(use C)
+find_package(nori-wal ${wanted%.*} REQUIRED CONFIG)
+add_executable(use ../use.c)
+target_compile_definitions(use PRIVATE WANTED="$wanted")
+target_link_libraries(use PRIVATE nori-wal::nori-wal)
+CMAKE
+    env -u PKG_CONFIG_SYSROOT_DIR cmake -S cmake -B cmake/build -DCMAKE_PREFIX_PATH="$work/root$prefix" >log 2>&1 &&
+        cmake --build cmake/build >>log 2>&1 && cmake/build/use >>log 2>&1
+    report $? "a program builds with CMake and runs"
+else
+    number=$((number + 1))
+    echo "ok $number - a program builds with CMake and runs # SKIP no cmake here"
+fi
+echo "1..$number"
+[ $failures -eq 0 ]
