@@ -2,9 +2,9 @@
 /*
  * nori/error.h: result codes, positions and error descriptions.
  *
- * Every function of the library returns NORI_OK (0), a positive answer where that is documented, or one of the
- * negative NORI_E_* codes below. Codes are only ever added, never renumbered. Each stands for a different thing that
- * the caller can do about it.
+ * Every function of the library returns NORI_OK (0), a positive answer where that is documented, or
+ * one of the negative NORI_E_* codes below. Codes are only ever added, never renumbered. Each
+ * stands for a different thing that the caller can do about it.
  */
 #ifndef NORI_ERROR_H
 #define NORI_ERROR_H
@@ -18,19 +18,20 @@ extern "C" {
 
 /* Marks what the shared library exports; everything else is hidden. */
 #if defined(__GNUC__)
-#define NORI_API __attribute__((visibility("default")))
+#    define NORI_API __attribute__((visibility("default")))
 #else
-#define NORI_API
+#    define NORI_API
 #endif
 
-#define NORI_OK 0
+#define NORI_OK  0
 #define NORI_END 1 /* a reader is at the end of the log, for now */
 
 enum {
-    NORI_E_INVALID = -1,      /* an argument is not allowed; nothing changed */
-    NORI_E_NOMEM = -2,        /* no memory; nothing changed */
-    NORI_E_IO = -3,           /* the operating system reported an error: see os_errno */
-    NORI_E_NOSPACE = -4,      /* no space, quota or file size limit; nothing changed; works again once there is room */
+    NORI_E_INVALID = -1, /* an argument is not allowed; nothing changed */
+    NORI_E_NOMEM = -2,   /* no memory; nothing changed */
+    NORI_E_IO = -3,      /* the operating system reported an error: see os_errno */
+    /* no space, quota or file size limit; nothing changed; works again once there is room */
+    NORI_E_NOSPACE = -4,
     NORI_E_CORRUPT = -5,      /* bytes that were durable are damaged or missing */
     NORI_E_VERSION = -6,      /* written by a newer version: upgrade to read it; not damage */
     NORI_E_LOCKED = -7,       /* another writer has this log open */
@@ -41,28 +42,31 @@ enum {
     NORI_E_UNSUPPORTED = -12, /* this log, format or build does not offer that; nothing changed */
     NORI_E_TIMEOUT = -13,     /* the time given is over */
     NORI_E_READONLY = -14,    /* the folder or file system cannot be written */
-    NORI_E_TRUNCATED = -15    /* retention or truncation removed what the reader was about to read */
+    /* retention or truncation removed what the reader was about to read */
+    NORI_E_TRUNCATED = -15
 };
 
 /* A sentence for a code, such as "no space is left". Never NULL; static memory. Any thread. */
 NORI_API const char *nori_strerror(int code);
 
-/* The name of a code, such as "NORI_E_IO"; "NORI_E_UNKNOWN" for anything else. Never NULL; static memory. */
+/* The name of a code, such as "NORI_E_IO"; "NORI_E_UNKNOWN" for anything else. Never NULL;
+ * static memory. */
 NORI_API const char *nori_error_name(int code);
 
 /* The version of the library, such as "0.1.0". Static memory. */
 NORI_API const char *nori_version(void);
 
 /*
- * A place in the log: a segment and the offset in bytes from the beginning of its file. Ordered by segment_id, then
- * offset; stable for ever. {0, 0} as an argument means the oldest record there is.
+ * A place in the log: a segment and the offset in bytes from the beginning of its file. Ordered by
+ * segment_id, then offset; stable for ever. {0, 0} as an argument means the oldest record there is.
  */
 struct nori_position {
     uint64_t segment_id;
     uint64_t offset; /* bytes */
 };
 
-/* What went wrong, where and why. The caller sets it up with NORI_ERROR_INIT; functions write it on failure only. */
+/* What went wrong, where and why. The caller sets it up with NORI_ERROR_INIT; functions write it
+ * on failure only. */
 struct nori_error {
     size_t size;                   /* sizeof(struct nori_error), set by NORI_ERROR_INIT */
     int32_t code;                  /* NORI_E_* */
@@ -70,7 +74,13 @@ struct nori_error {
     struct nori_position position; /* where, if it is about a place; else {0, 0} */
     char message[256];             /* "append: write 000007.wal at 4096: No space left on device" */
 };
-#define NORI_ERROR_INIT {sizeof(struct nori_error), 0, 0, {0, 0}, {0}}
+#define NORI_ERROR_INIT                          \
+    {                                            \
+        sizeof(struct nori_error), 0, 0, {0, 0}, \
+        {                                        \
+            0                                    \
+        }                                        \
+    }
 
 #ifdef __cplusplus
 }

@@ -2,11 +2,12 @@
 /*
  * nori/observe.h: what the log tells about itself, as metrics and events.
  *
- * A program that wants them fills a struct nori_meter and names it in struct nori_wal_config. The library asks it for
- * handles once, at open, and uses them from hot paths ever after: the functions must not block, allocate, or call back
- * into the log, and must work from several threads at once. Keys and values never stand in labels or events.
- * Any function may be NULL; a handle may be NULL and is passed back as such never: the library skips it.
- * The meter and what its context points to must live until nori_wal_close() has returned.
+ * A program that wants them fills a struct nori_meter and names it in struct nori_wal_config. The
+ * library asks it for handles once, at open, and uses them from hot paths ever after: the functions
+ * must not block, allocate, or call back into the log, and must work from several threads at once.
+ * Keys and values never stand in labels or events. Any function may be NULL; a handle may be NULL
+ * and is passed back as such never: the library skips it. The meter and what its context points to
+ * must live until nori_wal_close() has returned.
  */
 #ifndef NORI_OBSERVE_H
 #define NORI_OBSERVE_H
@@ -23,37 +24,47 @@ struct nori_label {
 };
 
 enum nori_event_kind {
-    NORI_EVENT_SEGMENT_ROLL = 1,         /* a segment ended: segment_id, bytes = its length */
-    NORI_EVENT_FSYNC = 2,                /* a sync succeeded or failed (code): segment_id, bytes made durable, duration_us */
-    NORI_EVENT_CORRUPTION_TRUNCATED = 3, /* recovery left bytes behind: segment_id, offset, bytes, message */
-    NORI_EVENT_SEGMENT_GC = 4,           /* a segment was dropped: segment_id, bytes = its length */
-    NORI_EVENT_MESSAGE = 5,              /* a sentence for a person: severity, message */
-    NORI_EVENT_RECOVERY = 6,             /* open finished: segment_id and offset of the end, bytes scanned, duration_us, message */
-    NORI_EVENT_FAILED = 7                /* the log failed for good: code, segment_id, offset, message */
+    NORI_EVENT_SEGMENT_ROLL = 1, /* a segment ended: segment_id, bytes = its length */
+    /* a sync succeeded or failed (code): segment_id, bytes made durable, duration_us */
+    NORI_EVENT_FSYNC = 2,
+    /* recovery left bytes behind: segment_id, offset, bytes, message */
+    NORI_EVENT_CORRUPTION_TRUNCATED = 3,
+    NORI_EVENT_SEGMENT_GC = 4, /* a segment was dropped: segment_id, bytes = its length */
+    NORI_EVENT_MESSAGE = 5,    /* a sentence for a person: severity, message */
+    /* open finished: segment_id and offset of the end, bytes scanned, duration_us, message */
+    NORI_EVENT_RECOVERY = 6,
+    /* the log failed for good: code, segment_id, offset, message */
+    NORI_EVENT_FAILED = 7
 };
 
-enum nori_severity { NORI_SEVERITY_INFO = 0, NORI_SEVERITY_WARNING = 1, NORI_SEVERITY_ERROR = 2 };
+enum nori_severity {
+    NORI_SEVERITY_INFO = 0,
+    NORI_SEVERITY_WARNING = 1,
+    NORI_SEVERITY_ERROR = 2
+};
 
 struct nori_event {
     size_t size;
-    uint32_t kind;        /* enum nori_event_kind */
-    uint32_t node_id;     /* of the configuration */
+    uint32_t kind;    /* enum nori_event_kind */
+    uint32_t node_id; /* of the configuration */
     uint64_t segment_id;
-    uint64_t offset;      /* bytes */
+    uint64_t offset; /* bytes */
     uint64_t bytes;
     uint64_t duration_us;
-    int32_t code;         /* NORI_OK or NORI_E_* */
-    uint32_t severity;    /* enum nori_severity */
-    const char *message;  /* NULL if none; good until emit returns */
+    int32_t code;        /* NORI_OK or NORI_E_* */
+    uint32_t severity;   /* enum nori_severity */
+    const char *message; /* NULL if none; good until emit returns */
 };
 
 struct nori_meter {
     size_t size;
     void *context;
-    /* Called at open. Names and labels are good until the call returns; NULL: not interested in that one. buckets are
-     * upper bounds, ascending, without the infinite one. */
-    void *(*counter)(void *context, const char *name, const struct nori_label *labels, size_t label_count);
-    void *(*gauge)(void *context, const char *name, const struct nori_label *labels, size_t label_count);
+    /* Called at open. Names and labels are good until the call returns; NULL: not interested in
+     * that one. buckets are upper bounds, ascending, without the infinite one. */
+    void *(*counter)(void *context, const char *name, const struct nori_label *labels,
+                     size_t label_count);
+    void *(*gauge)(void *context, const char *name, const struct nori_label *labels,
+                   size_t label_count);
     void *(*histogram)(void *context, const char *name, const double *buckets, size_t bucket_count,
                        const struct nori_label *labels, size_t label_count);
     /* Called any time by any thread. */
@@ -62,9 +73,13 @@ struct nori_meter {
     void (*histogram_observe)(void *histogram, double value);
     void (*emit)(void *context, const struct nori_event *event);
 };
-#define NORI_METER_INIT {sizeof(struct nori_meter), 0, 0, 0, 0, 0, 0, 0, 0}
+#define NORI_METER_INIT                                   \
+    {                                                     \
+        sizeof(struct nori_meter), 0, 0, 0, 0, 0, 0, 0, 0 \
+    }
 
-/* One sentence for each metric of this library; NULL for any other name. Static memory, any thread. */
+/* One sentence for each metric of this library; NULL for any other name. Static memory, any
+ * thread. */
 NORI_API const char *nori_metric_help(const char *name);
 
 #ifdef __cplusplus

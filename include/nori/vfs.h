@@ -2,23 +2,28 @@
 /*
  * nori/vfs.h: the seam under the log. UNSTABLE until version 1.0.
  *
- * The library reaches the world through this interface only: files, shared mappings, folders, locks, clock, waits and
- * wakes, threads, randomness, memory. The default is POSIX (nori_vfs_posix); libnori-sim offers a simulated disk with
- * simulated threads; a program may bring its own, or wrap one of these.
+ * The library reaches the world through this interface only: files, shared mappings, folders,
+ * locks, clock, waits and wakes, threads, randomness, memory. The default is POSIX
+ * (nori_vfs_posix); libnori-sim offers a simulated disk with simulated threads; a program may bring
+ * its own, or wrap one of these.
  *
- * Results. 0 is success. A failure is negative and made by NORI_VFS_ERROR(code, os_errno): a NORI_E_* code and the
- * operating system's number together. NORI_VFS_CODE and NORI_VFS_ERRNO take it apart. The codes mean:
- *   NORI_E_NOSPACE   ENOSPC, EDQUOT, EFBIG: for want of space; the contents of what was written are unknown
+ * Results. 0 is success. A failure is negative and made by NORI_VFS_ERROR(code, os_errno): a
+ * NORI_E_* code and the operating system's number together. NORI_VFS_CODE and NORI_VFS_ERRNO take
+ * it apart. The codes mean:
+ *   NORI_E_NOSPACE   ENOSPC, EDQUOT, EFBIG: for want of space; the contents of what was written are
+ *   unknown
  *   NORI_E_NOTFOUND  ENOENT
  *   NORI_E_READONLY  EROFS, EACCES, EPERM
  *   NORI_E_LOCKED    somebody else holds the lock
- *   NORI_E_INVALID   the name exists already, or names something that is not a regular file (a symbolic link, a device)
+ *   NORI_E_INVALID   the name exists already, or names something that is not a regular file (a
+ *   symbolic link, a device)
  *   NORI_E_NOMEM, NORI_E_UNSUPPORTED, NORI_E_TIMEOUT, and NORI_E_IO for everything else
  *
- * Objects are subclassed by embedding: their first member points to a table of operations. A table begins with its
- * size; an operation that is NULL or lies beyond the size is not offered, which is allowed only where it says
- * "optional". Operations of one object may be called by several threads at once unless it says otherwise; none may be
- * called after close. Memory passed in is borrowed until the call returns.
+ * Objects are subclassed by embedding: their first member points to a table of operations. A table
+ * begins with its size; an operation that is NULL or lies beyond the size is not offered, which is
+ * allowed only where it says "optional". Operations of one object may be called by several threads
+ * at once unless it says otherwise; none may be called after close. Memory passed in is borrowed
+ * until the call returns.
  */
 #ifndef NORI_VFS_H
 #define NORI_VFS_H
@@ -30,8 +35,8 @@ extern "C" {
 #endif
 
 #define NORI_VFS_ERROR(code, os_errno) (-(int)((unsigned)(-(code)) | ((unsigned)(os_errno) << 8)))
-#define NORI_VFS_CODE(rc) ((rc) < 0 ? -(int)((unsigned)(-(rc)) & 0xffu) : (rc))
-#define NORI_VFS_ERRNO(rc) ((rc) < 0 ? (int)((unsigned)(-(rc)) >> 8) : 0)
+#define NORI_VFS_CODE(rc)              ((rc) < 0 ? -(int)((unsigned)(-(rc)) & 0xffu) : (rc))
+#define NORI_VFS_ERRNO(rc)             ((rc) < 0 ? (int)((unsigned)(-(rc)) >> 8) : 0)
 
 struct nori_vfs;
 struct nori_file;
@@ -46,7 +51,8 @@ struct nori_span {
     size_t len; /* bytes */
 };
 
-/* How a log gets its memory. All three are needed; they must be callable by several threads at once. */
+/* How a log gets its memory. All three are needed; they must be callable by several threads at
+ * once. */
 struct nori_allocator {
     size_t size;
     void *context;
@@ -59,12 +65,17 @@ struct nori_allocator {
 #define NORI_FILE_WRITE     1u /* else read only */
 #define NORI_FILE_CREATE    2u /* create if absent */
 #define NORI_FILE_EXCLUSIVE 4u /* with CREATE: fail with NORI_E_INVALID if it exists */
-#define NORI_FILE_MAPPED    8u /* with CREATE: it will be mapped and stored to; overwrite it in place if possible */
+#define NORI_FILE_MAPPED \
+    8u /* with CREATE: it will be mapped and stored to; overwrite it in place if possible */
 
 /* Flags of open_folder. */
 #define NORI_FOLDER_CREATE 1u /* create if absent; the parent is then synced */
 
-enum nori_lock_kind { NORI_LOCK_NONE = 0, NORI_LOCK_SHARED = 1, NORI_LOCK_EXCLUSIVE = 2 };
+enum nori_lock_kind {
+    NORI_LOCK_NONE = 0,
+    NORI_LOCK_SHARED = 1,
+    NORI_LOCK_EXCLUSIVE = 2
+};
 
 struct nori_file_info {
     uint64_t bytes;      /* size of the file */
@@ -76,17 +87,21 @@ struct nori_file_info {
 struct nori_file_ops {
     size_t size;
 
-    /* Read up to len bytes at offset. *ret_len < len only at the end of the file. A bad sector is NORI_E_IO. */
+    /* Read up to len bytes at offset. *ret_len < len only at the end of the file. A bad sector
+     * is NORI_E_IO. */
     int (*read)(struct nori_file *file, void *target, size_t len, uint64_t offset, size_t *ret_len);
 
-    /* Write all spans, one behind the other, at offset: all or error. After an error any part may be there. */
-    int (*write)(struct nori_file *file, const struct nori_span *spans, size_t count, uint64_t offset);
+    /* Write all spans, one behind the other, at offset: all or error. After an error any part
+     * may be there. */
+    int (*write)(struct nori_file *file, const struct nori_span *spans, size_t count,
+                 uint64_t offset);
 
-    /* Make everything written, allocated and truncated so far durable (fdatasync: contents and size). */
+    /* Make everything written, allocated and truncated so far durable (fdatasync: contents and
+     * size). */
     int (*sync)(struct nori_file *file);
 
-    /* Reserve space for len bytes at offset, readable as zeros where nothing was written; the file grows to cover it.
-     * On failure the size is as before. */
+    /* Reserve space for len bytes at offset, readable as zeros where nothing was written; the
+     * file grows to cover it. On failure the size is as before. */
     int (*allocate)(struct nori_file *file, uint64_t offset, uint64_t len);
 
     /* Set the size. */
@@ -94,12 +109,14 @@ struct nori_file_ops {
 
     int (*stat)(struct nori_file *file, struct nori_file_info *ret_info);
 
-    /* Change this handle's lock on the file (enum nori_lock_kind), never waiting: NORI_E_LOCKED. close releases it. */
+    /* Change this handle's lock on the file (enum nori_lock_kind), never waiting: NORI_E_LOCKED.
+     * close releases it. */
     int (*lock)(struct nori_file *file, uint32_t kind);
 
-    /* Optional. Map the first len bytes, shared; writable if the file is. Not inherited by a forked child. Where it is
-     * NULL or gives NORI_E_UNSUPPORTED, reads are copied, and there are no stores: a writable mapping is refused so
-     * where a store into allocated space could raise SIGBUS (copy-on-write or unknown file systems). */
+    /* Optional. Map the first len bytes, shared; writable if the file is. Not inherited by a
+     * forked child. Where it is NULL or gives NORI_E_UNSUPPORTED, reads are copied, and there
+     * are no stores: a writable mapping is refused so where a store into allocated space could
+     * raise SIGBUS (copy-on-write or unknown file systems). */
     int (*map)(struct nori_file *file, size_t len, void **ret_data);
     void (*unmap)(struct nori_file *file, void *data, size_t len);
 
@@ -114,13 +131,15 @@ struct nori_file {
 struct nori_folder_ops {
     size_t size;
 
-    /* Open a regular file in this folder; never follows a symbolic link, never blocks on a device or pipe. mode is for
-     * creation, as chmod. */
+    /* Open a regular file in this folder; never follows a symbolic link, never blocks on a
+     * device or pipe. mode is for creation, as chmod. */
     int (*open_file)(struct nori_folder *folder, const char *name, uint32_t flags, uint32_t mode,
                      struct nori_file **ret_file);
 
-    /* Call entry for every name but "." and "..", in any order, until it returns non-zero; that is then returned. */
-    int (*list)(struct nori_folder *folder, int (*entry)(void *context, const char *name), void *context);
+    /* Call entry for every name but "." and "..", in any order, until it returns non-zero; that
+     * is then returned. */
+    int (*list)(struct nori_folder *folder, int (*entry)(void *context, const char *name),
+                void *context);
 
     /* Rename within the folder, atomically; NORI_E_INVALID if target exists. */
     int (*rename)(struct nori_folder *folder, const char *source, const char *target);
@@ -131,15 +150,17 @@ struct nori_folder_ops {
     /* Make the names in this folder durable. */
     int (*sync)(struct nori_folder *folder);
 
-    /* Take the writer's lock on this folder, never waiting: NORI_E_LOCKED. close releases it; a forked child does not
-     * hold it. */
+    /* Take the writer's lock on this folder, never waiting: NORI_E_LOCKED. close releases it; a
+     * forked child does not hold it. */
     int (*lock)(struct nori_folder *folder);
 
-    /* 1 if a writer (this or another process, this or another handle) holds the lock, else 0. Takes no lock. */
+    /* 1 if a writer (this or another process, this or another handle) holds the lock, else 0.
+     * Takes no lock. */
     int (*is_locked)(struct nori_folder *folder);
 
-    /* Open a folder within this one, by one name; NORI_FOLDER_* flags. Not followed if it is a symbolic link. The name
-     * "." gives another handle on this very folder, wherever its path leads by now. */
+    /* Open a folder within this one, by one name; NORI_FOLDER_* flags. Not followed if it is a
+     * symbolic link. The name "." gives another handle on this very folder, wherever its path
+     * leads by now. */
     int (*open_folder)(struct nori_folder *folder, const char *name, uint32_t flags, uint32_t mode,
                        struct nori_folder **ret_folder);
 
@@ -155,7 +176,8 @@ struct nori_vfs {
     void *context; /* passed to every function below */
 
     /* Folders. mode is for creation, as chmod. NORI_E_INVALID if path is not a folder. */
-    int (*open_folder)(void *context, const char *path, uint32_t flags, uint32_t mode, struct nori_folder **ret_folder);
+    int (*open_folder)(void *context, const char *path, uint32_t flags, uint32_t mode,
+                       struct nori_folder **ret_folder);
 
     /* Clock. */
     uint64_t (*monotonic_ns)(void *context); /* never goes back */
@@ -165,10 +187,11 @@ struct nori_vfs {
     int (*random)(void *context, void *target, size_t len);
 
     /* Threads. They block all signals and carry the name (at most 15 bytes). */
-    int (*thread_start)(void *context, const char *name, void (*run)(void *argument), void *argument,
-                        struct nori_thread **ret_thread);
-    void (*thread_join)(void *context, struct nori_thread *thread); /* waits for its end, frees it */
-    uint64_t (*thread_id)(void *context);                           /* of the caller; not 0 */
+    int (*thread_start)(void *context, const char *name, void (*run)(void *argument),
+                        void *argument, struct nori_thread **ret_thread);
+    /* waits for its end, frees it */
+    void (*thread_join)(void *context, struct nori_thread *thread);
+    uint64_t (*thread_id)(void *context); /* of the caller; not 0 */
 
     /* Mutual exclusion, not recursive. */
     int (*mutex_new)(void *context, struct nori_mutex **ret_mutex);
@@ -176,20 +199,23 @@ struct nori_vfs {
     void (*mutex_unlock)(void *context, struct nori_mutex *mutex);
     void (*mutex_free)(void *context, struct nori_mutex *mutex); /* NULL is a no-op */
 
-    /* Conditions. wait releases the mutex and takes it again; 0, or NORI_E_TIMEOUT (without errno) once monotonic_ns
-     * has reached deadline_ns (UINT64_MAX: none). May wake without cause. */
+    /* Conditions. wait releases the mutex and takes it again; 0, or NORI_E_TIMEOUT (without
+     * errno) once monotonic_ns has reached deadline_ns (UINT64_MAX: none). May wake without
+     * cause. */
     int (*cond_new)(void *context, struct nori_cond **ret_cond);
-    int (*cond_wait)(void *context, struct nori_cond *cond, struct nori_mutex *mutex, uint64_t deadline_ns);
+    int (*cond_wait)(void *context, struct nori_cond *cond, struct nori_mutex *mutex,
+                     uint64_t deadline_ns);
     void (*cond_wake_one)(void *context, struct nori_cond *cond);
     void (*cond_wake_all)(void *context, struct nori_cond *cond);
     void (*cond_free)(void *context, struct nori_cond *cond); /* NULL is a no-op */
 
-    /* Waits on a word in shared memory, across processes: returns once woken, or *word != expected, or timeout_ns is
-     * over (NORI_E_TIMEOUT without errno). May return without cause. */
+    /* Waits on a word in shared memory, across processes: returns once woken, or *word !=
+     * expected, or timeout_ns is over (NORI_E_TIMEOUT without errno). May return without cause. */
     int (*word_wait)(void *context, const uint32_t *word, uint32_t expected, uint64_t timeout_ns);
     void (*word_wake)(void *context, const uint32_t *word); /* wakes all */
 
-    /* A number that is another one in a forked child: handles remember it and refuse to work there. */
+    /* A number that is another one in a forked child: handles remember it and refuse to work
+     * there. */
     uint64_t (*process_generation)(void *context);
 };
 

@@ -2,22 +2,27 @@
 /*
  * nori/wal.h: a write-ahead log.
  *
- * A log is a folder of segment files. One process appends records to it; any number of readers, in this process or
- * others, read them back in order; after any crash, opening the log gives back exactly what it promised. The promises
- * D1-D12 that these comments cite stand in docs/durability.md.
+ * A log is a folder of segment files. One process appends records to it; any number of readers, in
+ * this process or others, read them back in order; after any crash, opening the log gives back
+ * exactly what it promised. The promises D1-D12 that these comments cite stand in
+ * docs/durability.md.
  *
  * Conventions.
- *  1. Functions return NORI_OK (0), a positive answer where documented, or a negative NORI_E_* code.
- *  2. ret_ parameters come last and are written on success only (a struct nori_error on failure only; ret_info of
- *     nori_wal_open also with NORI_E_CORRUPT). They may be NULL unless the comment says otherwise.
- *  3. Memory passed in is borrowed until the call returns. Memory handed out says until when it is good.
- *  4. A nori_wal may be used by any number of threads at once; a nori_reader by one at a time. Threads of the library
- *     block all signals and are named "nori-...". No call is async-signal-safe. RLIMIT_FSIZE is respected before the
- *     kernel enforces it with a signal.
- *  5. After fork() the child can use neither logs nor readers opened before it: every call on them returns
+ *  1. Functions return NORI_OK (0), a positive answer where documented, or a negative NORI_E_*
+ *     code.
+ *  2. ret_ parameters come last and are written on success only (a struct nori_error on failure
+ *     only; ret_info of nori_wal_open also with NORI_E_CORRUPT). They may be NULL unless the
+ *     comment says otherwise.
+ *  3. Memory passed in is borrowed until the call returns. Memory handed out says until when it is
+ *     good.
+ *  4. A nori_wal may be used by any number of threads at once; a nori_reader by one at a time.
+ *     Threads of the library block all signals and are named "nori-...". No call is
+ *     async-signal-safe. RLIMIT_FSIZE is respected before the kernel enforces it with a signal.
+ *  5. After fork() the child can use neither logs nor readers opened before it: every call on them
+ *     returns
  *     NORI_E_INVALID. It does not hold the parent's lock. Opening anew works.
- *  6. Structs that may grow begin with size and are made by their _INIT macro. Zero means the default for every field.
- *     New fields are added at the end.
+ *  6. Structs that may grow begin with size and are made by their _INIT macro. Zero means the
+ *     default for every field. New fields are added at the end.
  *  7. The library never prints.
  */
 #ifndef NORI_WAL_H
@@ -36,21 +41,30 @@ struct nori_allocator; /* nori/vfs.h */
 typedef struct nori_wal nori_wal;
 typedef struct nori_reader nori_reader;
 
-/* When an append is durable, that is, survives a power cut (D3). A process crash loses nothing under any policy (D2). */
+/* When an append is durable, that is, survives a power cut (D3). A process crash loses nothing
+ * under any policy (D2). */
 enum nori_fsync_policy {
-    NORI_FSYNC_BATCH = 0,  /* at most batch_window_us plus two syncs later, by a thread of the library */
-    NORI_FSYNC_ALWAYS = 1, /* before append returns; threads that append at the same time share syncs */
-    NORI_FSYNC_OS = 2      /* after nori_wal_sync(), and whenever a segment ends */
+    /* at most batch_window_us plus two syncs later, by a thread of the library */
+    NORI_FSYNC_BATCH = 0,
+    /* before append returns; threads that append at the same time share syncs */
+    NORI_FSYNC_ALWAYS = 1,
+    NORI_FSYNC_OS = 2 /* after nori_wal_sync(), and whenever a segment ends */
 };
 
-enum nori_compression { NORI_COMPRESSION_NONE = 0, NORI_COMPRESSION_LZ4 = 1, NORI_COMPRESSION_ZSTD = 2 };
+enum nori_compression {
+    NORI_COMPRESSION_NONE = 0,
+    NORI_COMPRESSION_LZ4 = 1,
+    NORI_COMPRESSION_ZSTD = 2
+};
 
-/* What open does about what a crash left, and about damage. docs/recovery in docs/durability.md has the table. */
+/* What open does about what a crash left, and about damage. docs/durability.md has the
+ * table. */
 enum nori_recovery_mode {
-    NORI_RECOVER_TAIL = 0,    /* a torn tail is left behind; damage refuses to open and says where */
-    NORI_RECOVER_STRICT = 1,  /* a torn tail refuses to open, too */
-    NORI_RECOVER_PREFIX = 2,  /* not offered yet: NORI_E_UNSUPPORTED */
-    NORI_RECOVER_SALVAGE = 3  /* not offered yet: NORI_E_UNSUPPORTED */
+    /* a torn tail is left behind; damage refuses to open and says where */
+    NORI_RECOVER_TAIL = 0,
+    NORI_RECOVER_STRICT = 1, /* a torn tail refuses to open, too */
+    NORI_RECOVER_PREFIX = 2, /* not offered yet: NORI_E_UNSUPPORTED */
+    NORI_RECOVER_SALVAGE = 3 /* not offered yet: NORI_E_UNSUPPORTED */
 };
 
 /* How much open reads. */
@@ -64,7 +78,8 @@ enum nori_preallocate {
     NORI_PREALLOCATE_AUTO = 0,    /* RESERVE */
     NORI_PREALLOCATE_OFF = 1,     /* reserved, too, but in small steps of 64 KiB */
     NORI_PREALLOCATE_RESERVE = 2, /* reserved (fallocate) in steps of up to 16 MiB */
-    NORI_PREALLOCATE_ZERO = 3     /* written with zeros in steps of up to 4 MiB: more writing, cheaper syncs on some devices */
+    /* written with zeros in steps of up to 4 MiB: more writing, cheaper syncs on some devices */
+    NORI_PREALLOCATE_ZERO = 3
 };
 
 /* What a reader shows. */
@@ -78,38 +93,49 @@ enum nori_visibility {
 #define NORI_OPEN_MUST_CREATE 2u /* NORI_E_INVALID if there is one */
 
 struct nori_wal_config {
-    size_t size;                            /* set by NORI_WAL_CONFIG_INIT */
-    const char *dir;                        /* the log's folder; NULL: "wal"; created if absent (its parent is not) */
-    uint64_t max_segment_size;              /* bytes; 0: 128 MiB; at least 1 MiB. A larger record or batch gets a segment of its own */
-    uint32_t fsync_policy;                  /* enum nori_fsync_policy */
-    uint32_t batch_window_us;               /* for NORI_FSYNC_BATCH; 0: 5000; at most 1000000 */
-    uint32_t node_id;                       /* appears in events and segment headers */
-    uint32_t format;                        /* 0 or 2: the current one; 1: not offered yet, NORI_E_UNSUPPORTED */
-    uint32_t preallocate;                   /* enum nori_preallocate */
-    uint32_t recovery_mode;                 /* enum nori_recovery_mode */
-    uint32_t verify;                        /* enum nori_verify */
-    uint32_t flags;                         /* NORI_OPEN_* */
-    uint32_t file_mode;                     /* permissions of files; 0: 0600. The folder gets the matching x bits */
-    uint32_t reserved;                      /* zero */
-    uint64_t max_record_size;               /* bytes, key plus value, of a record or a whole batch; 0: 64 MiB; at most 1 GiB */
-    size_t buffer_size;                     /* bytes of each of two staging buffers; 0: 1 MiB; at least 64 KiB */
+    size_t size; /* set by NORI_WAL_CONFIG_INIT */
+    /* the log's folder; NULL: "wal"; created if absent (its parent is not) */
+    const char *dir;
+    /* bytes; 0: 128 MiB; at least 1 MiB. A larger record or batch gets a segment of its own */
+    uint64_t max_segment_size;
+    uint32_t fsync_policy;    /* enum nori_fsync_policy */
+    uint32_t batch_window_us; /* for NORI_FSYNC_BATCH; 0: 5000; at most 1000000 */
+    uint32_t node_id;         /* appears in events and segment headers */
+    /* 0 or 2: the current one; 1: not offered yet, NORI_E_UNSUPPORTED */
+    uint32_t format;
+    uint32_t preallocate;   /* enum nori_preallocate */
+    uint32_t recovery_mode; /* enum nori_recovery_mode */
+    uint32_t verify;        /* enum nori_verify */
+    uint32_t flags;         /* NORI_OPEN_* */
+    /* permissions of files; 0: 0600. The folder gets the matching x bits */
+    uint32_t file_mode;
+    uint32_t reserved; /* zero */
+    /* bytes, key plus value, of a record or a whole batch; 0: 64 MiB; at most 1 GiB */
+    uint64_t max_record_size;
+    /* bytes of the staging buffer; 0: 1 MiB; at least 64 KiB. A larger batch goes in pieces */
+    size_t buffer_size;
     const char *name;                       /* label `log` of metrics; NULL: dir */
     const struct nori_meter *meter;         /* NULL: none; must outlive the log */
     const struct nori_vfs *vfs;             /* NULL: POSIX; must outlive the log */
     const struct nori_allocator *allocator; /* NULL: malloc; must outlive the log */
 };
-#define NORI_WAL_CONFIG_INIT {sizeof(struct nori_wal_config), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+/* clang-format off */
+#define NORI_WAL_CONFIG_INIT \
+    {sizeof(struct nori_wal_config), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+/* clang-format on */
 
 /* Flags of struct nori_record. */
-#define NORI_RECORD_TOMBSTONE       1u  /* a delete */
-#define NORI_RECORD_TTL             2u  /* ttl_ms counts */
-#define NORI_RECORD_TIME            4u  /* time_ms counts */
-#define NORI_RECORD_VERSION         8u  /* version_term and version_index count */
-#define NORI_RECORD_BATCH_CONTINUES 16u /* set by readers: the next record belongs to the same atomic batch */
+#define NORI_RECORD_TOMBSTONE 1u /* a delete */
+#define NORI_RECORD_TTL       2u /* ttl_ms counts */
+#define NORI_RECORD_TIME      4u /* time_ms counts */
+#define NORI_RECORD_VERSION   8u /* version_term and version_index count */
+/* set by readers: the next record belongs to the same atomic batch */
+#define NORI_RECORD_BATCH_CONTINUES 16u
 
 /*
- * A record. Key and value may be empty. A record with a TTL and no time gets the time of its append, so that a reader
- * can tell when it expires: at time_ms + ttl_ms. (Format-1 logs have no time.)
+ * A record. Key and value may be empty. A record with a TTL and no time gets the time of its
+ * append, so that a reader can tell when it expires: at time_ms + ttl_ms. (Format-1 logs have no
+ * time.)
  */
 struct nori_record {
     const void *key;
@@ -122,79 +148,113 @@ struct nori_record {
     uint64_t version_index; /* Raft, with NORI_RECORD_VERSION */
     uint64_t sequence;      /* set by readers: counts the log's records from 1 */
     uint32_t flags;         /* NORI_RECORD_* */
-    uint32_t compression;   /* enum nori_compression: how to store the value; a reader tells how it is stored */
-    uint64_t reserved[4];   /* zero */
+    /* enum nori_compression: how to store the value; a reader tells how it is stored */
+    uint32_t compression;
+    uint64_t reserved[4]; /* zero */
 };
 
 /* Make a record that borrows key and value. */
-NORI_API struct nori_record nori_record_put(const void *key, size_t key_len, const void *value, size_t value_len);
-NORI_API struct nori_record nori_record_put_with_ttl(const void *key, size_t key_len, const void *value,
-                                                     size_t value_len, uint64_t ttl_ms);
+NORI_API struct nori_record nori_record_put(const void *key, size_t key_len, const void *value,
+                                            size_t value_len);
+NORI_API struct nori_record nori_record_put_with_ttl(const void *key, size_t key_len,
+                                                     const void *value, size_t value_len,
+                                                     uint64_t ttl_ms);
 NORI_API struct nori_record nori_record_delete(const void *key, size_t key_len);
-NORI_API struct nori_record nori_record_with_compression(struct nori_record record, enum nori_compression compression);
+NORI_API struct nori_record nori_record_with_compression(struct nori_record record,
+                                                         enum nori_compression compression);
 
-/* 1 if the record has a TTL and a time and both together lie at or before now_ms (Unix time), else 0. */
+/* 1 if the record has a TTL and a time and both together lie at or before now_ms (Unix time),
+ * else 0. */
 NORI_API int nori_record_is_expired(const struct nori_record *record, uint64_t now_ms);
 
 /* What open found and did. */
 struct nori_recovery_info {
     size_t size;
-    uint64_t valid_records;                   /* application records intact (verify = tail: from the headers' sequence numbers) */
+    /* application records intact (verify = tail: from the headers' sequence numbers) */
+    uint64_t valid_records;
     uint64_t segments_scanned;                /* segment files read, whole or in part */
     uint64_t bytes_truncated;                 /* torn bytes left behind; never zero fill */
     struct nori_position last_valid_position; /* of the last record; {0, 0} if there is none */
-    uint32_t corruption_detected;             /* 1: damage. A torn tail alone sets only bytes_truncated */
-    uint32_t was_clean;                       /* 1: the last writer closed it; also for a new log */
-    uint64_t bytes_from_staging;              /* rescued from staging memory after a process crash; 0 in this version */
-    uint64_t bytes_quarantined;               /* set aside as evidence of damage; 0 in this version */
+    /* 1: damage. A torn tail alone sets only bytes_truncated */
+    uint32_t corruption_detected;
+    uint32_t was_clean; /* 1: the last writer closed it; also for a new log */
+    /* rescued from staging memory after a process crash; 0 in this version */
+    uint64_t bytes_from_staging;
+    /* set aside as evidence of damage; 0 in this version */
+    uint64_t bytes_quarantined;
     uint64_t elapsed_us;
-    uint64_t bytes_scanned;                   /* bytes of records read and verified */
-    uint64_t bytes_rewritten;                 /* bytes above the watermark made durable again (D5) */
-    char message[256];                        /* what happened, in a sentence */
+    uint64_t bytes_scanned; /* bytes of records read and verified */
+    /* bytes above the watermark made durable again (D5) */
+    uint64_t bytes_rewritten;
+    char message[256]; /* what happened, in a sentence */
 };
-#define NORI_RECOVERY_INFO_INIT {sizeof(struct nori_recovery_info), 0, 0, 0, {0, 0}, 0, 0, 0, 0, 0, 0, 0, {0}}
+/* clang-format off */
+#define NORI_RECOVERY_INFO_INIT \
+    {sizeof(struct nori_recovery_info), 0, 0, 0, {0, 0}, 0, 0, 0, 0, 0, 0, 0, {0}}
+/* clang-format on */
 
 /*
- * Open a log for appending, recovering it first. config may be NULL: all defaults. ret_wal is needed.
- * On return everything recovered is durable (D5). Nothing is created in the folder but `control` until the first append.
- * NORI_E_INVALID a field out of range; NORI_E_NOTFOUND, NORI_E_READONLY, NORI_E_IO the folder; NORI_E_LOCKED another
- * writer (D10); NORI_E_CORRUPT damage (ret_info and ret_error say where, nothing was changed, D6); NORI_E_VERSION a newer
- * format (D12); NORI_E_NOSPACE, NORI_E_NOMEM; NORI_E_UNSUPPORTED. After an error there is no handle.
+ * Open a log for appending, recovering it first. config may be NULL: all defaults. ret_wal is
+ * needed. On return everything recovered is durable (D5). Nothing is created in the folder but
+ * `control` until the first append.
+ *
+ * NORI_E_INVALID      a field out of range, or a folder that is a file
+ * NORI_E_NOTFOUND     no such folder, or no log in it (NORI_OPEN_MUST_EXIST)
+ * NORI_E_LOCKED       another writer has it open (D10)
+ * NORI_E_CORRUPT      damage: ret_info and ret_error say where; nothing was changed (D6)
+ * NORI_E_VERSION      a newer format (D12)
+ * NORI_E_READONLY     the folder or a file may not be written
+ * NORI_E_NOSPACE      no room to make what was recovered durable (copy-on-write file systems)
+ * NORI_E_UNSUPPORTED  a mode or format that this version does not offer
+ * NORI_E_IO, NORI_E_NOMEM
+ * After an error there is no handle.
  */
-NORI_API int nori_wal_open(const struct nori_wal_config *config, nori_wal **ret_wal, struct nori_recovery_info *ret_info,
-                           struct nori_error *ret_error);
+NORI_API int nori_wal_open(const struct nori_wal_config *config, nori_wal **ret_wal,
+                           struct nori_recovery_info *ret_info, struct nori_error *ret_error);
 
 /*
- * Append one record. On return it survives the death of this process (D2), and power loss as the policy says (D3).
- * ret_position: where it lies. Any thread.
- * NORI_E_INVALID an argument, NORI_E_TOOBIG over max_record_size, NORI_E_NOSPACE no space (D9), NORI_E_UNSUPPORTED a
- * compression this build lacks: the record is not in the log, which stays usable. NORI_E_NOMEM: likewise.
- * NORI_E_IO, NORI_E_FAILED: the log failed (D8); the record may or may not be there after reopening.
- * NORI_E_CLOSED: the log was closed meanwhile.
+ * Append one record. On return it survives the death of this process (D2), and power loss as the
+ * policy says (D3). ret_position: where it lies. Any thread.
+ *
+ * NORI_E_INVALID      an argument is not allowed
+ * NORI_E_TOOBIG       over max_record_size
+ * NORI_E_NOSPACE      no space (D9); works again once there is room
+ * NORI_E_UNSUPPORTED  a compression that this build lacks
+ * NORI_E_NOMEM, NORI_E_CLOSED (the log is being closed)
+ *     The record is not in the log, which stays as it was.
+ * NORI_E_IO, NORI_E_FAILED
+ *     The log failed (D8); the record may or may not be there after reopening.
  */
-NORI_API int nori_wal_append(nori_wal *wal, const struct nori_record *record, struct nori_position *ret_position);
+NORI_API int nori_wal_append(nori_wal *wal, const struct nori_record *record,
+                             struct nori_position *ret_position);
 
 /*
- * Append count records, at least one, as one: after any crash they are there all or none, and readers show all or none
- * (D4). ret_positions has room for count. max_record_size limits the sum of keys and values. Errors as nori_wal_append.
+ * Append count records, at least one, as one: after any crash they are there all or none, and
+ * readers show all or none (D4). ret_positions has room for count. max_record_size limits the sum
+ * of keys and values. Errors as nori_wal_append.
  */
 NORI_API int nori_wal_append_batch(nori_wal *wal, const struct nori_record *records, size_t count,
                                    struct nori_position *ret_positions);
 
-/* Hand all that was appended to the kernel. In this version every append does so before it returns. */
+/* Hand all that was appended to the kernel. In this version every append does so before it
+ * returns. */
 NORI_API int nori_wal_flush(nori_wal *wal);
 
-/* All appended before the call is durable on return. NORI_E_IO, NORI_E_FAILED: the log failed (D8). */
+/* All appended before the call is durable on return. NORI_E_IO, NORI_E_FAILED: the log failed
+ * (D8). */
 NORI_API int nori_wal_sync(nori_wal *wal);
 
 /*
- * Wait until the record that starts at position is durable; at the current end: until everything before it is.
- * timeout_ms: -1 no limit. Under NORI_FSYNC_OS it starts a sync. NORI_E_TIMEOUT; NORI_E_NOTFOUND a position behind the
- * end or before the oldest segment; NORI_E_IO, NORI_E_FAILED the log failed; NORI_E_CLOSED.
+ * Wait until the record that starts at position is durable; at the current end: until everything
+ * before it is. timeout_ms: -1 no limit. Under NORI_FSYNC_OS it starts a sync. NORI_E_TIMEOUT;
+ * NORI_E_NOTFOUND a position behind the end or before the oldest segment; NORI_E_IO, NORI_E_FAILED
+ * the log failed; NORI_E_CLOSED.
  */
-NORI_API int nori_wal_wait_durable(nori_wal *wal, struct nori_position position, int64_t timeout_ms);
+NORI_API int nori_wal_wait_durable(nori_wal *wal, struct nori_position position,
+                                   int64_t timeout_ms);
 
-/* Everything appended so far lies before it. In a log that never held a record it is {0, 0}. ret_position is needed. */
+/* Everything appended so far lies before it. In a log that never held a record it is {0, 0}.
+ * ret_position is needed. */
 NORI_API int nori_wal_position(nori_wal *wal, struct nori_position *ret_position);
 
 /* Everything before it is durable. ret_position is needed. */
@@ -203,16 +263,19 @@ NORI_API int nori_wal_durable_position(nori_wal *wal, struct nori_position *ret_
 /* The oldest record there is; NORI_E_NOTFOUND if there is none. ret_position is needed. */
 NORI_API int nori_wal_first_position(nori_wal *wal, struct nori_position *ret_position);
 
-/* Read from position on ({0, 0}: the oldest record), as nori_reader_open in the log's own folder. Close it, too, after
- * the log is closed. */
-NORI_API int nori_wal_read_from(nori_wal *wal, struct nori_position position, nori_reader **ret_reader);
+/* Read from position on ({0, 0}: the oldest record), as nori_reader_open in the log's own
+ * folder. Close it, too, after the log is closed. */
+NORI_API int nori_wal_read_from(nori_wal *wal, struct nori_position position,
+                                nori_reader **ret_reader);
 
 /*
- * Drop the segments all of whose records lie before position, oldest first, durably. At nori_wal_position() everything
- * is dropped: a new segment is begun if the current one holds records. ret_deleted: how many files went.
- * NORI_E_NOTFOUND position behind the end; NORI_E_NOSPACE no room for a new segment (others were dropped); NORI_E_IO.
+ * Drop the segments all of whose records lie before position, oldest first, durably. At
+ * nori_wal_position() everything is dropped: a new segment is begun if the current one holds
+ * records. ret_deleted: how many files went. NORI_E_NOTFOUND position behind the end;
+ * NORI_E_NOSPACE no room for a new segment (others were dropped); NORI_E_IO.
  */
-NORI_API int nori_wal_delete_segments_before(nori_wal *wal, struct nori_position position, uint64_t *ret_deleted);
+NORI_API int nori_wal_delete_segments_before(nori_wal *wal, struct nori_position position,
+                                             uint64_t *ret_deleted);
 
 /* This thread's last failure on this log; NORI_END if it had none. ret_error is needed. */
 NORI_API int nori_wal_last_error(nori_wal *wal, struct nori_error *ret_error);
@@ -221,8 +284,9 @@ NORI_API int nori_wal_last_error(nori_wal *wal, struct nori_error *ret_error);
 NORI_API int nori_wal_failure(nori_wal *wal, struct nori_error *ret_error);
 
 /*
- * Sync and close. The handle is gone whatever it returns; NULL is a no-op. Calls that other threads wait in return
- * NORI_E_CLOSED; no call may be begun after it. NORI_E_IO, NORI_E_FAILED: not all is durable.
+ * Sync and close. The handle is gone whatever it returns; NULL is a no-op. Calls that other threads
+ * wait in return NORI_E_CLOSED; no call may be begun after it. NORI_E_IO, NORI_E_FAILED: not all is
+ * durable.
  */
 NORI_API int nori_wal_close(nori_wal *wal);
 
@@ -231,38 +295,45 @@ NORI_API int nori_wal_close(nori_wal *wal);
 
 struct nori_reader_config {
     size_t size;
-    uint32_t visibility;            /* enum nori_visibility; beside no live writer nothing more becomes durable */
-    uint32_t flags;                 /* NORI_READER_PREAD */
-    uint64_t max_record_size;       /* bytes; 0: as the segment header says */
-    const struct nori_vfs *vfs;     /* NULL: POSIX; must outlive the reader */
+    /* enum nori_visibility; beside no live writer nothing more becomes durable */
+    uint32_t visibility;
+    uint32_t flags;                         /* NORI_READER_PREAD */
+    uint64_t max_record_size;               /* bytes; 0: as the segment header says */
+    const struct nori_vfs *vfs;             /* NULL: POSIX; must outlive the reader */
     const struct nori_allocator *allocator; /* NULL: malloc; must outlive the reader */
 };
-#define NORI_READER_CONFIG_INIT {sizeof(struct nori_reader_config), 0, 0, 0, 0, 0}
+/* clang-format off */
+#define NORI_READER_CONFIG_INIT \
+    {sizeof(struct nori_reader_config), 0, 0, 0, 0, 0}
+/* clang-format on */
 
 /*
- * Open a reader on a folder, beside a live writer or none; it takes no writer's lock and changes nothing. position: the
- * place of a record; of a header, a control record or a segment's end: the first record after it; {0, 0}: the oldest.
- * NORI_E_NOTFOUND no log, or a position inside a record, before the oldest or behind the end; NORI_E_CORRUPT,
- * NORI_E_VERSION, NORI_E_IO, NORI_E_READONLY (no permission), NORI_E_NOMEM.
+ * Open a reader on a folder, beside a live writer or none; it takes no writer's lock and changes
+ * nothing. position: the place of a record; of a header, a control record or a segment's end: the
+ * first record after it; {0, 0}: the oldest. NORI_E_NOTFOUND no log, or a position inside a record,
+ * before the oldest or behind the end; NORI_E_CORRUPT, NORI_E_VERSION, NORI_E_IO, NORI_E_READONLY
+ * (no permission), NORI_E_NOMEM.
  */
-NORI_API int nori_reader_open(const char *dir, struct nori_position position, nori_reader **ret_reader,
-                              struct nori_error *ret_error);
+NORI_API int nori_reader_open(const char *dir, struct nori_position position,
+                              nori_reader **ret_reader, struct nori_error *ret_error);
 NORI_API int nori_reader_open_with(const char *dir, const struct nori_reader_config *config,
                                    struct nori_position position, nori_reader **ret_reader,
                                    struct nori_error *ret_error);
-NORI_API int nori_wal_read_with(nori_wal *wal, const struct nori_reader_config *config, struct nori_position position,
-                                nori_reader **ret_reader);
+NORI_API int nori_wal_read_with(nori_wal *wal, const struct nori_reader_config *config,
+                                struct nori_position position, nori_reader **ret_reader);
 
 /*
- * The next record (D11: each once, in order, across segments, only if its checksum holds). NORI_OK; NORI_END at the end:
- * the same reader goes on when more was appended; NORI_E_TRUNCATED what came next was removed; NORI_E_CORRUPT damage;
- * NORI_E_VERSION; NORI_E_IO; NORI_E_NOMEM. After an error the reader stays where it is. The record's memory is good until
- * the next call on this reader. ret_record is needed.
+ * The next record (D11: each once, in order, across segments, only if its checksum holds). NORI_OK;
+ * NORI_END at the end: the same reader goes on when more was appended; NORI_E_TRUNCATED what came
+ * next was removed; NORI_E_CORRUPT damage; NORI_E_VERSION; NORI_E_IO; NORI_E_NOMEM. After an error
+ * the reader stays where it is. The record's memory is good until the next call on this reader.
+ * ret_record is needed.
  */
-NORI_API int nori_reader_next(nori_reader *reader, struct nori_record *ret_record, struct nori_position *ret_position);
+NORI_API int nori_reader_next(nori_reader *reader, struct nori_record *ret_record,
+                              struct nori_position *ret_position);
 
-/* Wait until there is more to read. timeout_ms: -1 no limit. NORI_OK there is more (or an error to be had from
- * nori_reader_next); NORI_E_TIMEOUT. */
+/* Wait until there is more to read. timeout_ms: -1 no limit. NORI_OK there is more (or an error
+ * to be had from nori_reader_next); NORI_E_TIMEOUT. */
 NORI_API int nori_reader_wait(nori_reader *reader, int64_t timeout_ms);
 
 /* The last failure of this reader; NORI_END if it had none. ret_error is needed. */
@@ -283,11 +354,13 @@ enum nori_log_item_kind {
 enum nori_log_state {
     NORI_LOG_STATE_LIVE = 0,   /* ended, part of the log */
     NORI_LOG_STATE_NEWEST = 1, /* the last segment of the log */
-    NORI_LOG_STATE_DEAD = 2,   /* left behind by recovery or truncation; the next append removes it */
-    NORI_LOG_STATE_BAD = 3     /* damaged, or missing its place in the log */
+    /* left behind by recovery or truncation; the next append removes it */
+    NORI_LOG_STATE_DEAD = 2,
+    NORI_LOG_STATE_BAD = 3 /* damaged, or missing its place in the log */
 };
 
-/* What the operations report. Which fields count depends on kind. Strings are good until the callback returns. */
+/* What the operations report. Which fields count depends on kind. Strings are good until the
+ * callback returns. */
 struct nori_log_item {
     size_t size;
     uint32_t kind;                 /* enum nori_log_item_kind */
@@ -300,18 +373,22 @@ struct nori_log_item {
     uint32_t was_clean;            /* SUMMARY: 1 if the last writer closed it */
     const char *file;              /* SEGMENT, FINDING: name within the folder, or NULL */
     struct nori_position position; /* FINDING: where; SEGMENT: {id, length}; SUMMARY: the end */
-    uint64_t bytes;                /* FINDING: affected; SEGMENT: up to its end; PROGRESS: done; SUMMARY: all segments up to their ends */
-    uint64_t bytes_total;          /* PROGRESS: to do; SEGMENT, SUMMARY: file sizes, space taken ahead included */
-    uint64_t records;              /* SEGMENT, SUMMARY: application records (stat: from the sequence numbers where they tell) */
-    uint64_t first_sequence;       /* SEGMENT, SUMMARY: of the first record; 0: unknown */
-    uint64_t created_ms;           /* SEGMENT: Unix time; 0: unknown */
-    uint64_t start_lsn;            /* SEGMENT; SUMMARY: of the oldest segment */
-    uint64_t end_lsn;              /* SEGMENT; SUMMARY: of the log */
-    uint64_t durable_lsn;          /* SUMMARY: known to be durable */
-    uint64_t segments;             /* SUMMARY: live ones */
-    uint64_t log_id;               /* SUMMARY: 0 for format 1 only */
-    const char *message;           /* FINDING, SUMMARY: a sentence */
-    const char *advice;            /* FINDING: what to do, or NULL */
+    /* FINDING: affected; SEGMENT: up to its end; PROGRESS: done; SUMMARY: all segments up to
+     * their ends */
+    uint64_t bytes;
+    /* PROGRESS: to do; SEGMENT, SUMMARY: file sizes, space taken ahead included */
+    uint64_t bytes_total;
+    /* SEGMENT, SUMMARY: application records (stat: from the sequence numbers where they tell) */
+    uint64_t records;
+    uint64_t first_sequence; /* SEGMENT, SUMMARY: of the first record; 0: unknown */
+    uint64_t created_ms;     /* SEGMENT: Unix time; 0: unknown */
+    uint64_t start_lsn;      /* SEGMENT; SUMMARY: of the oldest segment */
+    uint64_t end_lsn;        /* SEGMENT; SUMMARY: of the log */
+    uint64_t durable_lsn;    /* SUMMARY: known to be durable */
+    uint64_t segments;       /* SUMMARY: live ones */
+    uint64_t log_id;         /* SUMMARY: 0 for format 1 only */
+    const char *message;     /* FINDING, SUMMARY: a sentence */
+    const char *advice;      /* FINDING: what to do, or NULL */
 };
 
 /* Return 0 to go on; anything else ends the operation, which returns it. */
@@ -319,25 +396,29 @@ typedef int (*nori_log_report)(void *context, const struct nori_log_item *item);
 
 struct nori_log_options {
     size_t size;
-    uint32_t flags;             /* none yet: zero */
-    uint32_t reserved;          /* zero */
-    const struct nori_vfs *vfs; /* NULL: POSIX */
+    uint32_t flags;                         /* none yet: zero */
+    uint32_t reserved;                      /* zero */
+    const struct nori_vfs *vfs;             /* NULL: POSIX */
     const struct nori_allocator *allocator; /* NULL: malloc */
 };
-#define NORI_LOG_OPTIONS_INIT {sizeof(struct nori_log_options), 0, 0, 0, 0}
+/* clang-format off */
+#define NORI_LOG_OPTIONS_INIT \
+    {sizeof(struct nori_log_options), 0, 0, 0, 0}
+/* clang-format on */
 
 /*
- * Check every byte of a log. Reports PROGRESS, a SEGMENT each, a FINDING for every torn tail (NORI_SEVERITY_INFO) and
- * damage (NORI_SEVERITY_ERROR), and a SUMMARY. options may be NULL. NORI_OK the log is sound (a torn tail is no damage);
- * NORI_E_CORRUPT it is not; NORI_E_VERSION; NORI_E_NOTFOUND no log; NORI_E_IO; NORI_E_NOMEM; what report returned.
+ * Check every byte of a log. Reports PROGRESS, a SEGMENT each, a FINDING for every torn tail
+ * (NORI_SEVERITY_INFO) and damage (NORI_SEVERITY_ERROR), and a SUMMARY. options may be NULL.
+ * NORI_OK the log is sound (a torn tail is no damage); NORI_E_CORRUPT it is not; NORI_E_VERSION;
+ * NORI_E_NOTFOUND no log; NORI_E_IO; NORI_E_NOMEM; what report returned.
  */
-NORI_API int nori_log_verify(const char *dir, const struct nori_log_options *options, nori_log_report report,
-                             void *context, struct nori_error *ret_error);
+NORI_API int nori_log_verify(const char *dir, const struct nori_log_options *options,
+                             nori_log_report report, void *context, struct nori_error *ret_error);
 
-/* Describe a log from its headers, without reading the records of ended format-2 segments: SEGMENT items and a SUMMARY.
- * Results as nori_log_verify. */
-NORI_API int nori_log_stat(const char *dir, const struct nori_log_options *options, nori_log_report report,
-                           void *context, struct nori_error *ret_error);
+/* Describe a log from its headers, without reading the records of ended format-2 segments:
+ * SEGMENT items and a SUMMARY. Results as nori_log_verify. */
+NORI_API int nori_log_stat(const char *dir, const struct nori_log_options *options,
+                           nori_log_report report, void *context, struct nori_error *ret_error);
 
 #ifdef __cplusplus
 }

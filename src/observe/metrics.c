@@ -2,8 +2,8 @@
 /*
  * metrics.c: the handles that a log got from its meter at open.
  *
- * What. One table in metrics.h names every metric once: handle, name, label and help. Without a meter is_on is false and
- * each call is one branch that is always predicted.
+ * What. One table in metrics.h names every metric once: handle, name, label and help. Without a
+ * meter is_on is false and each call is one branch that is always predicted.
  */
 #include "observe/metrics.h"
 
@@ -11,8 +11,9 @@
 
 static const double buckets_seconds[] = {1e-6, 1e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3,
                                          1e-2, 2e-2, 5e-2, 1e-1, 0.25, 0.5,  1,    2.5,  10};
-static const double buckets_ms[] = {0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 250, 500, 1000, 2500};
-static const double buckets_bytes[] = {256,     1024,    4096,     16384,    65536,     262144,
+static const double buckets_ms[] = {0.05, 0.1, 0.2, 0.5, 1,   2,    5,   10,
+                                    20,   50,  100, 250, 500, 1000, 2500};
+static const double buckets_bytes[] = {256,     1024,    4096,     16384,    65536,    262144,
                                        1048576, 4194304, 16777216, 67108864, 268435456};
 static const double buckets_records[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000};
 
@@ -37,7 +38,11 @@ static const double *choose_buckets(const char *name, size_t *ret_count)
     return buckets_seconds;
 }
 
-enum metric_kind { COUNTER, GAUGE, HISTOGRAM };
+enum metric_kind {
+    COUNTER,
+    GAUGE,
+    HISTOGRAM
+};
 
 static void *ask(const struct nori_meter *meter, enum metric_kind kind, const char *name,
                  const struct nori_label *labels, size_t label_count)
@@ -59,8 +64,8 @@ static void *ask(const struct nori_meter *meter, enum metric_kind kind, const ch
     return NULL;
 }
 
-void nw_metrics_init(struct nw_metrics *metrics, const struct nori_meter *meter, const char *log_name,
-                     uint32_t node_id)
+void nw_metrics_init(struct nw_metrics *metrics, const struct nori_meter *meter,
+                     const char *log_name, uint32_t node_id)
 {
     memset(metrics, 0, sizeof *metrics);
     metrics->node_id = node_id;
@@ -69,10 +74,10 @@ void nw_metrics_init(struct nw_metrics *metrics, const struct nori_meter *meter,
     memcpy(&metrics->meter, meter,
            meter->size < sizeof metrics->meter ? meter->size : sizeof metrics->meter);
     metrics->is_on = true;
-#define ASK(kind, handle, metric, label_name, label_value, help)                                   \
-    do {                                                                                          \
-        const struct nori_label labels[2] = {{"log", log_name}, {label_name, label_value}};       \
-        metrics->handle = ask(&metrics->meter, kind, metric, labels, labels[1].name ? 2 : 1);     \
+#define ASK(kind, handle, metric, label_name, label_value, help)                              \
+    do {                                                                                      \
+        const struct nori_label labels[2] = {{"log", log_name}, {label_name, label_value}};   \
+        metrics->handle = ask(&metrics->meter, kind, metric, labels, labels[1].name ? 2 : 1); \
     } while (0);
     NW_METRICS(ASK)
 #undef ASK

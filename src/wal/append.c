@@ -2,14 +2,16 @@
 /*
  * append.c: records into the log.
  *
- * What. An append is planned without a lock: arguments checked, values compressed, the length known. Then, under
- * append_mutex, it gets its place: a new segment is begun if the current one has no room, a mark is set if one is due,
- * owned space is required (D9), and the bytes go through stage.c to the kernel (D2). After that the policy decides whether
- * to wait for a sync.
+ * What. An append is planned without a lock: arguments checked, values compressed, the length
+ * known. Then, under append_mutex, it gets its place: a new segment is begun if the current one has
+ * no room, a mark is set if one is due, owned space is required (D9), and the bytes go through
+ * stage.c to the kernel (D2). After that the policy decides whether to wait for a sync.
  *
- * A batch is never split over segments, and each of its records but the last says that the batch goes on (D4).
+ * A batch is never split over segments, and each of its records but the last says that the batch
+ * goes on (D4).
  *
- * Failure. Nothing is published before all of it is written. What fails before the first byte changes nothing.
+ * Failure. Nothing is published before all of it is written. What fails before the first byte
+ * changes nothing.
  *
  * Not here. Files, segments and space: roll.c, space.c. Group commit: sync.c.
  */
@@ -22,19 +24,21 @@
 #define MARK_EVERY      ((uint64_t)64 << 10) /* bytes of log between two marks */
 #define MARK_AFTER_SYNC ((uint64_t)4 << 10)  /* with a new watermark, after as many */
 
-#define RECORD_FLAGS (NORI_RECORD_TOMBSTONE | NORI_RECORD_TTL | NORI_RECORD_TIME | NORI_RECORD_VERSION)
+#define RECORD_FLAGS \
+    (NORI_RECORD_TOMBSTONE | NORI_RECORD_TTL | NORI_RECORD_TIME | NORI_RECORD_VERSION)
 
 /* What was found out about an append without a lock. */
 struct plan {
     const struct nori_record *records;
     size_t count;
-    uint64_t now_ms;            /* for records with a TTL and no time */
-    uint64_t bytes;             /* of the encoded records */
+    uint64_t now_ms; /* for records with a TTL and no time */
+    uint64_t bytes;  /* of the encoded records */
     uint64_t puts, deletes;
     struct nw_scratch *scratch; /* NULL: nothing is compressed */
 };
 
-/* What a compressed value looks like in the scratch: its length, then as many bytes. Length 0: stored as it is. */
+/* What a compressed value looks like in the scratch: its length, then as many bytes. Length 0:
+ * stored as it is. */
 struct stored {
     const void *data;
     uint64_t len;
@@ -62,8 +66,8 @@ static int check_record(const struct nori_record *record, struct nori_error *err
     return NORI_OK;
 }
 
-static int check_records(const struct nori_wal *wal, const struct nori_record *records, size_t count,
-                         bool *ret_is_compressed, struct nori_error *error)
+static int check_records(const struct nori_wal *wal, const struct nori_record *records,
+                         size_t count, bool *ret_is_compressed, struct nori_error *error)
 {
     uint64_t sum = 0;
 
@@ -271,8 +275,9 @@ static int make_room(struct nori_wal *wal, uint64_t bytes, struct nori_error *er
         if (rc < 0)
             return rc;
     }
-    return NW_PLANT("write-into-space-not-owned") ? NORI_OK
-                                                  : nw_space_require(wal, wal->offset + need, error);
+    return NW_PLANT("write-into-space-not-owned")
+               ? NORI_OK
+               : nw_space_require(wal, wal->offset + need, error);
 }
 
 /* Encode record i into the stage. */
@@ -383,7 +388,8 @@ int nori_wal_append_batch(nori_wal *wal, const struct nori_record *records, size
     return nw_log_leave(wal, rc, &error);
 }
 
-int nori_wal_append(nori_wal *wal, const struct nori_record *record, struct nori_position *ret_position)
+int nori_wal_append(nori_wal *wal, const struct nori_record *record,
+                    struct nori_position *ret_position)
 {
     struct nori_position position;
     int rc = nori_wal_append_batch(wal, record, 1, &position);

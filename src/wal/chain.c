@@ -2,14 +2,16 @@
 /*
  * chain.c: which segment files there are, and which of them are the log.
  *
- * What. The folder is listed and every canonical name's header is read. Then the chain is walked back from the newest
- * format-2 header along prev_salt; each step states where the predecessor ends. What is not reached is dead: left
- * behind by a recovery or truncation that made a newer header. Segments of format 1 have no headers; the first format-2
- * header names the last of them and its end, and they count from the oldest in order of their ids.
+ * What. The folder is listed and every canonical name's header is read. Then the chain is walked
+ * back from the newest format-2 header along prev_salt; each step states where the predecessor
+ * ends. What is not reached is dead: left behind by a recovery or truncation that made a newer
+ * header. Segments of format 1 have no headers; the first format-2 header names the last of them
+ * and its end, and they count from the oldest in order of their ids.
  *
- * Trust. A header counts only with its checksum. A named file whose header is bad is damage, never a torn tail: a file
- * gets its name only after its header is durable. A file of another log, or one that begins a log although older files
- * exist, is refused rather than taken for dead and removed (D12).
+ * Trust. A header counts only with its checksum. A named file whose header is bad is damage, never
+ * a torn tail: a file gets its name only after its header is durable. A file of another log, or one
+ * that begins a log although older files exist, is refused rather than taken for dead and removed
+ * (D12).
  *
  * Not here. Where the newest segment ends: scan.c. What to do about it: verdict.c.
  */
@@ -47,7 +49,8 @@ uint64_t nw_link_record_limit(const struct nw_link *link, uint64_t configured)
     uint64_t stated = link->format == 2 ? link->header.max_record : 0;
     uint64_t limit = nw_max_u64(configured, nw_min_u64(stated, NW_RECORD_MAX));
 
-    /* A record of format 1 may be larger than its segment, so its file is the only bound there is. */
+    /* A record of format 1 may be larger than its segment, so its file is the only bound there
+     * is. */
     if (link->format == 1)
         limit = nw_max_u64(limit, nw_min_u64(link->file_bytes, NW_RECORD_MAX));
     return limit;
@@ -122,8 +125,9 @@ static int compare_ids(const void *a, const void *b)
     return (left->id > right->id) - (left->id < right->id);
 }
 
-/* Does a file without a format-2 header begin with a record of format 1? Only the longest head and a part of the key
- * can be at hand, so a record that goes on beyond them is believed here and judged by the scan. */
+/* Does a file without a format-2 header begin with a record of format 1? Only the longest head
+ * and a part of the key can be at hand, so a record that goes on beyond them is believed here
+ * and judged by the scan. */
 static bool begins_with_format1(const uint8_t *data, size_t len, uint64_t limit)
 {
     struct nw_record_place place = {.format = 1};
@@ -167,8 +171,8 @@ static int damaged_link(struct nori_error *error, const struct nw_link *link, co
     char name[NW_NAME_MAX];
 
     nw_link_name(link, name);
-    return nw_error_set(error, NORI_E_CORRUPT, 0, (struct nori_position){link->id, 0}, "%s: %s", name,
-                        what);
+    return nw_error_set(error, NORI_E_CORRUPT, 0, (struct nori_position){link->id, 0}, "%s: %s",
+                        name, what);
 }
 
 static int newer_link(struct nori_error *error, const struct nw_link *link, const char *what)
@@ -176,8 +180,8 @@ static int newer_link(struct nori_error *error, const struct nw_link *link, cons
     char name[NW_NAME_MAX];
 
     nw_link_name(link, name);
-    return nw_error_set(error, NORI_E_VERSION, 0, (struct nori_position){link->id, 0}, "%s: %s", name,
-                        what);
+    return nw_error_set(error, NORI_E_VERSION, 0, (struct nori_position){link->id, 0}, "%s: %s",
+                        name, what);
 }
 
 /* Fill a link from the first bytes of its file. format becomes 0 if they are neither format. */
@@ -216,7 +220,8 @@ static int read_link(const struct nw_env *env, struct nw_link *link, bool for_wr
         return NORI_OK;
     }
     nw_assert(rc == NW_HEADER_NONE);
-    link->format = begins_with_format1(start, len, nw_link_record_limit(link, NW_RECORD_MAX)) ? 1 : 0;
+    link->format =
+        begins_with_format1(start, len, nw_link_record_limit(link, NW_RECORD_MAX)) ? 1 : 0;
     link->has_records = link->format == 1;
     return NORI_OK;
 }
@@ -270,7 +275,8 @@ static int check_step(const struct nw_chain *chain, size_t older, size_t newer,
     uint64_t end_lsn;
 
     if (link->header.prev_id != previous->id)
-        return damaged_link(error, link, "the segment header contradicts itself about its predecessor");
+        return damaged_link(error, link,
+                            "the segment header contradicts itself about its predecessor");
     if (previous->format != 2)
         return NORI_OK;
     if (nw_add_overflow(previous->start, link->header.prev_end, &end_lsn) ||
@@ -281,7 +287,8 @@ static int check_step(const struct nw_chain *chain, size_t older, size_t newer,
     return NORI_OK;
 }
 
-/* Format-1 segments up to index `last`, whose end is `end` (NW_OPEN_END: not stated), count from the oldest. */
+/* Format-1 segments up to index `last`, whose end is `end` (NW_OPEN_END: not stated), count from
+ * the oldest. */
 static int take_format1(struct nw_chain *chain, size_t last, uint64_t end, struct nori_error *error)
 {
     for (size_t i = 0; i <= last; i++) {
@@ -311,13 +318,15 @@ static int walk(struct nw_chain *chain, size_t i, struct nori_error *error)
         chain->first_live = i;
         if (link->header.prev_salt == 0 && link->header.prev_id == NW_NO_SEGMENT) {
             if (i > 0)
-                return damaged_link(error, link, "the segment begins a log, although older files exist");
+                return damaged_link(error, link,
+                                    "the segment begins a log, although older files exist");
             return NORI_OK;
         }
         older = find_predecessor(chain, i);
         if (older == chain->count) {
             if (i > 0)
-                return damaged_link(error, link, "its predecessor is missing, although older files exist");
+                return damaged_link(error, link,
+                                    "its predecessor is missing, although older files exist");
             return NORI_OK; /* dropped by retention */
         }
         rc = check_step(chain, older, i, error);
@@ -405,9 +414,10 @@ static bool continues(const struct nw_chain *chain, const struct nw_link *last,
 }
 
 /*
- * An append that begins a segment may return before the segment has its name: its header and records lie in `spare`
- * then. Such a header is true for ever: once it is written nothing more is written to its predecessor. If the
- * predecessor does not reach the end it states, the scan finds that out and leaves it behind.
+ * An append that begins a segment may return before the segment has its name: its header and
+ * records lie in `spare` then. Such a header is true for ever: once it is written nothing more is
+ * written to its predecessor. If the predecessor does not reach the end it states, the scan finds
+ * that out and leaves it behind.
  */
 static int adopt_spare(struct nw_chain *chain, const struct nw_env *env, bool for_writing,
                        struct nori_error *error)
@@ -433,7 +443,8 @@ static int adopt_spare(struct nw_chain *chain, const struct nw_env *env, bool fo
     chain->log_id = link.header.log_id;
     chain->id_max = link.id;
     chain->has_ids = true;
-    return add_link(chain, &link) < 0 ? nw_no_memory(error) : NORI_OK; /* behind all others, by its id */
+    /* behind all others, by its id */
+    return add_link(chain, &link) < 0 ? nw_no_memory(error) : NORI_OK;
 }
 
 static int find_live(struct nw_chain *chain, const struct nw_env *env, struct nori_error *error)
@@ -497,7 +508,8 @@ int nw_link_open(const struct nw_env *env, const struct nw_link *link, uint32_t 
     char name[NW_NAME_MAX];
     int rc = NORI_VFS_ERROR(NORI_E_NOTFOUND, 0);
 
-    /* A live writer may rename `spare` between our look at it and this open, and prepare another one. */
+    /* A live writer may rename `spare` between our look at it and this open, and prepare another
+     * one. */
     for (int attempt = 0; attempt < 2; attempt++, named.is_spare = false) {
         struct nori_file *file = NULL;
         int is_same;
@@ -531,7 +543,8 @@ int nw_chain_extend(struct nw_chain *chain, const struct nw_env *env)
             continue;
         if (link.header.segment_id != last->id + 1 || link.header.prev_salt != last->header.salt ||
             link.header.prev_id != last->id || link.header.log_id != last->header.log_id ||
-            link.header.prev_end < last->begin || link.header.start - last->start != link.header.prev_end)
+            link.header.prev_end < last->begin ||
+            link.header.start - last->start != link.header.prev_end)
             continue;
         if (add_link(chain, &link) < 0)
             return 0;

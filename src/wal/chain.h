@@ -2,9 +2,9 @@
 /*
  * chain.h: which segment files there are, and which of them are the log.
  *
- * Valid if and only if: walking back from the newest format-2 header along prev_salt, each header (1) verifies, (2) has
- * the id of its file's name, (3) has the log_id of the newest, (4) starts where its predecessor ends, and (5) finds its
- * predecessor unless no older file exists.
+ * Valid if and only if: walking back from the newest format-2 header along prev_salt, each header
+ * (1) verifies, (2) has the id of its file's name, (3) has the log_id of the newest, (4) starts
+ * where its predecessor ends, and (5) finds its predecessor unless no older file exists.
  */
 #ifndef NW_CHAIN_H
 #define NW_CHAIN_H
@@ -20,8 +20,8 @@ struct nw_link {
     uint64_t id;
     uint32_t format; /* 1 or 2 */
     bool is_live;
-    bool is_spare;           /* it lies in the file `spare`: its name did not come in time */
-    bool has_records;        /* format 1: begins with a record; format 2: unknown, true */
+    bool is_spare;    /* it lies in the file `spare`: its name did not come in time */
+    bool has_records; /* format 1: begins with a record; format 2: unknown, true */
     uint64_t file_bytes;
     uint64_t begin;          /* offset of the first record: after the header */
     uint64_t end;            /* as its successor's header states it, or NW_OPEN_END */
@@ -35,26 +35,28 @@ struct nw_chain {
     struct nw_link *links; /* ascending ids */
     size_t count;
     size_t capacity;
-    size_t first_live;     /* index of the oldest live link; count if none */
-    uint64_t id_max;       /* highest id seen in any name; only if has_ids */
+    size_t first_live; /* index of the oldest live link; count if none */
+    uint64_t id_max;   /* highest id seen in any name; only if has_ids */
     bool has_ids;
-    uint64_t log_id;       /* of the live format-2 links; 0 if there are none */
+    uint64_t log_id; /* of the live format-2 links; 0 if there are none */
 };
 
 void nw_chain_init(struct nw_chain *chain, const struct nori_allocator *allocator);
 void nw_chain_done(struct nw_chain *chain);
 
 /*
- * Read the folder and all headers, and walk. If `spare` carries the header that continues the chain, or begins a log in a
- * folder without segments, it is the newest link. NORI_E_CORRUPT, NORI_E_VERSION: *error says which file and why. A file
- * that vanishes meanwhile is left out. Unknown compat bits are NORI_E_VERSION if for_writing.
+ * Read the folder and all headers, and walk. If `spare` carries the header that continues the
+ * chain, or begins a log in a folder without segments, it is the newest link. NORI_E_CORRUPT,
+ * NORI_E_VERSION: *error says which file and why. A file that vanishes meanwhile is left out.
+ * Unknown compat bits are NORI_E_VERSION if for_writing.
  */
 int nw_chain_load(struct nw_chain *chain, const struct nw_env *env, bool for_writing,
                   struct nori_error *error);
 
 /*
- * The same, when nothing but a roll can have happened since: look only for the successor of the last link, under the next
- * id or in `spare`. 1 if it was found and appended, else 0. Failures count as not found.
+ * The same, when nothing but a roll can have happened since: look only for the successor of the
+ * last link, under the next id or in `spare`. 1 if it was found and appended, else 0. Failures
+ * count as not found.
  */
 int nw_chain_extend(struct nw_chain *chain, const struct nw_env *env);
 
@@ -70,7 +72,8 @@ struct nw_link *nw_chain_find_salt(const struct nw_chain *chain, uint64_t salt);
 /* The file that holds a link. */
 void nw_link_name(const struct nw_link *link, char target[NW_NAME_MAX]);
 
-/* Open the file that holds a link and see that it is the very one. NORI_E_NOTFOUND: it was dropped meanwhile. */
+/* Open the file that holds a link and see that it is the very one. NORI_E_NOTFOUND: it was
+ * dropped meanwhile. */
 int nw_link_open(const struct nw_env *env, const struct nw_link *link, uint32_t flags,
                  struct nori_file **ret_file, struct nori_error *error);
 

@@ -2,14 +2,16 @@
 /*
  * control.c: the words that a writer shares with readers and leaves for the next recovery.
  *
- * What. A file of one page, allocated in full and mapped shared. Stores reach other processes at once and outlive this
- * one; they reach the disk whenever the kernel likes, in any mix of old and new, so nothing here is needed for D1-D5.
+ * What. A file of one page, allocated in full and mapped shared. Stores reach other processes at
+ * once and outlive this one; they reach the disk whenever the kernel likes, in any mix of old and
+ * new, so nothing here is needed for D1-D5.
  *
- * Threads. All words are atomics. A reader that wants to sleep sets is_awaited and looks once more before it waits; the
- * writer publishes first and looks at is_awaited second. Both are sequentially consistent, so one of them sees the other.
+ * Threads. All words are atomics. A reader that wants to sleep sets is_awaited and looks once more
+ * before it waits; the writer publishes first and looks at is_awaited second. Both are sequentially
+ * consistent, so one of them sees the other.
  *
- * Failure. Where no page can be had (no space, no mapping) the words live in memory: readers in other processes then
- * judge by checksums alone, and recovery by the marks in the log.
+ * Failure. Where no page can be had (no space, no mapping) the words live in memory: readers in
+ * other processes then judge by checksums alone, and recovery by the marks in the log.
  *
  * Not here. What the words mean: recovery.c and reader.c.
  */
@@ -88,7 +90,8 @@ int nw_control_open(const struct nw_env *env, bool for_writing, struct nw_contro
     if (!control)
         return nw_no_memory(error);
     control->is_writable = true;
-    rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL, NORI_FILE_WRITE, 0, &control->file);
+    rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL, NORI_FILE_WRITE, 0,
+                                     &control->file);
     if (rc < 0 && !for_writing) {
         control->is_writable = false;
         rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL, 0, 0, &control->file);
@@ -115,13 +118,14 @@ static int create_file(struct nw_control *control, const struct nw_env *env, uin
     uint8_t zero[NW_CONTROL_LEN] = {0};
     struct nori_span span = {zero, sizeof zero};
     int rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL,
-                                         NORI_FILE_WRITE | NORI_FILE_CREATE, file_mode,
-                                         &control->file);
+                                         NORI_FILE_WRITE | NORI_FILE_CREATE | NORI_FILE_MAPPED,
+                                         file_mode, &control->file);
 
     if (rc < 0)
         return rc;
     rc = control->file->ops->allocate(control->file, 0, NW_CONTROL_LEN);
-    /* Written once, too: a store into a page that was only allocated may need space on some file systems. */
+    /* Written once, too: a store into a page that was only allocated may need space on some file
+     * systems. */
     if (rc >= 0)
         rc = control->file->ops->write(control->file, &span, 1, 0);
     if (rc >= 0)
@@ -174,7 +178,8 @@ void nw_control_wake(struct nw_control *control)
 
 void nw_control_wait(struct nw_control *control, uint32_t news, uint64_t timeout_ns)
 {
-    /* Words that cannot be written cannot tell the writer that somebody waits, so their readers look again and again. */
+    /* Words that cannot be written cannot tell the writer that somebody waits, so their readers
+     * look again and again. */
     const uint64_t poll_ns = 5000000;
     uint64_t limit_ns = control->is_writable ? timeout_ns : nw_min_u64(timeout_ns, poll_ns);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * control.h: the words that a writer shares with readers in any process, and leaves for the next recovery.
+ * control.h: the words that a writer shares with readers in any process, and leaves for the next
+ * recovery.
  *
- * They live in the file `control`, mapped shared, so that they outlive the process; where that is impossible they live
- * in memory and only readers of this process see them. Missing, foreign, copied or hostile, they cost speed, never a
- * record: a watermark counts only with the salt of a segment on the live chain, in the very file it was stored in.
+ * They live in the file `control`, mapped shared, so that they outlive the process; where that is
+ * impossible they live in memory and only readers of this process see them. Missing, foreign,
+ * copied or hostile, they cost speed, never a record: a watermark counts only with the salt of a
+ * segment on the live chain, in the very file it was stored in.
  */
 #ifndef NW_CONTROL_H
 #define NW_CONTROL_H
@@ -15,7 +17,8 @@
 
 #define NW_CONTROL_LEN 4096
 
-/* The file's layout, native byte order: `version` read by a machine of the other order is another version. */
+/* The file's layout, native byte order: `version` read by a machine of the other order is
+ * another version. */
 struct nw_control_words {
     uint8_t magic[8];
     uint32_t version;
@@ -41,9 +44,11 @@ struct nw_control_words {
     _Atomic uint64_t clean;
     uint8_t pad3[48];
 
-    uint32_t news;               /* counts; readers wait on it. Plain for the seam; only __atomic calls touch it */
-    _Atomic uint32_t is_awaited; /* a reader sleeps on `news`: set by it, cleared by the writer that wakes it */
-    _Atomic uint32_t cut;        /* raised by every open and every truncation */
+    /* counts; readers wait on it. Plain for the seam; only __atomic calls touch it */
+    uint32_t news;
+    /* a reader sleeps on `news`: set by it, cleared by the writer that wakes it */
+    _Atomic uint32_t is_awaited;
+    _Atomic uint32_t cut; /* raised by every open and every truncation */
     uint8_t pad4[NW_CONTROL_LEN - 256 - 12];
 };
 NW_STATIC_ASSERT(sizeof(struct nw_control_words) == NW_CONTROL_LEN, "layout of control");
@@ -63,8 +68,9 @@ struct nw_control {
 };
 
 /*
- * Look at the folder's control file. *ret_control = NULL if there is none, or none that is believed: another version,
- * a copy, a file that cannot be mapped. for_writing: the words will be stored to.
+ * Look at the folder's control file. *ret_control = NULL if there is none, or none that is
+ * believed: another version, a copy, a file that cannot be mapped. for_writing: the words will be
+ * stored to.
  */
 int nw_control_open(const struct nw_env *env, bool for_writing, struct nw_control **ret_control,
                     struct nori_error *error);
@@ -79,7 +85,8 @@ void nw_control_unref(struct nw_control *control); /* NULL is a no-op */
 /* Tell readers that there is news. No system call unless one of them sleeps. */
 void nw_control_wake(struct nw_control *control);
 
-/* Sleep until there is news since `news` was read, or timeout_ns is over. Returns soon where words cannot be shared. */
+/* Sleep until there is news since `news` was read, or timeout_ns is over. Returns soon where
+ * words cannot be shared. */
 void nw_control_wait(struct nw_control *control, uint32_t news, uint64_t timeout_ns);
 
 #endif

@@ -2,12 +2,13 @@
 /*
  * cursor.c: the records of one segment file, one after the other.
  *
- * What. nw_cursor_next() decodes the record at cursor->offset from the bytes at hand. When these end too early it
- * fetches more: a copying cursor moves its window and, for a record that is larger, doubles it; a mapping cursor maps
- * as much of the file as there is now.
+ * What. nw_cursor_next() decodes the record at cursor->offset from the bytes at hand. When these
+ * end too early it fetches more: a copying cursor moves its window and, for a record that is
+ * larger, doubles it; a mapping cursor maps as much of the file as there is now.
  *
- * Trust. Lengths come from disk. The window grows towards the record limit only, and only as far as the file has bytes,
- * so a hostile length costs at most the limit in memory, which the caller chose.
+ * Trust. Lengths come from disk. The window grows towards the record limit only, and only as far as
+ * the file has bytes, so a hostile length costs at most the limit in memory, which the caller
+ * chose.
  *
  * Failure. Nothing moves: the same call can be made again.
  */
@@ -107,7 +108,8 @@ static int fetch_copy(struct nw_cursor *cursor)
     if (nw_buffer_reserve(&cursor->copy, want) < 0) /* first: it may move the bytes at hand */
         return NORI_E_NOMEM;
     if (kept > 0)
-        memmove(cursor->copy.data, cursor->copy.data + (cursor->offset - cursor->data_offset), kept);
+        memmove(cursor->copy.data, cursor->copy.data + (cursor->offset - cursor->data_offset),
+                kept);
     cursor->data = cursor->copy.data;
     cursor->data_offset = cursor->offset;
     cursor->data_len = kept;
@@ -152,8 +154,9 @@ int nw_cursor_next(struct nw_cursor *cursor, struct nw_stored_record *ret_record
         int rc = NW_DECODE_SHORT;
 
         if (cursor->data && cursor->offset >= cursor->data_offset && cursor->offset < have_end) {
-            struct nw_scan scan = nw_scan_over(cursor->data + (cursor->offset - cursor->data_offset),
-                                               (size_t)(have_end - cursor->offset));
+            struct nw_scan scan =
+                nw_scan_over(cursor->data + (cursor->offset - cursor->data_offset),
+                             (size_t)(have_end - cursor->offset));
 
             rc = nw_record_decode(&scan, &place, cursor->record_limit, ret_record);
             if (rc == 0) {

@@ -2,8 +2,8 @@
 /*
  * cursor.h: the records of one segment file, one after the other.
  *
- * A cursor reads by copying (a window of the file that moves and grows to the largest record) or from a shared mapping.
- * It knows bytes and checksums, nothing of chains, batches or policies.
+ * A cursor reads by copying (a window of the file that moves and grows to the largest record) or
+ * from a shared mapping. It knows bytes and checksums, nothing of chains, batches or policies.
  */
 #ifndef NW_CURSOR_H
 #define NW_CURSOR_H
@@ -34,7 +34,8 @@ struct nw_cursor {
     size_t map_len;
 };
 
-/* Begin at `offset`. The copying window starts with `window` bytes. No memory is taken before the first record. */
+/* Begin at `offset`. The copying window starts with `window` bytes. No memory is taken before
+ * the first record. */
 void nw_cursor_begin(struct nw_cursor *cursor, const struct nori_allocator *allocator,
                      struct nori_file *file, uint32_t format, uint64_t salt, uint64_t offset,
                      uint64_t record_limit, bool use_map);
@@ -51,8 +52,9 @@ void nw_cursor_refresh(struct nw_cursor *cursor);
 #define NW_CURSOR_BAD   3 /* these bytes are no record; offset is unchanged */
 
 /*
- * The record at cursor->offset, which moves behind it. What it points to is good until the next call. 0, NW_CURSOR_*,
- * or a seam result or NORI_E_NOMEM, NORI_E_VERSION (negative, NORI_VFS_CODE takes it apart).
+ * The record at cursor->offset, which moves behind it. What it points to is good until the next
+ * call. 0, NW_CURSOR_*, or a seam result or NORI_E_NOMEM, NORI_E_VERSION (negative, NORI_VFS_CODE
+ * takes it apart).
  */
 int nw_cursor_next(struct nw_cursor *cursor, struct nw_stored_record *ret_record);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* env.h: what every part of a log needs of the world: the seam, memory, and the folder it lives in. */
+/* env.h: what every part of a log needs of the world: the seam, memory, and the folder it lives
+ * in. */
 #ifndef NW_ENV_H
 #define NW_ENV_H
 
@@ -29,11 +30,13 @@ __attribute__((format(printf, 4, 5))) int nw_io_error(struct nori_error *error, 
 /* Describe that there is no memory. */
 int nw_no_memory(struct nori_error *error);
 
-/* Open, read and close without a handle of one's own: the first *len bytes of a file; *len becomes what was there. */
+/* Open, read and close without a handle of one's own: the first *len bytes of a file; *len
+ * becomes what was there. */
 int nw_env_read_start(const struct nw_env *env, const char *name, void *target, size_t *len,
                       uint64_t *ret_file_bytes, struct nori_error *error);
 
-/* The configuration with every default filled in and every limit checked. NORI_E_INVALID, NORI_E_UNSUPPORTED. */
+/* The configuration with every default filled in and every limit checked. NORI_E_INVALID,
+ * NORI_E_UNSUPPORTED. */
 int nw_config_normalise(const struct nori_wal_config *config, struct nori_wal_config *ret_config,
                         struct nori_error *error);
 

@@ -2,11 +2,11 @@
 /*
  * inspect.c: looking at a log without opening it: nori_log_verify and nori_log_stat.
  *
- * What. Both judge the folder as an open would, reading only, and report what they found: verify reads every record, stat
- * only what lies above the watermark. Neither takes the writer's lock.
+ * What. Both judge the folder as an open would, reading only, and report what they found: verify
+ * reads every record, stat only what lies above the watermark. Neither takes the writer's lock.
  *
- * Beside a live writer the log moves on while it is read. Damage stays where it is, so it is believed only if it is found
- * in the same place again.
+ * Beside a live writer the log moves on while it is read. Damage stays where it is, so it is
+ * believed only if it is found in the same place again.
  */
 #include "wal/recovery.h"
 
@@ -20,15 +20,15 @@ struct inspection {
     nori_log_report report;
     void *context;
     struct nori_wal_config config;
-    struct nw_chain chain;          /* as listed; kept if the judging fails */
-    struct nw_recovered recovered;  /* if it did not */
+    struct nw_chain chain;         /* as listed; kept if the judging fails */
+    struct nw_recovered recovered; /* if it did not */
     struct nori_recovery_info info;
-    struct nori_error error;        /* the judgement */
-    int rc;                         /* likewise */
+    struct nori_error error; /* the judgement */
+    int rc;                  /* likewise */
     bool is_alive;
     uint64_t bytes_done;
     uint64_t bytes_total;
-    int stopped;                    /* what report returned to end it */
+    int stopped; /* what report returned to end it */
 };
 
 static int tell(struct inspection *inspection, struct nori_log_item *item)
@@ -92,7 +92,8 @@ static uint64_t end_of(const struct inspection *inspection, const struct nw_link
     return inspection->recovered.end_lsn - link->start;
 }
 
-static uint64_t records_in(const struct inspection *inspection, const struct nw_chain *chain, size_t i)
+static uint64_t records_in(const struct inspection *inspection, const struct nw_chain *chain,
+                           size_t i)
 {
     size_t next;
     const struct nw_link *after = nw_chain_next_live(chain, i, &next);
@@ -101,7 +102,9 @@ static uint64_t records_in(const struct inspection *inspection, const struct nw_
         return 0;
     if (after)
         return after->first_sequence - chain->links[i].first_sequence;
-    return inspection->rc < 0 ? 0 : inspection->recovered.next_sequence - chain->links[i].first_sequence;
+    return inspection->rc < 0
+               ? 0
+               : inspection->recovered.next_sequence - chain->links[i].first_sequence;
 }
 
 static void tell_segments(struct inspection *inspection, const struct nw_chain *chain,
@@ -113,9 +116,9 @@ static void tell_segments(struct inspection *inspection, const struct nw_chain *
         struct nori_log_item item = {.kind = NORI_LOG_SEGMENT, .file = name};
 
         nw_link_name(link, name);
-        item.state = !link->is_live                  ? NORI_LOG_STATE_DEAD
-                     : link == nw_chain_last(chain)  ? NORI_LOG_STATE_NEWEST
-                                                     : NORI_LOG_STATE_LIVE;
+        item.state = !link->is_live                 ? NORI_LOG_STATE_DEAD
+                     : link == nw_chain_last(chain) ? NORI_LOG_STATE_NEWEST
+                                                    : NORI_LOG_STATE_LIVE;
         if (inspection->rc == NORI_E_CORRUPT && inspection->error.position.segment_id == link->id)
             item.state = NORI_LOG_STATE_BAD;
         item.format = link->format;
@@ -144,7 +147,8 @@ static void tell_segments(struct inspection *inspection, const struct nw_chain *
 static const char *advice_for(int rc)
 {
     if (rc == NORI_E_CORRUPT)
-        return "keep the folder as it is, copy it away first, and restore the log from a replica or backup; "
+        return "keep the folder as it is, copy it away first, and restore the log from a replica "
+               "or backup; "
                "an open refuses it so that nothing is lost silently";
     if (rc == NORI_E_VERSION)
         return "read it with the newer version of nori that wrote it";
@@ -173,7 +177,8 @@ static void tell_findings(struct inspection *inspection)
         item.position = inspection->recovered.torn_at;
         item.bytes = inspection->info.bytes_truncated;
         item.message = inspection->info.message;
-        item.advice = "nothing: the next open leaves these bytes behind; no append of them was promised";
+        item.advice =
+            "nothing: the next open leaves these bytes behind; no append of them was promised";
         (void)tell(inspection, &item);
     }
 }
@@ -199,8 +204,8 @@ static void tell_summary(struct inspection *inspection, struct nori_log_item *su
                                ? "the log is sound up to a torn tail, as a crash leaves it"
                                : "the log is sound";
     } else {
-        summary->message = inspection->rc == NORI_E_CORRUPT ? "the log is damaged"
-                                                            : nori_strerror(inspection->rc);
+        summary->message =
+            inspection->rc == NORI_E_CORRUPT ? "the log is damaged" : nori_strerror(inspection->rc);
     }
     (void)tell(inspection, summary);
 }
@@ -212,10 +217,11 @@ static int run(struct inspection *inspection, const char *dir)
     int rc = nw_chain_load(&inspection->chain, &inspection->env, false, &inspection->error);
 
     for (size_t i = 0; i < chain->count; i++)
-        inspection->bytes_total += chain->links[i].end == NW_OPEN_END ? chain->links[i].file_bytes
-                                                                      : chain->links[i].end;
+        inspection->bytes_total +=
+            chain->links[i].end == NW_OPEN_END ? chain->links[i].file_bytes : chain->links[i].end;
     if (rc >= 0 && chain->count == 0)
-        return nw_error_set(&inspection->error, NORI_E_NOTFOUND, 0, NW_NOWHERE, "%s: there is no log", dir);
+        return nw_error_set(&inspection->error, NORI_E_NOTFOUND, 0, NW_NOWHERE,
+                            "%s: there is no log", dir);
     if (rc >= 0)
         rc = nw_scan_measure_format1(&inspection->env, &inspection->chain, &inspection->error);
     if (rc == NORI_E_NOMEM)
@@ -223,7 +229,8 @@ static int run(struct inspection *inspection, const char *dir)
     judge(inspection);
     if (inspection->rc >= 0) {
         chain = &inspection->recovered.chain;
-        rc = nw_scan_measure_format1(&inspection->env, &inspection->recovered.chain, &inspection->error);
+        rc = nw_scan_measure_format1(&inspection->env, &inspection->recovered.chain,
+                                     &inspection->error);
         if (rc < 0)
             inspection->rc = rc;
     }
@@ -245,17 +252,20 @@ static int inspect(const char *dir, const struct nori_log_options *options, uint
     struct nori_wal_config config = NORI_WAL_CONFIG_INIT;
     int rc;
 
-    if (!dir || (options && options->size < sizeof *options) || (options && (options->flags || options->reserved)))
+    if (!dir || (options && options->size < sizeof *options) ||
+        (options && (options->flags || options->reserved)))
         return nw_error_set(ret_error, NORI_E_INVALID, 0, NW_NOWHERE,
                             "dir is NULL, or the options are not made by NORI_LOG_OPTIONS_INIT");
     config.verify = verify;
     rc = nw_config_normalise(&config, &inspection.config, ret_error);
     nw_assert(rc >= 0);
     inspection.env.vfs = options && options->vfs ? options->vfs : nori_vfs_posix();
-    inspection.env.allocator = options && options->allocator ? options->allocator : nori_allocator_malloc();
+    inspection.env.allocator =
+        options && options->allocator ? options->allocator : nori_allocator_malloc();
     inspection.error = (struct nori_error)NORI_ERROR_INIT;
     nw_chain_init(&inspection.chain, inspection.env.allocator);
-    rc = inspection.env.vfs->open_folder(inspection.env.vfs->context, dir, 0, 0, &inspection.env.folder);
+    rc = inspection.env.vfs->open_folder(inspection.env.vfs->context, dir, 0, 0,
+                                         &inspection.env.folder);
     if (rc < 0)
         return nw_io_error(ret_error, rc, NW_NOWHERE, "open %s", dir);
     rc = run(&inspection, dir);

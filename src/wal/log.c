@@ -2,14 +2,15 @@
 /*
  * log.c: entering and leaving an open log, its failure, and looking around in it.
  *
- * What. Every public call counts itself in, so that close can wait for those inside, and leaves its error behind for
- * nori_wal_last_error. A failure is for good (D8): the first cause is kept, everybody who waits is woken, and every later
- * call but reading is refused with it.
+ * What. Every public call counts itself in, so that close can wait for those inside, and leaves its
+ * error behind for nori_wal_last_error. A failure is for good (D8): the first cause is kept,
+ * everybody who waits is woken, and every later call but reading is refused with it.
  *
- * Threads. Positions are atomics; the list of segments, the failure and the last errors belong to wal->mutex.
+ * Threads. Positions are atomics; the list of segments, the failure and the last errors belong to
+ * wal->mutex.
  *
- * Fork. A child has the parent's memory but not its threads, and must not touch the shared mapping: enter compares the
- * process generation before anything else.
+ * Fork. A child has the parent's memory but not its threads, and must not touch the shared mapping:
+ * enter compares the process generation before anything else.
  */
 #include "wal/log.h"
 
@@ -105,7 +106,8 @@ int nw_log_check(struct nori_wal *wal, struct nori_error *error)
         return NORI_E_FAILED;
     }
     if (atomic_load(&wal->is_closing))
-        return nw_error_set(error, NORI_E_CLOSED, 0, NW_NOWHERE, "%s", nori_strerror(NORI_E_CLOSED));
+        return nw_error_set(error, NORI_E_CLOSED, 0, NW_NOWHERE, "%s",
+                            nori_strerror(NORI_E_CLOSED));
     return NORI_OK;
 }
 

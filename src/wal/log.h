@@ -2,7 +2,8 @@
 /*
  * log.h: an open log, as its parts share it.
  *
- * Lock order: drop_mutex, append_mutex, mutex. mutex is never held across a call of the seam that reads, writes or syncs.
+ * Lock order: drop_mutex, append_mutex, mutex. mutex is never held across a call of the seam that
+ * reads, writes or syncs.
  */
 #ifndef NW_LOG_H
 #define NW_LOG_H
@@ -15,8 +16,11 @@
 
 #include <stdatomic.h>
 
-#define NW_ENDED_UNSYNCED_MAX 2  /* D3: more ended segments than this are never unsynced */
-#define NW_LAST_ERRORS        32 /* threads whose last failure is remembered; the oldest is forgotten */
+/* D3: more ended segments than this are never unsynced. */
+#define NW_ENDED_UNSYNCED_MAX 2
+
+/* Threads whose last failure is remembered; the oldest is forgotten. */
+#define NW_LAST_ERRORS 32
 
 /* A live segment. */
 struct nw_segment {
@@ -29,11 +33,11 @@ struct nw_segment {
     _Atomic uint64_t owned; /* offset up to which space is taken (D9); grows */
 
     /* Guarded by wal->mutex. */
-    uint64_t end;            /* NW_OPEN_END while it is the current one */
-    struct nori_file *file;  /* open while it is written, synced or trimmed; else NULL */
-    bool is_named;           /* it has its own name, durably; else it lies in `spare` */
-    bool is_synced;          /* ended, and all of it is durable */
-    bool needs_trim;         /* its file is longer than its end */
+    uint64_t end;           /* NW_OPEN_END while it is the current one */
+    struct nori_file *file; /* open while it is written, synced or trimmed; else NULL */
+    bool is_named;          /* it has its own name, durably; else it lies in `spare` */
+    bool is_synced;         /* ended, and all of it is durable */
+    bool needs_trim;        /* its file is longer than its end */
 };
 
 /* The file `spare`: the next segment, prepared in the background. */
@@ -87,10 +91,10 @@ struct nori_wal {
     struct nw_segment *current; /* NULL until the first append */
     uint64_t offset;            /* where the next record goes in it */
     uint64_t next_sequence;
-    uint64_t mark_offset;       /* where the last mark (or the first record) of it lies */
-    uint64_t mark_durable_lsn;  /* what the last mark told */
-    bool must_roll;             /* a failed write left bytes behind `offset` */
-    struct nw_buffer stage;     /* stage.c */
+    uint64_t mark_offset;      /* where the last mark (or the first record) of it lies */
+    uint64_t mark_durable_lsn; /* what the last mark told */
+    bool must_roll;            /* a failed write left bytes behind `offset` */
+    struct nw_buffer stage;    /* stage.c */
     size_t stage_len;
     uint64_t next_id;
 
@@ -98,16 +102,16 @@ struct nori_wal {
     struct nw_segment **segments; /* live, oldest first */
     size_t segment_count;
     size_t segment_capacity;
-    bool is_syncing;              /* somebody leads a sync */
+    bool is_syncing; /* somebody leads a sync */
     bool is_sync_requested;
     struct nw_spare spare;
-    uint64_t space_requests;      /* counted by those who wait for space */
-    uint64_t space_answers;       /* up to this request the space thread has tried */
-    uint64_t space_need;          /* the offset that the current segment must own at least */
-    struct nori_error space_problem; /* why the last extension failed; code 0: it did not */
+    uint64_t space_requests;            /* counted by those who wait for space */
+    uint64_t space_answers;             /* up to this request the space thread has tried */
+    uint64_t space_need;                /* the offset that the current segment must own at least */
+    struct nori_error space_problem;    /* why the last extension failed; code 0: it did not */
     const struct nw_segment *extending; /* the space thread is at work on it: not to be freed */
     bool is_trim_wanted;
-    uint64_t *dead_ids;           /* files to remove once a new header is durable under its name */
+    uint64_t *dead_ids; /* files to remove once a new header is durable under its name */
     size_t dead_count;
     bool has_threads;
     bool must_stop;
@@ -136,7 +140,8 @@ static inline uint64_t nw_now_ns(const struct nori_wal *wal)
     return wal->env.vfs->monotonic_ns(wal->env.vfs->context);
 }
 
-/* Every public call begins with enter and, if that gave 0, ends with leave, which remembers the error and returns rc. */
+/* Every public call begins with enter and, if that gave 0, ends with leave, which remembers the
+ * error and returns rc. */
 int nw_log_enter(struct nori_wal *wal);
 int nw_log_leave(struct nori_wal *wal, int rc, const struct nori_error *error);
 
@@ -147,29 +152,35 @@ void nw_log_wake(struct nori_wal *wal); /* everybody who waits on `changed` */
 /* NORI_OK, NORI_E_FAILED (with the first cause) or NORI_E_CLOSED in *error. */
 int nw_log_check(struct nori_wal *wal, struct nori_error *error);
 
-/* D8: the log has failed for good. Only the first cause counts. Takes mutex. Returns error->code. */
+/* D8: the log has failed for good. Only the first cause counts. Takes mutex. Returns
+ * error->code. */
 int nw_log_fail(struct nori_wal *wal, const struct nori_error *error);
 
-/* The live segment that holds this LSN, or the last one that starts at or before it; NULL if none. mutex held. */
+/* The live segment that holds this LSN, or the last one that starts at or before it; NULL if
+ * none. mutex held. */
 struct nw_segment *nw_log_segment_at(struct nori_wal *wal, uint64_t lsn);
 struct nori_position nw_log_position_of(struct nori_wal *wal, uint64_t lsn); /* takes mutex */
 
 /* ---- stage.c: the way of the bytes into the kernel (D2) ---- */
-int nw_stage_put(struct nori_wal *wal, const void *data, size_t len, uint32_t *crc, struct nori_error *error);
+int nw_stage_put(struct nori_wal *wal, const void *data, size_t len, uint32_t *crc,
+                 struct nori_error *error);
 int nw_stage_flush(struct nori_wal *wal, struct nori_error *error);
 void nw_stage_publish(struct nori_wal *wal);
 
 /* ---- append.c ---- */
-int nw_append_mark(struct nori_wal *wal, struct nori_error *error); /* append_mutex held; into space owned */
+/* append_mutex held; into space owned */
+int nw_append_mark(struct nori_wal *wal, struct nori_error *error);
 
 /* ---- roll.c: beginning a segment. append_mutex held. ---- */
 int nw_roll(struct nori_wal *wal, struct nori_error *error);
 
 /* ---- space.c: taking space ahead of need (D9) ---- */
 void nw_space_run(void *wal);
-void nw_space_check(struct nori_wal *wal);                                       /* after an append: ask early */
-int nw_space_require(struct nori_wal *wal, uint64_t offset, struct nori_error *error); /* wait until owned */
-int nw_space_require_spare(struct nori_wal *wal, struct nori_error *error);      /* mutex held */
+/* after an append: ask early */
+void nw_space_check(struct nori_wal *wal);
+/* wait until owned */
+int nw_space_require(struct nori_wal *wal, uint64_t offset, struct nori_error *error);
+int nw_space_require_spare(struct nori_wal *wal, struct nori_error *error); /* mutex held */
 uint64_t nw_space_step(const struct nori_wal_config *config);
 
 /* ---- sync.c: making it durable (D3) ---- */

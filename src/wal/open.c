@@ -2,12 +2,12 @@
 /*
  * open.c: from a configuration to an open log, and back.
  *
- * What. The folder is opened and locked (D10), the log is recovered (D5), and the handle takes over what was found.
- * Nothing but `control` is created, and no thread is started, before the first append needs a segment. Close syncs, sets a
- * last mark and says in `control` that it did.
+ * What. The folder is opened and locked (D10), the log is recovered (D5), and the handle takes over
+ * what was found. Nothing but `control` is created, and no thread is started, before the first
+ * append needs a segment. Close syncs, sets a last mark and says in `control` that it did.
  *
- * Failure. An open that fails leaves no handle and, but for what recovery had to make durable, nothing changed. A close
- * always gives everything back; its result says whether all is durable.
+ * Failure. An open that fails leaves no handle and, but for what recovery had to make durable,
+ * nothing changed. A close always gives everything back; its result says whether all is durable.
  */
 #include "wal/log.h"
 
@@ -169,7 +169,8 @@ static int take_over(struct nori_wal *wal, struct nw_recovered *recovered, struc
     const struct nw_chain *chain = &recovered->chain;
 
     wal->segment_capacity = chain->count + 16;
-    wal->segments = nw_alloc(wal->env.allocator, wal->segment_capacity * sizeof(struct nw_segment *));
+    wal->segments =
+        nw_alloc(wal->env.allocator, wal->segment_capacity * sizeof(struct nw_segment *));
     wal->dead_ids = nw_alloc(wal->env.allocator, (chain->count + 1) * sizeof *wal->dead_ids);
     if (!wal->segments || !wal->dead_ids)
         return nw_no_memory(error);
@@ -208,15 +209,15 @@ static void report_recovery(struct nori_wal *wal, const struct nw_recovered *rec
                                                      .bytes = info->bytes_truncated,
                                                      .message = message});
     }
-    nw_metrics_emit(metrics, (struct nori_event){.kind = NORI_EVENT_RECOVERY,
-                                                 .severity = rc < 0 ? NORI_SEVERITY_ERROR
-                                                                    : NORI_SEVERITY_INFO,
-                                                 .code = rc,
-                                                 .segment_id = info->last_valid_position.segment_id,
-                                                 .offset = info->last_valid_position.offset,
-                                                 .bytes = info->bytes_scanned,
-                                                 .duration_us = info->elapsed_us,
-                                                 .message = message});
+    nw_metrics_emit(
+        metrics, (struct nori_event){.kind = NORI_EVENT_RECOVERY,
+                                     .severity = rc < 0 ? NORI_SEVERITY_ERROR : NORI_SEVERITY_INFO,
+                                     .code = rc,
+                                     .segment_id = info->last_valid_position.segment_id,
+                                     .offset = info->last_valid_position.offset,
+                                     .bytes = info->bytes_scanned,
+                                     .duration_us = info->elapsed_us,
+                                     .message = message});
 }
 
 static int recover(struct nori_wal *wal, struct nori_recovery_info *info, struct nori_error *error)

@@ -2,26 +2,28 @@
 /*
  * reader.c: the records of a log, in order, beside a live writer or none (D11).
  *
- * What. A reader stands at a place in a segment of the chain it has loaded. It returns the records there as long as they
- * lie below its limit: the written (or durable) position that a live writer publishes in `control`. Without a live
- * writer it goes as far as recovery would: batch by batch as long as they are whole. At a segment's stated end it goes on
- * in the successor.
+ * What. A reader stands at a place in a segment of the chain it has loaded. It returns the records
+ * there as long as they lie below its limit: the written (or durable) position that a live writer
+ * publishes in `control`. Without a live writer it goes as far as recovery would: batch by batch as
+ * long as they are whole. At a segment's stated end it goes on in the successor.
  *
- * Change. A writer raises `cut` whenever bytes that could have been read no longer count: at open, at truncation, and when
- * a failed write ended a segment. The reader loads the limit first and `cut` second; if that has changed it walks the
- * chain anew, and if its place is no longer on it, it says so (NORI_E_TRUNCATED). Retention raises nothing: a reader keeps
- * the file it is in, and finds out when it cannot find the next.
+ * Change. A writer raises `cut` whenever bytes that could have been read no longer count: at open,
+ * at truncation, and when a failed write ended a segment. The reader loads the limit first and
+ * `cut` second; if that has changed it walks the chain anew, and if its place is no longer on it,
+ * it says so (NORI_E_TRUNCATED). Retention raises nothing: a reader keeps the file it is in, and
+ * finds out when it cannot find the next.
  *
- * Bad bytes. Below the limit they are first looked at again with the chain as it is now: the segment may have ended there,
- * the page may have been mapped before it was there. Then, beside a live writer, they are corrupt; beside none they are
- * corrupt below the watermark and the end of the log above it (D6).
+ * Bad bytes. Below the limit they are first looked at again with the chain as it is now: the
+ * segment may have ended there, the page may have been mapped before it was there. Then, beside a
+ * live writer, they are corrupt; beside none they are corrupt below the watermark and the end of
+ * the log above it (D6).
  *
- * Threads. One at a time. Nothing is shared with the writer but `control`, the files, and their locks: a shared lock on
- * the open segment keeps the writer from trimming what is mapped.
+ * Threads. One at a time. Nothing is shared with the writer but `control`, the files, and their
+ * locks: a shared lock on the open segment keeps the writer from trimming what is mapped.
  */
 #include "base/plant.h"
-#include "format/control_record.h"
 #include "format/compress.h"
+#include "format/control_record.h"
 #include "wal/control.h"
 #include "wal/log.h"
 #include "wal/recovery.h"
@@ -29,8 +31,8 @@
 
 #include <string.h>
 
-#define POLL_NS  ((uint64_t)10000000)   /* between looks where nobody can wake us */
-#define SLICE_NS ((uint64_t)500000000)  /* a longest sleep: the writer may have died */
+#define POLL_NS  ((uint64_t)10000000)  /* between looks where nobody can wake us */
+#define SLICE_NS ((uint64_t)500000000) /* a longest sleep: the writer may have died */
 
 struct nori_reader {
     struct nw_env env;
@@ -122,7 +124,8 @@ static void check_control(struct nori_reader *reader)
     reader->cut = 0;
 }
 
-/* A writer that is dropping or naming segments may change the folder under a listing: look again before complaining. */
+/* A writer that is dropping or naming segments may change the folder under a listing: look again
+ * before complaining. */
 static int load_chain(struct nori_reader *reader)
 {
     int rc = find_control(reader);
@@ -164,8 +167,9 @@ static struct nw_link *find_successor(struct nori_reader *reader)
             continue;
         if (link->format == 1)
             return reader->here.format == 1 ? link : NULL;
-        if (reader->here.format == 1 ? link->header.prev_salt == 0 && link->header.prev_id == reader->here.id
-                                     : link->header.prev_salt == reader->here.header.salt)
+        if (reader->here.format == 1
+                ? link->header.prev_salt == 0 && link->header.prev_id == reader->here.id
+                : link->header.prev_salt == reader->here.header.salt)
             return link;
     }
     return NULL;
@@ -221,8 +225,8 @@ static int enter_link(struct nori_reader *reader, const struct nw_link *link)
     reader->has_place = true;
     reader->is_in_batch = false;
     reader->cursor.is_mapped = use_map;
-    nw_cursor_restart(&reader->cursor, file, copy.format, copy.format == 2 ? copy.header.salt : 0, copy.begin,
-                      nw_link_record_limit(&copy, reader->config.max_record_size));
+    nw_cursor_restart(&reader->cursor, file, copy.format, copy.format == 2 ? copy.header.salt : 0,
+                      copy.begin, nw_link_record_limit(&copy, reader->config.max_record_size));
     reader->sequence = copy.first_sequence;
     return NORI_OK;
 }
@@ -306,7 +310,8 @@ static int has_end_now(struct nori_reader *reader)
     return reader->here.end != end;
 }
 
-/* Is all from here to the end of the file zero? Then a segment of format 1 that has a successor ends here. */
+/* Is all from here to the end of the file zero? Then a segment of format 1 that has a successor
+ * ends here. */
 static bool ends_in_zeros(struct nori_reader *reader)
 {
     uint8_t chunk[4096];
@@ -346,7 +351,8 @@ static int corrupt(struct nori_reader *reader)
 }
 
 /* No record could be read at our place, below the limit. NORI_OK: try again. */
-static int at_bad_bytes(struct nori_reader *reader, const struct limit *limit, bool *has_looked_again)
+static int at_bad_bytes(struct nori_reader *reader, const struct limit *limit,
+                        bool *has_looked_again)
 {
     int rc = has_end_now(reader);
 
@@ -359,12 +365,12 @@ static int at_bad_bytes(struct nori_reader *reader, const struct limit *limit, b
         nw_cursor_refresh(&reader->cursor);
         return NORI_OK;
     }
-    if (reader->here.format == 1 && find_successor(reader) && ends_in_zeros(reader)) {
+    if (reader->here.format == 1 && find_successor(reader)) {
+        if (reader->here.end != NW_OPEN_END || !ends_in_zeros(reader))
+            return corrupt(reader); /* it was complete once */
         reader->here.end = reader->cursor.offset;
         return NORI_OK;
     }
-    if (reader->here.end != NW_OPEN_END && reader->here.format == 1)
-        return corrupt(reader);
     if (limit->is_known && is_writer_alive(reader))
         return corrupt(reader);
     if (lsn_of(reader) < believed_watermark(reader))
@@ -372,7 +378,8 @@ static int at_bad_bytes(struct nori_reader *reader, const struct limit *limit, b
     return NORI_END;
 }
 
-/* Without a published limit a batch counts only if all of it is there. The cursor stands behind its first record. */
+/* Without a published limit a batch counts only if all of it is there. The cursor stands behind
+ * its first record. */
 static int check_batch(struct nori_reader *reader, uint64_t begin, struct nw_stored_record *record)
 {
     int rc = 0;
@@ -386,20 +393,23 @@ static int check_batch(struct nori_reader *reader, uint64_t begin, struct nw_sto
     return rc == 0 ? nw_cursor_next(&reader->cursor, record) : rc;
 }
 
-static int take_hole(struct nori_reader *reader, const struct nw_stored_record *record, uint64_t offset)
+static int take_hole(struct nori_reader *reader, const struct nw_stored_record *record,
+                     uint64_t offset)
 {
     uint64_t hidden = record->stored_len >= 8 ? nw_get_u64(record->stored) : UINT64_MAX;
 
     reader->sequence = hidden == UINT64_MAX ? 0 : reader->sequence + hidden;
-    return nw_error_set(&reader->error, NORI_E_CORRUPT, 0, (struct nori_position){reader->here.id, offset},
-                        "segment %llu at %llu: %llu bytes were damaged and set aside; reading goes on behind "
-                        "them",
-                        (unsigned long long)reader->here.id, (unsigned long long)offset,
-                        (unsigned long long)record->len);
+    return nw_error_set(
+        &reader->error, NORI_E_CORRUPT, 0, (struct nori_position){reader->here.id, offset},
+        "segment %llu at %llu: %llu bytes were damaged and set aside; reading goes on behind "
+        "them",
+        (unsigned long long)reader->here.id, (unsigned long long)offset,
+        (unsigned long long)record->len);
 }
 
 /* 0: skipped. */
-static int take_control(struct nori_reader *reader, const struct nw_stored_record *record, uint64_t offset)
+static int take_control(struct nori_reader *reader, const struct nw_stored_record *record,
+                        uint64_t offset)
 {
     struct nw_mark mark;
     int rc = nw_control_decode(record, reader->here.header.salt, &mark);
@@ -430,7 +440,8 @@ static int give_value(struct nori_reader *reader, const struct nw_stored_record 
         reader->compressor = nw_compressor_new(reader->env.allocator);
     if (!reader->compressor)
         return nw_no_memory(&reader->error);
-    rc = nw_decompressed_len(record->compression, record->stored, (size_t)record->stored_len, limit, &len);
+    rc = nw_decompressed_len(record->compression, record->stored, (size_t)record->stored_len, limit,
+                             &len);
     if (rc >= 0)
         rc = nw_buffer_reserve(&reader->value, len > 0 ? len : 1);
     if (rc >= 0)
@@ -471,8 +482,8 @@ static int give_record(struct nori_reader *reader, const struct nw_stored_record
 }
 
 /* The stored record at our place, below the limit. NORI_OK with ret_record->len = 0: look again. */
-static int read_stored(struct nori_reader *reader, const struct limit *limit, bool *has_looked_again,
-                       struct nw_stored_record *ret_record)
+static int read_stored(struct nori_reader *reader, const struct limit *limit,
+                       bool *has_looked_again, struct nw_stored_record *ret_record)
 {
     uint64_t begin = reader->cursor.offset;
     int rc;
@@ -549,8 +560,9 @@ static int read_next(struct nori_reader *reader, struct nori_record *ret_record,
 
 static int no_such_place(struct nori_reader *reader, struct nori_position position, const char *why)
 {
-    return nw_error_set(&reader->error, NORI_E_NOTFOUND, 0, position, "no record begins at %llu:%llu: %s",
-                        (unsigned long long)position.segment_id, (unsigned long long)position.offset, why);
+    return nw_error_set(
+        &reader->error, NORI_E_NOTFOUND, 0, position, "no record begins at %llu:%llu: %s",
+        (unsigned long long)position.segment_id, (unsigned long long)position.offset, why);
 }
 
 /* Count records from a place that is one to `offset`. */
@@ -598,8 +610,8 @@ static int go_to(struct nori_reader *reader, struct nori_position position)
         return no_such_place(reader, position, "it lies behind the end");
     if (position.offset <= reader->here.begin)
         return NORI_OK;
-    rc = nw_scan_find_mark_before(&reader->here, reader->chain.log_id, reader->file, reader->env.allocator,
-                                  position.offset, &offset, &sequence);
+    rc = nw_scan_find_mark_before(&reader->here, reader->chain.log_id, reader->file,
+                                  reader->env.allocator, position.offset, &offset, &sequence);
     if (rc < 0)
         return nw_io_error(&reader->error, rc, position, "read segment %llu",
                            (unsigned long long)position.segment_id);
@@ -618,7 +630,8 @@ static int find_start(struct nori_reader *reader, struct nori_position position)
         return go_to(reader, position);
     rc = enter_first(reader);
     if (rc == 0 && !reader->control && !reader->chain.has_ids)
-        return nw_error_set(&reader->error, NORI_E_NOTFOUND, 0, NW_NOWHERE, "there is no log in this folder");
+        return nw_error_set(&reader->error, NORI_E_NOTFOUND, 0, NW_NOWHERE,
+                            "there is no log in this folder");
     return rc < 0 ? rc : NORI_OK;
 }
 
@@ -634,14 +647,16 @@ static int normalise(const struct nori_reader_config *config, struct nori_reader
         memcpy(&full, config, config->size < sizeof full ? config->size : sizeof full);
     if (full.visibility > NORI_VISIBLE_DURABLE || (full.flags & ~NORI_READER_PREAD) ||
         full.max_record_size > NW_RECORD_MAX)
-        return nw_error_set(error, NORI_E_INVALID, 0, NW_NOWHERE, "reader: a field is out of range");
+        return nw_error_set(error, NORI_E_INVALID, 0, NW_NOWHERE,
+                            "reader: a field is out of range");
     full.vfs = full.vfs ? full.vfs : nori_vfs_posix();
     full.allocator = full.allocator ? full.allocator : nori_allocator_malloc();
     *ret_config = full;
     return NORI_OK;
 }
 
-static struct nori_reader *new_reader(const struct nori_reader_config *config, struct nori_folder *folder)
+static struct nori_reader *new_reader(const struct nori_reader_config *config,
+                                      struct nori_folder *folder)
 {
     struct nori_reader *reader = nw_alloc_zero(config->allocator, sizeof *reader);
 
@@ -702,7 +717,8 @@ int nori_reader_open_with(const char *dir, const struct nori_reader_config *conf
     int rc;
 
     if (!dir || !ret_reader)
-        return nw_error_set(ret_error, NORI_E_INVALID, 0, NW_NOWHERE, "reader: dir or ret_reader is NULL");
+        return nw_error_set(ret_error, NORI_E_INVALID, 0, NW_NOWHERE,
+                            "reader: dir or ret_reader is NULL");
     rc = normalise(config, &full, ret_error);
     if (rc < 0)
         return rc;
@@ -772,11 +788,12 @@ int nori_wal_first_position(nori_wal *wal, struct nori_position *ret_position)
 
 static bool is_usable(const struct nori_reader *reader)
 {
-    return reader &&
-           reader->env.vfs->process_generation(reader->env.vfs->context) == reader->process_generation;
+    return reader && reader->env.vfs->process_generation(reader->env.vfs->context) ==
+                         reader->process_generation;
 }
 
-int nori_reader_next(nori_reader *reader, struct nori_record *ret_record, struct nori_position *ret_position)
+int nori_reader_next(nori_reader *reader, struct nori_record *ret_record,
+                     struct nori_position *ret_position)
 {
     struct nori_position position;
     int rc;

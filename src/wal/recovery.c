@@ -2,20 +2,24 @@
 /*
  * recovery.c: from what a crash left to a log that can be appended to.
  *
- * What. First everything is judged, reading only: the chain of headers, then the records of each live segment up to its
- * stated end. Where that stops, the facts are put to the table in verdict.c. Then what lies above the watermark is made
- * durable (D5), a segment still called `spare` gets its name, and the control words are set. Where the log ends is stated
- * by the next append's new header; nothing else changes.
+ * What. First everything is judged, reading only: the chain of headers, then the records of each
+ * live segment up to its stated end. Where that stops, the facts are put to the table in verdict.c.
+ * Then what lies above the watermark is made durable (D5), a segment still called `spare` gets its
+ * name, and the control words are set. Where the log ends is stated by the next append's new
+ * header; nothing else changes.
  *
- * The watermark is the highest LSN known to have been durable: from headers and marks on the live chain, and from
- * `control` if the salt stored with it is on the live chain, and never beyond that segment's stated end.
+ * The watermark is the highest LSN known to have been durable: from headers and marks on the live
+ * chain, and from `control` if the salt stored with it is on the live chain, and never beyond that
+ * segment's stated end.
  *
- * D5. Reading bytes back is no proof that the disk has them: after a failed write-back the page cache serves what the
- * disk lost, and a new sync succeeds. So every byte above the watermark is verified once more and written again, in
- * place, from the very buffer that was verified, and synced.
+ * D5. Reading bytes back is no proof that the disk has them: after a failed write-back the page
+ * cache serves what the disk lost, and a new sync succeeds. So every byte above the watermark is
+ * verified once more and written again, in place, from the very buffer that was verified, and
+ * synced.
  *
- * Failure. Before the first write nothing has changed. After it, a failure leaves what was there: bytes are only
- * replaced by themselves, and a name is given only to a file whose header is durable.
+ * Failure. Before the first write nothing has changed. After it, a failure leaves what was there:
+ * bytes are only replaced by themselves, and a name is given only to a file whose header is
+ * durable.
  *
  * Not here. The first header of the new life: roll.c.
  */
@@ -39,10 +43,10 @@ struct judge {
     void *context;
     bool for_writing;
     struct nw_cursor cursor;
-    uint64_t watermark;       /* in-band only */
-    uint64_t control_lsn;     /* what `control` claims */
+    uint64_t watermark;   /* in-band only */
+    uint64_t control_lsn; /* what `control` claims */
     uint64_t control_salt;
-    uint64_t first_sequence;  /* of the oldest live link */
+    uint64_t first_sequence; /* of the oldest live link */
 };
 
 static uint64_t link_end_lsn(const struct nw_link *link)
@@ -67,8 +71,8 @@ uint64_t nw_control_watermark(const struct nw_control *control, const struct nw_
 
 static uint64_t watermark_of(const struct judge *judge)
 {
-    return nw_max_u64(judge->watermark, believe(&judge->recovered->chain, judge->control_lsn,
-                                                judge->control_salt));
+    return nw_max_u64(judge->watermark,
+                      believe(&judge->recovered->chain, judge->control_lsn, judge->control_salt));
 }
 
 /* As they are now: beside a live writer they move on while the log is read. */
@@ -108,7 +112,8 @@ static uint64_t header_watermark(const struct nw_chain *chain)
     return watermark;
 }
 
-/* Segments of format 1 have no LSNs or sequence numbers of their own: they get those that fit the first header. */
+/* Segments of format 1 have no LSNs or sequence numbers of their own: they get those that fit
+ * the first header. */
 static void place_format1(struct nw_chain *chain, size_t next, uint64_t end_lsn)
 {
     uint64_t lsn_shift = chain->links[next].start - end_lsn;
@@ -129,7 +134,8 @@ static int corrupt_at(struct judge *judge, const struct nw_link *link, uint64_t 
                         why, (unsigned long long)bytes);
 }
 
-/* The log ends before the end of the chain: what marks say there still counts, and what is there is left behind. */
+/* The log ends before the end of the chain: what marks say there still counts, and what is there
+ * is left behind. */
 static int look_at_rest(struct judge *judge, size_t i)
 {
     struct nw_chain *chain = &judge->recovered->chain;
@@ -141,11 +147,13 @@ static int look_at_rest(struct judge *judge, size_t i)
 
         if (link->format == 2)
             scan.next_sequence = link->header.base_sequence;
-        rc = nw_segment_scan(judge->env, chain, link, &judge->cursor, judge->config->max_record_size,
-                             &scan, judge->progress, judge->context, judge->error);
+        rc =
+            nw_segment_scan(judge->env, chain, link, &judge->cursor, judge->config->max_record_size,
+                            &scan, judge->progress, judge->context, judge->error);
         if (rc < 0)
             return rc;
-        judge->watermark = nw_max_u64(judge->watermark, nw_max_u64(scan.watermark_lsn, scan.behind_lsn));
+        judge->watermark =
+            nw_max_u64(judge->watermark, nw_max_u64(scan.watermark_lsn, scan.behind_lsn));
         judge->recovered->torn_bytes += scan.end - link->begin + scan.garbage_bytes;
     }
     return NORI_OK;
@@ -189,7 +197,8 @@ static int decide(struct judge *judge, size_t i, const struct nw_segment_scan *s
     return NORI_OK;
 }
 
-/* With verify = tail: begin at the last mark before the watermark, if the records from there lead exactly to it. */
+/* With verify = tail: begin at the last mark before the watermark, if the records from there
+ * lead exactly to it. */
 static int skip_durable(struct judge *judge, size_t *ret_index, struct nw_segment_scan *scan)
 {
     struct nw_chain *chain = &judge->recovered->chain;
@@ -202,8 +211,9 @@ static int skip_durable(struct judge *judge, size_t *ret_index, struct nw_segmen
         struct nw_link link;
         int rc;
 
-        while (i > chain->first_live && !(chain->links[i - 1].is_live && chain->links[i - 1].format == 2 &&
-                                          chain->links[i - 1].start + chain->links[i - 1].begin <= watermark))
+        while (i > chain->first_live &&
+               !(chain->links[i - 1].is_live && chain->links[i - 1].format == 2 &&
+                 chain->links[i - 1].start + chain->links[i - 1].begin <= watermark))
             i--;
         if (i == chain->first_live)
             return NORI_OK;
@@ -215,12 +225,13 @@ static int skip_durable(struct judge *judge, size_t *ret_index, struct nw_segmen
                                       watermark - link.start, &scan->end, &scan->next_sequence);
         file->ops->close(file);
         if (rc < 0)
-            return nw_io_error(judge->error, rc, (struct nori_position){link.id, 0}, "read segment");
+            return nw_io_error(judge->error, rc, (struct nori_position){link.id, 0},
+                               "read segment");
         link.end = watermark - link.start;
         if (nw_min_u64(link.end, chain->links[i - 1].end) != link.end)
             continue;
-        rc = nw_segment_scan(judge->env, chain, &link, &judge->cursor, judge->config->max_record_size,
-                             scan, NULL, NULL, judge->error);
+        rc = nw_segment_scan(judge->env, chain, &link, &judge->cursor,
+                             judge->config->max_record_size, scan, NULL, NULL, judge->error);
         if (rc < 0)
             return rc;
         if (scan->stop == NW_STOP_AT_END) {
@@ -235,8 +246,8 @@ static int skip_durable(struct judge *judge, size_t *ret_index, struct nw_segmen
 static int check_sequence(struct judge *judge, const struct nw_link *link, uint64_t expected)
 {
     if (link->format == 2 && link->header.base_sequence != expected)
-        return corrupt_at(judge, link, 0, "its first sequence number does not follow the segment before",
-                          0);
+        return corrupt_at(judge, link, 0,
+                          "its first sequence number does not follow the segment before", 0);
     return NORI_OK;
 }
 
@@ -253,10 +264,11 @@ static int take_scan(struct judge *judge, size_t i, const struct nw_segment_scan
     if (scan->last_record)
         judge->info->last_valid_position = (struct nori_position){link->id, scan->last_record};
     else if (scan->records > 0)
-        judge->info->last_valid_position = (struct nori_position){link->id, 0}; /* format 1 begins at 0 */
+        /* format 1 begins at 0 */
+        judge->info->last_valid_position = (struct nori_position){link->id, 0};
     if (scan->is_sequence_wrong)
-        return corrupt_at(judge, link, scan->end, "a mark disagrees with the number of records before it",
-                          0);
+        return corrupt_at(judge, link, scan->end,
+                          "a mark disagrees with the number of records before it", 0);
     if (scan->stop != NW_STOP_AT_END || !nw_chain_next_live(chain, i, &next))
         return decide(judge, i, scan);
     if (link->end == NW_OPEN_END) {
@@ -289,7 +301,9 @@ static int scan_live(struct judge *judge)
 
         if (!is_first || scan.end == 0) {
             scan = (struct nw_segment_scan){.end = link->begin};
-            scan.next_sequence = link->format == 2 ? link->header.base_sequence : is_first ? 1 : sequence;
+            scan.next_sequence = link->format == 2 ? link->header.base_sequence
+                                 : is_first        ? 1
+                                                   : sequence;
         }
         /* A first header behind format 1 may count more than are left of those. */
         if (!is_first && previous_format == 2)
@@ -299,8 +313,9 @@ static int scan_live(struct judge *judge)
         previous_format = link->format;
         if (rc < 0)
             return rc;
-        rc = nw_segment_scan(judge->env, chain, link, &judge->cursor, judge->config->max_record_size,
-                             &scan, judge->progress, judge->context, judge->error);
+        rc =
+            nw_segment_scan(judge->env, chain, link, &judge->cursor, judge->config->max_record_size,
+                            &scan, judge->progress, judge->context, judge->error);
         if (rc < 0)
             return rc;
         rc = take_scan(judge, i, &scan);
@@ -354,9 +369,9 @@ static int judge_all(struct judge *judge)
             return rc;
     }
     recovered->was_clean = is_clean(recovered);
-    recovered->log_id = chain->log_id              ? chain->log_id
-                        : recovered->control       ? recovered->control->words->log_id
-                                                   : 0;
+    recovered->log_id = chain->log_id        ? chain->log_id
+                        : recovered->control ? recovered->control->words->log_id
+                                             : 0;
     recovered->next_id = chain->has_ids ? chain->id_max + 1 : 0;
     if (!recovered->was_clean)
         recovered->next_id += 4; /* names of so many may have been lost */
@@ -384,12 +399,14 @@ int nw_recovery_judge(const struct nw_env *env, const struct nori_wal_config *co
                       struct nw_recovered *ret_recovered, struct nori_recovery_info *info,
                       nw_scan_progress progress, void *context, struct nori_error *error)
 {
-    struct judge judge = {env, config, ret_recovered, info, error, progress, context, false, {0}, 0, 0, 0, 0};
+    struct judge judge = {
+        env, config, ret_recovered, info, error, progress, context, false, {0}, 0, 0, 0, 0};
 
     return judge_with(&judge);
 }
 
-/* How many bytes at the start of `data`, which lies at `offset` of the link's file, are a header or whole records. */
+/* How many bytes at the start of `data`, which lies at `offset` of the link's file, are a header
+ * or whole records. */
 static int verified_len(const struct nw_link *link, const struct nori_wal_config *config,
                         const uint8_t *data, size_t len, uint64_t offset, size_t *ret_len)
 {
@@ -440,7 +457,8 @@ static int rewrite(const struct nori_wal_config *config, const struct nw_link *l
         if (rc < 0)
             return rc;
         if (good == 0 && got == want && want < to - from) {
-            rc = nw_buffer_reserve(buffer, buffer->capacity + 1); /* a record that is larger: doubles */
+            /* a record that is larger: doubles */
+            rc = nw_buffer_reserve(buffer, buffer->capacity + 1);
             if (rc < 0)
                 return rc;
             continue;
@@ -485,8 +503,10 @@ static int secure_link(const struct nw_env *env, const struct nori_wal_config *c
     return NORI_OK;
 }
 
-/* Where rewriting begins: at the watermark if a record begins there, else at the beginning of the segment. */
-static uint64_t rewrite_from(const struct nw_link *link, uint64_t watermark, struct nw_cursor *cursor)
+/* Where rewriting begins: at the watermark if a record begins there, else at the beginning of
+ * the segment. */
+static uint64_t rewrite_from(const struct nw_link *link, uint64_t watermark,
+                             struct nw_cursor *cursor)
 {
     struct nw_stored_record record;
 
@@ -498,8 +518,8 @@ static uint64_t rewrite_from(const struct nw_link *link, uint64_t watermark, str
 
 /* D5 */
 static int secure(const struct nw_env *env, const struct nori_wal_config *config,
-                  struct nw_recovered *recovered, uint64_t watermark, struct nori_recovery_info *info,
-                  struct nori_error *error)
+                  struct nw_recovered *recovered, uint64_t watermark,
+                  struct nori_recovery_info *info, struct nori_error *error)
 {
     struct nw_chain *chain = &recovered->chain;
     struct nw_buffer buffer;
@@ -572,7 +592,8 @@ static int check_existence(const struct nori_wal_config *config,
                            const struct nw_recovered *recovered, struct nori_error *error)
 {
     if ((config->flags & NORI_OPEN_MUST_EXIST) && recovered->is_new)
-        return nw_error_set(error, NORI_E_NOTFOUND, 0, NW_NOWHERE, "open %s: there is no log", config->dir);
+        return nw_error_set(error, NORI_E_NOTFOUND, 0, NW_NOWHERE, "open %s: there is no log",
+                            config->dir);
     if ((config->flags & NORI_OPEN_MUST_CREATE) && !recovered->is_new)
         return nw_error_set(error, NORI_E_INVALID, 0, NW_NOWHERE, "open %s: there is a log already",
                             config->dir);
@@ -583,7 +604,8 @@ int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
                struct nw_recovered *ret_recovered, struct nori_recovery_info *info,
                struct nori_error *error)
 {
-    struct judge judge = {env, config, ret_recovered, info, error, NULL, NULL, true, {0}, 0, 0, 0, 0};
+    struct judge judge = {env, config, ret_recovered, info, error, NULL, NULL, true, {0}, 0, 0,
+                          0,   0};
     uint64_t watermark;
     int rc = judge_with(&judge);
 
@@ -597,8 +619,8 @@ int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
     if (rc >= 0)
         rc = choose_log_id(env, ret_recovered, error);
     if (rc >= 0 && !ret_recovered->control)
-        rc = nw_control_create(env, config->file_mode, ret_recovered->log_id, &ret_recovered->control,
-                               error);
+        rc = nw_control_create(env, config->file_mode, ret_recovered->log_id,
+                               &ret_recovered->control, error);
     if (rc < 0) {
         nw_recovered_done(ret_recovered);
         return rc;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * retention.c: dropping segments, oldest first, and removing the dead files that a recovery left behind.
+ * retention.c: dropping segments, oldest first, and removing the dead files that a recovery left
+ * behind.
  *
- * Order. A segment is dropped only when its successor is durable under its name and the durable position has reached the
- * successor's start; the folder is synced after each, so that what remains is always one chain. Dead files go once the
- * header that killed them is durable under its name, and before any live segment does: else a crash could leave a dead
- * file that looks like the oldest of the log.
+ * Order. A segment is dropped only when its successor is durable under its name and the durable
+ * position has reached the successor's start; the folder is synced after each, so that what remains
+ * is always one chain. Dead files go once the header that killed them is durable under its name,
+ * and before any live segment does: else a crash could leave a dead file that looks like the oldest
+ * of the log.
  *
  * Threads. drop_mutex: one at a time. Readers that have a dropped file open go on reading it.
  *
@@ -29,8 +31,8 @@ static int remove_durably(struct nori_wal *wal, uint64_t id, struct nori_error *
         return nw_io_error(error, rc, (struct nori_position){id, 0}, "remove %s", name);
     rc = folder->ops->sync(folder);
     if (rc < 0)
-        return nw_io_error(error, rc, (struct nori_position){id, 0}, "sync the folder after %s was removed",
-                           name);
+        return nw_io_error(error, rc, (struct nori_position){id, 0},
+                           "sync the folder after %s was removed", name);
     return NORI_OK;
 }
 
@@ -63,8 +65,10 @@ int nw_retention_remove_dead(struct nori_wal *wal, struct nori_error *error)
     return rc;
 }
 
-/* The oldest segment, if all of it lies before lsn and it may go. *ret_next_start: where its successor begins. */
-static struct nw_segment *oldest_to_drop(struct nori_wal *wal, uint64_t lsn, uint64_t *ret_next_start)
+/* The oldest segment, if all of it lies before lsn and it may go. *ret_next_start: where its
+ * successor begins. */
+static struct nw_segment *oldest_to_drop(struct nori_wal *wal, uint64_t lsn,
+                                         uint64_t *ret_next_start)
 {
     struct nw_segment *oldest = NULL;
 
@@ -87,7 +91,8 @@ static void forget_oldest(struct nori_wal *wal)
     oldest = wal->segments[0];
     while (wal->extending == oldest)
         (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
-    memmove(wal->segments, wal->segments + 1, (wal->segment_count - 1) * sizeof(struct nw_segment *));
+    memmove(wal->segments, wal->segments + 1,
+            (wal->segment_count - 1) * sizeof(struct nw_segment *));
     wal->segment_count--;
     nw_unlock(wal, wal->mutex);
     if (oldest->file)
@@ -102,7 +107,8 @@ static void forget_oldest(struct nori_wal *wal)
 }
 
 /* drop_mutex held */
-static int drop_before(struct nori_wal *wal, uint64_t lsn, uint64_t *deleted, struct nori_error *error)
+static int drop_before(struct nori_wal *wal, uint64_t lsn, uint64_t *deleted,
+                       struct nori_error *error)
 {
     const struct nw_segment *oldest;
     uint64_t next_start = 0;
@@ -110,7 +116,8 @@ static int drop_before(struct nori_wal *wal, uint64_t lsn, uint64_t *deleted, st
 
     while (rc >= 0 && (oldest = oldest_to_drop(wal, lsn, &next_start)) != NULL) {
         if (!NW_PLANT("drop-before-durable"))
-            rc = nw_sync_to(wal, next_start + 1, error); /* its successor's header is durable, and named */
+            /* its successor's header is durable, and named */
+            rc = nw_sync_to(wal, next_start + 1, error);
         if (rc >= 0)
             rc = remove_dead(wal, error);
         if (rc < 0)
@@ -147,7 +154,8 @@ static int lsn_of(struct nori_wal *wal, struct nori_position position, uint64_t 
         rc = NORI_E_NOTFOUND;
     nw_unlock(wal, wal->mutex);
     if (rc < 0)
-        return nw_error_set(error, rc, 0, position, "delete segments: the position is behind the end");
+        return nw_error_set(error, rc, 0, position,
+                            "delete segments: the position is behind the end");
     return rc;
 }
 
@@ -169,7 +177,8 @@ static int roll_if_at_end(struct nori_wal *wal, uint64_t lsn, struct nori_error 
     return rc;
 }
 
-int nori_wal_delete_segments_before(nori_wal *wal, struct nori_position position, uint64_t *ret_deleted)
+int nori_wal_delete_segments_before(nori_wal *wal, struct nori_position position,
+                                    uint64_t *ret_deleted)
 {
     struct nori_error error = NORI_ERROR_INIT;
     struct nori_error drop_error = NORI_ERROR_INIT;

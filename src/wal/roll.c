@@ -2,16 +2,17 @@
 /*
  * roll.c: beginning a segment, which ends the one before.
  *
- * What. The prepared file `spare` gets a header that states where its predecessor ends, and is the current segment from
- * then on. The header goes to the kernel here; the sync thread makes it durable, gives the file its name and syncs the
- * folder, and nothing in the file counts as durable before that. Records may be written meanwhile: after a process crash
- * recovery finds the header in `spare` and knows the file by it; after a power cut they were not durable anyway.
+ * What. The prepared file `spare` gets a header that states where its predecessor ends, and is the
+ * current segment from then on. The header goes to the kernel here; the sync thread makes it
+ * durable, gives the file its name and syncs the folder, and nothing in the file counts as durable
+ * before that. Records may be written meanwhile: after a process crash recovery finds the header in
+ * `spare` and knows the file by it; after a power cut they were not durable anyway.
  *
- * Waiting. For `spare` to be prepared; for the current segment to have its name, since there is one `spare`; and while
- * two ended segments are unsynced (D3). No append waits for a sync otherwise.
+ * Waiting. For `spare` to be prepared; for the current segment to have its name, since there is one
+ * `spare`; and while two ended segments are unsynced (D3). No append waits for a sync otherwise.
  *
- * Failure. If the header cannot be written for want of space, nothing has changed. If it fails otherwise, the log has
- * failed (D8).
+ * Failure. If the header cannot be written for want of space, nothing has changed. If it fails
+ * otherwise, the log has failed (D8).
  */
 #include "format/header.h"
 #include "format/names.h"
@@ -36,7 +37,8 @@ static int wait_for_spare(struct nori_wal *wal, struct nori_error *error)
 
         if (rc < 0)
             return rc;
-        if ((wal->current && !wal->current->is_named) || ended_unsynced(wal) >= NW_ENDED_UNSYNCED_MAX) {
+        if ((wal->current && !wal->current->is_named) ||
+            ended_unsynced(wal) >= NW_ENDED_UNSYNCED_MAX) {
             wal->is_sync_requested = true;
             wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
             (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
@@ -72,8 +74,8 @@ static int reserve_segment(struct nori_wal *wal)
 {
     if (wal->segment_count == wal->segment_capacity) {
         size_t capacity = wal->segment_capacity ? wal->segment_capacity * 2 : 16;
-        struct nw_segment **segments = nw_realloc(wal->env.allocator, wal->segments,
-                                                  capacity * sizeof(struct nw_segment *));
+        struct nw_segment **segments =
+            nw_realloc(wal->env.allocator, wal->segments, capacity * sizeof(struct nw_segment *));
 
         if (!segments)
             return NORI_E_NOMEM;
@@ -96,8 +98,8 @@ static int random_salt(struct nori_wal *wal, uint64_t *ret_salt, struct nori_err
 }
 
 /* The header that continues `previous` (NULL: begins a log) where the log ends now. */
-static void fill_header(struct nori_wal *wal, const struct nw_segment *previous, uint64_t previous_end,
-                        struct nw_header *header)
+static void fill_header(struct nori_wal *wal, const struct nw_segment *previous,
+                        uint64_t previous_end, struct nw_header *header)
 {
     memset(header, 0, sizeof *header);
     header->node_id = wal->config.node_id;
@@ -163,8 +165,8 @@ static void take_over(struct nori_wal *wal, struct nw_segment *segment, struct n
     nw_unlock(wal, wal->mutex);
 }
 
-static void report_roll(struct nori_wal *wal, const struct nw_segment *previous, uint64_t ended_bytes,
-                        uint64_t begun_ns)
+static void report_roll(struct nori_wal *wal, const struct nw_segment *previous,
+                        uint64_t ended_bytes, uint64_t begun_ns)
 {
     nw_metrics_add(&wal->metrics, wal->metrics.append_bytes, NW_HEADER_LEN);
     nw_metrics_set(&wal->metrics, wal->metrics.segments, wal->segment_count);
@@ -230,7 +232,8 @@ int nw_roll(struct nori_wal *wal, struct nori_error *error)
     take_over(wal, segment, previous, previous_end);
     segment = NULL; /* handed over */
     if (had_garbage)
-        atomic_fetch_add(&wal->control->words->cut, 1); /* readers must learn the end before they look behind it */
+        /* readers must learn the end before they look behind it */
+        atomic_fetch_add(&wal->control->words->cut, 1);
     nw_stage_publish(wal);
     report_roll(wal, previous, ended_bytes, begun_ns);
 out:

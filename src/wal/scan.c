@@ -2,9 +2,10 @@
 /*
  * scan.c: reading a segment to the end of its last whole batch, and looking at what lies behind.
  *
- * What. Records are read one after the other; the end moves only where a batch is complete (D4). Then the rest, up to the
- * stated end or the end of the file, is looked through: is any byte of it not zero, and does it hold marks? A mark behind
- * a bad place tells how far the log was durable when it was written, and so tells a torn tail from damage (D6).
+ * What. Records are read one after the other; the end moves only where a batch is complete (D4).
+ * Then the rest, up to the stated end or the end of the file, is looked through: is any byte of it
+ * not zero, and does it hold marks? A mark behind a bad place tells how far the log was durable
+ * when it was written, and so tells a torn tail from damage (D6).
  *
  * Failure. A read error is an error, never a torn tail.
  *
@@ -105,8 +106,8 @@ static int look_behind(const struct nw_link *link, uint64_t log_id, struct nw_cu
             scan->garbage_bytes = nw_max_u64(scan->garbage_bytes, offset + nonzero - scan->end);
         for (size_t at = 0; nonzero > 0 && link->format == 2;) {
             struct nw_mark mark;
-            const uint8_t *found = nw_mark_find(chunk + at, got - at, offset + at, link->header.salt,
-                                                log_id, &mark);
+            const uint8_t *found =
+                nw_mark_find(chunk + at, got - at, offset + at, link->header.salt, log_id, &mark);
 
             if (!found)
                 break;
@@ -124,8 +125,8 @@ static enum nw_scan_stop classify(const struct nw_link *link, bool has_successor
 {
     if (link->end != NW_OPEN_END && scan->end == link->end)
         return NW_STOP_AT_END;
-    /* Nothing states where a segment of format 1 ends before its successor of format 1: it ends where its records do,
-     * and what it preallocated follows. */
+    /* Nothing states where a segment of format 1 ends before its successor of format 1: it ends
+     * where its records do, and what it preallocated follows. */
     if (link->format == 1 && has_successor && link->end == NW_OPEN_END && scan->garbage_bytes == 0)
         return NW_STOP_AT_END;
     if (scan->garbage_bytes == 0)
@@ -133,9 +134,10 @@ static enum nw_scan_stop classify(const struct nw_link *link, bool has_successor
     return cursor_rc == NW_CURSOR_SHORT ? NW_STOP_SHORT : NW_STOP_BAD;
 }
 
-int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain, const struct nw_link *link,
-                    struct nw_cursor *cursor, uint64_t record_limit, struct nw_segment_scan *scan,
-                    nw_scan_progress progress, void *context, struct nori_error *error)
+int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain,
+                    const struct nw_link *link, struct nw_cursor *cursor, uint64_t record_limit,
+                    struct nw_segment_scan *scan, nw_scan_progress progress, void *context,
+                    struct nori_error *error)
 {
     struct nori_file *file = NULL;
     uint64_t begin = scan->end;
@@ -158,9 +160,10 @@ int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain, cons
         scan->stop = classify(link, link != nw_chain_last(chain), stop, scan);
     }
     if (rc < 0 && NORI_VFS_CODE(rc) == NORI_E_VERSION)
-        rc = nw_error_set(error, NORI_E_VERSION, 0, (struct nori_position){link->id, cursor->offset},
-                          "segment %llu at %llu: a record of a newer version of the format",
-                          (unsigned long long)link->id, (unsigned long long)cursor->offset);
+        rc =
+            nw_error_set(error, NORI_E_VERSION, 0, (struct nori_position){link->id, cursor->offset},
+                         "segment %llu at %llu: a record of a newer version of the format",
+                         (unsigned long long)link->id, (unsigned long long)cursor->offset);
     else if (rc < 0)
         rc = nw_io_error(error, rc, (struct nori_position){link->id, cursor->offset},
                          "read segment %llu at %llu", (unsigned long long)link->id,
@@ -208,7 +211,8 @@ int nw_scan_find_mark_before(const struct nw_link *link, uint64_t log_id, struct
     return rc;
 }
 
-int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain, struct nori_error *error)
+int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
+                            struct nori_error *error)
 {
     size_t count = chain->first_live;
     uint64_t sequence = 1;
@@ -232,7 +236,8 @@ int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain, st
             link->end = scan.end;
     }
     nw_cursor_done(&cursor);
-    if (rc >= 0 && count > chain->first_live && count < chain->count && chain->links[count].is_live) {
+    if (rc >= 0 && count > chain->first_live && count < chain->count &&
+        chain->links[count].is_live) {
         uint64_t lsn_shift = chain->links[count].start - lsn;
         uint64_t sequence_shift = chain->links[count].first_sequence - sequence;
 

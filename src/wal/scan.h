@@ -10,48 +10,53 @@
 enum nw_scan_stop {
     NW_STOP_AT_END = 0, /* at the stated end, between two batches */
     NW_STOP_CLEAN = 1,  /* only zeros, or nothing, behind the last whole batch */
-    NW_STOP_SHORT = 2,  /* a record or batch begins and is cut off by the file's or the stated end */
-    NW_STOP_BAD = 3     /* other bytes behind the last whole batch */
+    /* a record or batch begins and is cut off by the file's or the stated end */
+    NW_STOP_SHORT = 2,
+    NW_STOP_BAD = 3 /* other bytes behind the last whole batch */
 };
 #define NW_SCAN_STOPS 4
 
 struct nw_segment_scan {
-    /* Where to begin: a batch boundary; and the sequence number of the record there. Kept up to date. */
-    uint64_t end;           /* offset behind the last whole batch */
+    /* Where to begin: a batch boundary; and the sequence number of the record there. Kept up to
+     * date. */
+    uint64_t end; /* offset behind the last whole batch */
     uint64_t next_sequence;
 
     /* Found. */
     enum nw_scan_stop stop;
-    uint64_t records;        /* application records in whole batches */
-    uint64_t bytes;          /* read and verified */
-    uint64_t last_record;    /* offset of the last application record; 0: none */
-    uint64_t watermark_lsn;  /* highest in a mark before `end` */
-    uint64_t behind_lsn;     /* highest in a mark behind `end`, but before the stated end */
-    uint64_t garbage_bytes;  /* behind `end`: up to the last byte that is not zero */
-    bool is_sequence_wrong;  /* a mark disagrees with the count of records */
+    uint64_t records;       /* application records in whole batches */
+    uint64_t bytes;         /* read and verified */
+    uint64_t last_record;   /* offset of the last application record; 0: none */
+    uint64_t watermark_lsn; /* highest in a mark before `end` */
+    uint64_t behind_lsn;    /* highest in a mark behind `end`, but before the stated end */
+    uint64_t garbage_bytes; /* behind `end`: up to the last byte that is not zero */
+    bool is_sequence_wrong; /* a mark disagrees with the count of records */
 };
 
 /*
- * Scan one link from scan->end (at least link->begin) on with this cursor's memory. What a mark claims is believed only
- * if it lies in the segment's own salt and place. Errors: NORI_E_IO, NORI_E_VERSION, NORI_E_NOMEM in *error. progress
- * (may be NULL) is called with bytes read now and then; its non-zero result ends the scan and is returned.
+ * Scan one link from scan->end (at least link->begin) on with this cursor's memory. What a mark
+ * claims is believed only if it lies in the segment's own salt and place. Errors: NORI_E_IO,
+ * NORI_E_VERSION, NORI_E_NOMEM in *error. progress (may be NULL) is called with bytes read now and
+ * then; its non-zero result ends the scan and is returned.
  */
 typedef int (*nw_scan_progress)(void *context, uint64_t bytes);
 
-int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain, const struct nw_link *link,
-                    struct nw_cursor *cursor, uint64_t record_limit, struct nw_segment_scan *scan,
-                    nw_scan_progress progress, void *context, struct nori_error *error);
+int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain,
+                    const struct nw_link *link, struct nw_cursor *cursor, uint64_t record_limit,
+                    struct nw_segment_scan *scan, nw_scan_progress progress, void *context,
+                    struct nori_error *error);
 
 /*
- * Give the live links of format 1 what only their records tell: ends (of all but the last), starts and first sequence
- * numbers that fit the first header behind them. Nothing to do without such links. Stops quietly at damage: who reads
- * there finds it.
+ * Give the live links of format 1 what only their records tell: ends (of all but the last), starts
+ * and first sequence numbers that fit the first header behind them. Nothing to do without such
+ * links. Stops quietly at damage: who reads there finds it.
  */
-int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain, struct nori_error *error);
+int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
+                            struct nori_error *error);
 
 /*
- * Look for the last mark that lies wholly before `offset`: its offset, or link->begin if there is none, and the
- * sequence number of the next application record there.
+ * Look for the last mark that lies wholly before `offset`: its offset, or link->begin if there is
+ * none, and the sequence number of the next application record there.
  */
 int nw_scan_find_mark_before(const struct nw_link *link, uint64_t log_id, struct nori_file *file,
                              const struct nori_allocator *allocator, uint64_t offset,

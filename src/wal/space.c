@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * space.c: taking space ahead of need, so that what an append is given room for is never refused later (D9).
+ * space.c: taking space ahead of need, so that what an append is given room for is never refused
+ * later (D9).
  *
- * What. A thread keeps the current segment's owned space ahead of its end, in steps, and the next segment's file `spare`
- * prepared: created, empty, its first step taken, and all that durable. It also gives back what ended segments own behind
- * their end, once nobody maps it. An append looks only at what is owned; it asks early, and waits only if it has caught
- * up. Nobody but this thread allocates, so a slow file system never stops an append that has room.
+ * What. A thread keeps the current segment's owned space ahead of its end, in steps, and the next
+ * segment's file `spare` prepared: created, empty, its first step taken, and all that durable. It
+ * also gives back what ended segments own behind their end, once nobody maps it. An append looks
+ * only at what is owned; it asks early, and waits only if it has caught up. Nobody but this thread
+ * allocates, so a slow file system never stops an append that has room.
  *
- * Waiting. Each wait is a numbered request; the thread answers all requests up to a number after it has tried. It tries
- * again only when asked again, so a full disk costs one attempt an append and nothing in between.
+ * Waiting. Each wait is a numbered request; the thread answers all requests up to a number after it
+ * has tried. It tries again only when asked again, so a full disk costs one attempt an append and
+ * nothing in between.
  *
- * Failure. Want of space (or any other failure to prepare) is kept with its cause, given to those who wait, and the log
- * stays as it is. A failed sync is final (D8), here as anywhere: it may have eaten the error of a write.
+ * Failure. Want of space (or any other failure to prepare) is kept with its cause, given to those
+ * who wait, and the log stays as it is. A failed sync is final (D8), here as anywhere: it may have
+ * eaten the error of a write.
  */
 #include "format/names.h"
 #include "wal/log.h"
@@ -57,7 +61,8 @@ static int take(struct nori_wal *wal, struct nori_file *file, uint64_t from, uin
     return rc;
 }
 
-/* Take up to a step behind `owned`, less if there is no more, but at least up to `need`. *ret_owned may equal owned. */
+/* Take up to a step behind `owned`, less if there is no more, but at least up to `need`.
+ * *ret_owned may equal owned. */
 static int take_step(struct nori_wal *wal, struct nori_file *file, uint64_t owned, uint64_t need,
                      uint64_t *ret_owned)
 {
@@ -85,7 +90,8 @@ static bool is_file_zero(struct nori_file *file, uint64_t bytes, uint8_t *chunk,
     for (uint64_t offset = 0; offset < bytes; offset += chunk_len) {
         size_t got = 0;
 
-        if (file->ops->read(file, chunk, chunk_len, offset, &got) < 0 || nw_nonzero_len(chunk, got) > 0)
+        if (file->ops->read(file, chunk, chunk_len, offset, &got) < 0 ||
+            nw_nonzero_len(chunk, got) > 0)
             return false;
     }
     return true;
@@ -108,7 +114,8 @@ static int clean_spare(struct nori_wal *wal, struct nori_file *file, uint64_t *r
     return file->ops->truncate(file, 0);
 }
 
-/* Make `spare`: all zero, owned, and durably so: no byte of an earlier life may come back behind a new header. */
+/* Make `spare`: all zero, owned, and durably so: no byte of an earlier life may come back behind
+ * a new header. */
 static int make_spare(struct nori_wal *wal, struct nw_spare *spare, bool *ret_sync_failed)
 {
     const struct nori_folder_ops *ops = wal->env.folder->ops;
@@ -185,7 +192,8 @@ static void extend_current(struct nori_wal *wal, struct nw_segment *segment)
     atomic_store(&segment->owned, owned);
 }
 
-/* Give back what an ended segment owns behind its end; true if that is done, or cannot be. No mutex held. */
+/* Give back what an ended segment owns behind its end; true if that is done, or cannot be. No
+ * mutex held. */
 static bool trim(struct nori_wal *wal, const struct nw_segment *segment, struct nori_file **file,
                  uint64_t end)
 {
@@ -193,7 +201,8 @@ static bool trim(struct nori_wal *wal, const struct nw_segment *segment, struct 
     char name[NW_NAME_MAX];
 
     nw_name_format(name, segment->id);
-    if (!*file && wal->env.folder->ops->open_file(wal->env.folder, name, NORI_FILE_WRITE, 0, file) < 0)
+    if (!*file &&
+        wal->env.folder->ops->open_file(wal->env.folder, name, NORI_FILE_WRITE, 0, file) < 0)
         return true; /* it stays as long as it is */
     if (NORI_VFS_CODE((*file)->ops->lock(*file, NORI_LOCK_EXCLUSIVE)) == NORI_E_LOCKED)
         return false; /* a reader maps it */
@@ -203,7 +212,8 @@ static bool trim(struct nori_wal *wal, const struct nw_segment *segment, struct 
     return true;
 }
 
-/* The next ended segment that is durable, as is its successor's name, from index *at on. mutex held. */
+/* The next ended segment that is durable, as is its successor's name, from index *at on. mutex
+ * held. */
 static struct nw_segment *next_to_trim(struct nori_wal *wal, size_t *at)
 {
     for (; *at + 1 < wal->segment_count; (*at)++) {
@@ -263,7 +273,8 @@ static bool has_unnamed(const struct nori_wal *wal)
 static void work(struct nori_wal *wal)
 {
     uint64_t request = wal->space_requests;
-    struct nw_segment *current = wal->segment_count > 0 ? wal->segments[wal->segment_count - 1] : NULL;
+    struct nw_segment *current =
+        wal->segment_count > 0 ? wal->segments[wal->segment_count - 1] : NULL;
 
     if (current && current->end == NW_OPEN_END &&
         (atomic_load(&wal->is_extension_wanted) || wal->space_need > atomic_load(&current->owned)))
@@ -285,9 +296,10 @@ void nw_space_run(void *argument)
 
     nw_lock(wal, wal->mutex);
     while (!wal->must_stop) {
-        bool must_work = wal->space_requests > wal->space_answers || wal->is_trim_wanted ||
-                         atomic_load(&wal->is_extension_wanted) ||
-                         (!wal->spare.is_ready && wal->spare.problem.code == 0 && !has_unnamed(wal));
+        bool must_work =
+            wal->space_requests > wal->space_answers || wal->is_trim_wanted ||
+            atomic_load(&wal->is_extension_wanted) ||
+            (!wal->spare.is_ready && wal->spare.problem.code == 0 && !has_unnamed(wal));
 
         if (must_work && !atomic_load(&wal->has_failed))
             work(wal);

@@ -2,16 +2,18 @@
 /*
  * stage.c: the way of the bytes into the kernel. This is where D2 is kept.
  *
- * What. Bytes of records are copied into the staging buffer, checksummed there (the caller's memory may change), and
- * handed to the kernel with one write before the append returns: from then on they outlive this process. A batch that is
- * larger than the buffer goes in pieces. Only then is the new end published, always between two batches, so that no
- * reader and no sync ever sees half of one.
+ * What. Bytes of records are copied into the staging buffer, checksummed there (the caller's memory
+ * may change), and handed to the kernel with one write before the append returns: from then on they
+ * outlive this process. A batch that is larger than the buffer goes in pieces. Only then is the new
+ * end published, always between two batches, so that no reader and no sync ever sees half of one.
  *
- * Threads. Everything here happens under append_mutex. Publishing stores atomics that others read without a lock.
+ * Threads. Everything here happens under append_mutex. Publishing stores atomics that others read
+ * without a lock.
  *
- * Failure. For want of space: the log goes on as if nothing had been tried. What the write left behind the end is cut off
- * by beginning a new segment before anything else is appended; until then it cannot be taken for a record, since a failed
- * write lacks at least the last byte of it. Any other failure is final (D8).
+ * Failure. For want of space: the log goes on as if nothing had been tried. What the write left
+ * behind the end is cut off by beginning a new segment before anything else is appended; until then
+ * it cannot be taken for a record, since a failed write lacks at least the last byte of it. Any
+ * other failure is final (D8).
  *
  * Not here. What the bytes are: append.c. When they become durable: sync.c.
  */

@@ -2,20 +2,24 @@
 /*
  * sync.c: making the log durable (D3), and giving new segments their names.
  *
- * What. One caller at a time leads a sync: under `always` the first append that waits, under `batch` and `os` the sync
- * thread, else whoever called nori_wal_sync. It covers all that was written when it began; those who come meanwhile wait
- * for it and share the next one (group commit, no timer). The sync thread's window counts from the oldest append that is
- * not durable and holds although nobody calls anything.
+ * What. One caller at a time leads a sync: under `always` the first append that waits, under
+ * `batch` and `os` the sync thread, else whoever called nori_wal_sync. It covers all that was
+ * written when it began; those who come meanwhile wait for it and share the next one (group commit,
+ * no timer). The sync thread's window counts from the oldest append that is not durable and holds
+ * although nobody calls anything.
  *
- * Order. Segments are synced oldest first. A segment that still lies in `spare` is synced, renamed, and the folder is
- * synced, before anything in it counts as durable. Only then does the durable position move past it.
+ * Order. Segments are synced oldest first. A segment that still lies in `spare` is synced, renamed,
+ * and the folder is synced, before anything in it counts as durable. Only then does the durable
+ * position move past it.
  *
- * Threads. is_syncing and the states of segments belong to mutex, which is not held across a sync: appends go on.
- * undurable_since_ns: the leader clears it before it reads what was written; an append publishes before it looks at it.
- * Both are sequentially consistent, so either the sync covers the append or the append starts a new window.
+ * Threads. is_syncing and the states of segments belong to mutex, which is not held across a sync:
+ * appends go on. undurable_since_ns: the leader clears it before it reads what was written; an
+ * append publishes before it looks at it. Both are sequentially consistent, so either the sync
+ * covers the append or the append starts a new window.
  *
- * Failure. Any failure here is final (D8): after a failed sync the kernel may have dropped the pages, and a second sync
- * would lie. Nobody is told anything is durable any more. ENOSPC is no exception.
+ * Failure. Any failure here is final (D8): after a failed sync the kernel may have dropped the
+ * pages, and a second sync would lie. Nobody is told anything is durable any more. ENOSPC is no
+ * exception.
  */
 #include "format/names.h"
 #include "wal/log.h"
@@ -27,7 +31,8 @@ static int sync_failed(struct nori_wal *wal, int rc, const struct nw_segment *se
 
     (void)nw_io_error(&error, rc, (struct nori_position){segment->id, 0}, "%s segment %llu", what,
                       (unsigned long long)segment->id);
-    error.code = NORI_E_IO; /* whatever it was: NORI_E_NOSPACE would promise that nothing is there */
+    /* whatever it was: NORI_E_NOSPACE would promise that nothing is there */
+    error.code = NORI_E_IO;
     return nw_log_fail(wal, &error);
 }
 
@@ -88,19 +93,21 @@ static int sync_segment(struct nori_wal *wal, struct nw_segment *segment)
 static void set_durable(struct nori_wal *wal, uint64_t lsn)
 {
     struct nw_control_words *words = wal->control->words;
-    /* Where one ends and its successor starts it is the one that ends: the other may have no name yet. */
+    /* Where one ends and its successor starts it is the one that ends: the other may have no
+     * name yet. */
     const struct nw_segment *segment = lsn > 0 ? nw_log_segment_at(wal, lsn - 1) : NULL;
 
     nw_assert(lsn >= atomic_load(&wal->durable_lsn));
     nw_assert(!segment || segment->is_named);
     atomic_store(&wal->durable_lsn, lsn);
-    atomic_store(&words->durable, lsn); /* first: with the older salt it is cut off at that segment's end */
+    /* first: with the older salt it is cut off at that segment's end */
+    atomic_store(&words->durable, lsn);
     atomic_store(&words->durable_salt, segment ? segment->salt : 0);
     nw_control_wake(wal->control);
 }
 
-static void report_sync(struct nori_wal *wal, uint64_t segment_id, uint64_t bytes, uint64_t begun_ns,
-                        int rc)
+static void report_sync(struct nori_wal *wal, uint64_t segment_id, uint64_t bytes,
+                        uint64_t begun_ns, int rc)
 {
     uint64_t ns = nw_now_ns(wal) - begun_ns;
 
@@ -193,7 +200,8 @@ void nw_sync_note_append(struct nori_wal *wal)
     nw_unlock(wal, wal->mutex);
 }
 
-/* When the sync thread has to act, in monotonic time: 0 now, UINT64_MAX not until it is woken. mutex held. */
+/* When the sync thread has to act, in monotonic time: 0 now, UINT64_MAX not until it is woken.
+ * mutex held. */
 static uint64_t next_deadline(struct nori_wal *wal)
 {
     uint64_t since = atomic_load(&wal->undurable_since_ns);
@@ -227,7 +235,8 @@ void nw_sync_run(void *argument)
             struct nori_error ignored = NORI_ERROR_INIT;
 
             nw_unlock(wal, wal->mutex);
-            (void)nw_retention_remove_dead(wal, &ignored); /* tried again before anything is dropped */
+            /* tried again before anything is dropped */
+            (void)nw_retention_remove_dead(wal, &ignored);
             nw_lock(wal, wal->mutex);
         }
     }
@@ -258,7 +267,8 @@ int nori_wal_flush(nori_wal *wal)
     return nw_log_leave(wal, rc, &error);
 }
 
-/* The LSN that must be durable for the record at position to be; 0 if there is no such place. mutex held. */
+/* The LSN that must be durable for the record at position to be; 0 if there is no such place.
+ * mutex held. */
 static int find_target(struct nori_wal *wal, struct nori_position position, uint64_t *ret_lsn)
 {
     uint64_t written = atomic_load(&wal->written_lsn);
@@ -300,7 +310,8 @@ int nori_wal_wait_durable(nori_wal *wal, struct nori_position position, int64_t 
         rc = nw_log_check(wal, &error);
         if (rc < 0)
             break;
-        if (wal->config.fsync_policy == NORI_FSYNC_OS && !wal->is_syncing && !wal->is_sync_requested) {
+        if (wal->config.fsync_policy == NORI_FSYNC_OS && !wal->is_syncing &&
+            !wal->is_sync_requested) {
             wal->is_sync_requested = true;
             wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
         }

@@ -12,18 +12,18 @@ enum nw_place {
 #define NW_PLACES 2
 
 struct nw_facts {
-    uint32_t format;            /* 1 or 2 */
+    uint32_t format; /* 1 or 2 */
     enum nw_place place;
     enum nw_scan_stop stop;
-    bool is_below_watermark;    /* the stop lies below an LSN that is known to have been durable */
-    bool is_strict;             /* NORI_RECOVER_STRICT */
+    bool is_below_watermark; /* the stop lies below an LSN that is known to have been durable */
+    bool is_strict;          /* NORI_RECOVER_STRICT */
 };
 
 enum nw_decision {
-    NW_DECIDE_SOUND = 0,   /* nothing is wrong; go on */
-    NW_DECIDE_LEAVE = 1,   /* a torn tail: the log ends here, what follows is left behind */
-    NW_DECIDE_REFUSE = 2,  /* a torn tail, and the mode allows none */
-    NW_DECIDE_CORRUPT = 3  /* damage */
+    NW_DECIDE_SOUND = 0,  /* nothing is wrong; go on */
+    NW_DECIDE_LEAVE = 1,  /* a torn tail: the log ends here, what follows is left behind */
+    NW_DECIDE_REFUSE = 2, /* a torn tail, and the mode allows none */
+    NW_DECIDE_CORRUPT = 3 /* damage */
 };
 
 struct nw_verdict {
@@ -34,7 +34,8 @@ struct nw_verdict {
 /* The first row of the table that matches. Never NULL. */
 const struct nw_verdict *nw_verdict_of(const struct nw_facts *facts);
 
-/* For the test that walks the table: how many rows there are, and which one matched last in nw_verdict_of. */
+/* For the test that walks the table: how many rows there are, and which one matched last in
+ * nw_verdict_of. */
 size_t nw_verdict_count(void);
 size_t nw_verdict_index(const struct nw_verdict *verdict);
 
