@@ -34,9 +34,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PIECE_COUNT_MAX 16           /* pieces that one system call writes */
-#define PIECE_LEN_MAX   (1u << 26)   /* bytes; sixteen of them fit a signed 32-bit length */
-#define ZERO_LEN        (64u * 1024) /* bytes */
+#define PIECE_COUNT_MAX 16                  /* pieces that one system call writes */
+#define PIECE_LEN_MAX   (1u << 26)          /* bytes; sixteen of them fit a signed 32-bit length */
+#define ZERO_LEN        ((size_t)64 * 1024) /* bytes */
 
 struct posix_file {
     struct nori_file base;

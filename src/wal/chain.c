@@ -22,7 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINKS_MAX ((size_t)1 << 24)
+#define CONTROL_RECORD_LIMIT ((uint64_t)4096)
+#define LINKS_MAX            ((size_t)1 << 24)
 
 void nw_chain_init(struct nw_chain *chain, const struct nori_allocator *allocator)
 {
@@ -49,6 +50,8 @@ uint64_t nw_link_record_limit(const struct nw_link *link, uint64_t configured)
     uint64_t stated = link->format == 2 ? link->header.max_record : 0;
     uint64_t limit = nw_max_u64(configured, nw_min_u64(stated, NW_RECORD_MAX));
 
+    /* The log's own control records may be larger than what the application may append. */
+    limit = nw_max_u64(limit, CONTROL_RECORD_LIMIT);
     /* A record of format 1 may be larger than its segment, so its file is the only bound there
      * is. */
     if (link->format == 1)

@@ -183,6 +183,19 @@ static void tell_findings(struct inspection *inspection)
     }
 }
 
+/* stat does not read what is known to be durable, and does not say that it is sound. */
+static const char *sound_message(const struct inspection *inspection)
+{
+    if (inspection->config.verify == NORI_VERIFY_TAIL)
+        return inspection->is_alive ? "a writer has the log open"
+                                    : "no damage was met; verify reads every record";
+    if (inspection->is_alive)
+        return "the log is sound; a writer has it open";
+    return inspection->info.bytes_truncated > 0
+               ? "the log is sound up to a torn tail, as a crash leaves it"
+               : "the log is sound";
+}
+
 static void tell_summary(struct inspection *inspection, struct nori_log_item *summary)
 {
     summary->kind = NORI_LOG_SUMMARY;
@@ -199,10 +212,7 @@ static void tell_summary(struct inspection *inspection, struct nori_log_item *su
             summary->start_lsn = chain->links[chain->first_live].start;
         }
         summary->log_id = inspection->recovered.log_id;
-        summary->message = inspection->is_alive ? "the log is sound; a writer has it open"
-                           : inspection->info.bytes_truncated > 0
-                               ? "the log is sound up to a torn tail, as a crash leaves it"
-                               : "the log is sound";
+        summary->message = sound_message(inspection);
     } else {
         summary->message =
             inspection->rc == NORI_E_CORRUPT ? "the log is damaged" : nori_strerror(inspection->rc);

@@ -46,8 +46,10 @@ struct nori_reader {
     struct nw_link here; /* a copy: it may have left the chain */
     struct nori_file *file;
     struct nw_cursor cursor;
-    uint64_t sequence; /* of the next record */
-    bool is_in_batch;  /* the last record returned goes on in the next */
+    uint64_t sequence;         /* of the next record */
+    uint64_t looked_from;      /* LSN of the bad bytes behind which marks were looked for */
+    uint64_t looked_watermark; /* the highest that they told */
+    bool is_in_batch;          /* the last record returned goes on in the next */
 
     bool has_next; /* looked ahead by wait: next_rc and, if that is 0, next and next_position */
     int next_rc;
@@ -329,10 +331,19 @@ static bool ends_in_zeros(struct nori_reader *reader)
     }
 }
 
-static uint64_t believed_watermark(const struct nori_reader *reader)
+/* The highest LSN known to have been durable, as recovery would find it: marks behind the bad bytes
+ * count, too (D6). Reading them all takes time, so what was found is kept for as long as the reader
+ * stands here. */
+static uint64_t believed_watermark(struct nori_reader *reader)
 {
     uint64_t watermark = nw_control_watermark(reader->control, &reader->chain);
 
+    if (reader->looked_from != lsn_of(reader)) {
+        reader->looked_from = lsn_of(reader);
+        reader->looked_watermark = nw_scan_watermark_behind(&reader->env, &reader->chain,
+                                                            &reader->here, reader->cursor.offset);
+    }
+    watermark = nw_max_u64(watermark, reader->looked_watermark);
     for (size_t i = reader->chain.first_live; i < reader->chain.count; i++) {
         const struct nw_link *link = &reader->chain.links[i];
 
@@ -345,7 +356,7 @@ static uint64_t believed_watermark(const struct nori_reader *reader)
 static int corrupt(struct nori_reader *reader)
 {
     return nw_error_set(&reader->error, NORI_E_CORRUPT, 0, place_of(reader),
-                        "segment %llu at %llu: these bytes are damaged; run `nori verify`",
+                        "segment %llu at %llu: these bytes are damaged",
                         (unsigned long long)reader->here.id,
                         (unsigned long long)reader->cursor.offset);
 }
@@ -378,8 +389,8 @@ static int at_bad_bytes(struct nori_reader *reader, const struct limit *limit,
     return NORI_END;
 }
 
-/* Without a published limit a batch counts only if all of it is there. The cursor stands behind
- * its first record. */
+/* D4: a batch is shown only if all of it is there and whole; the published limit may be older than a
+ * power cut, and even durable bytes may be damaged. The cursor stands behind its first record. */
 static int check_batch(struct nori_reader *reader, uint64_t begin, struct nw_stored_record *record)
 {
     int rc = 0;
@@ -498,7 +509,7 @@ static int read_stored(struct nori_reader *reader, const struct limit *limit,
         return NORI_END;
     reader->cursor.stop = nw_min_u64(reader->here.end, limit->lsn - reader->here.start);
     rc = nw_cursor_next(&reader->cursor, ret_record);
-    if (rc == 0 && !limit->is_known && !reader->is_in_batch && nw_record_continues(ret_record))
+    if (rc == 0 && !reader->is_in_batch && nw_record_continues(ret_record))
         rc = check_batch(reader, begin, ret_record);
     if (rc == 0)
         return NORI_OK;

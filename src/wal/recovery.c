@@ -523,10 +523,8 @@ static int secure(const struct nw_env *env, const struct nori_wal_config *config
 {
     struct nw_chain *chain = &recovered->chain;
     struct nw_buffer buffer;
-    int rc = env->folder->ops->sync(env->folder);
+    int rc;
 
-    if (rc < 0)
-        return nw_io_error(error, rc, NW_NOWHERE, "open: sync the folder");
     nw_buffer_init(&buffer, env->allocator, (size_t)2 * NW_RECORD_MAX + REWRITE_CHUNK_LEN);
     rc = nw_buffer_reserve(&buffer, REWRITE_CHUNK_LEN);
     for (size_t i = chain->first_live; rc >= 0 && i < chain->count; i++) {
@@ -551,6 +549,15 @@ static int secure(const struct nw_env *env, const struct nori_wal_config *config
     }
     nw_buffer_done(&buffer);
     return rc == NORI_E_NOMEM ? nw_no_memory(error) : rc;
+}
+
+/* The last life may have died between a change of names and its sync: what recovery saw in the folder must stay so. A
+ * removed file that came back later, when others are gone, would look like the oldest of the log. */
+static int sync_folder(const struct nw_env *env, struct nori_error *error)
+{
+    int rc = env->folder->ops->sync(env->folder);
+
+    return rc < 0 ? nw_io_error(error, rc, NW_NOWHERE, "open: sync the folder") : NORI_OK;
 }
 
 static bool has_unnamed(const struct nw_chain *chain)
@@ -613,6 +620,8 @@ int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
         return rc;
     rc = check_existence(config, ret_recovered, error);
     watermark = nw_min_u64(watermark_of(&judge), ret_recovered->end_lsn);
+    if (rc >= 0)
+        rc = sync_folder(env, error);
     if (rc >= 0 && !NW_PLANT("no-rewrite") &&
         (ret_recovered->end_lsn > watermark || has_unnamed(&ret_recovered->chain)))
         rc = secure(env, config, ret_recovered, watermark, info, error);

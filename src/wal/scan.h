@@ -55,6 +55,13 @@ int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
                             struct nori_error *error);
 
 /*
+ * The highest durable LSN that marks at or behind `offset` of a link, or in live links behind it,
+ * tell; 0 if there are none. What cannot be read tells nothing.
+ */
+uint64_t nw_scan_watermark_behind(const struct nw_env *env, const struct nw_chain *chain,
+                                  const struct nw_link *link, uint64_t offset);
+
+/*
  * Look for the last mark that lies wholly before `offset`: its offset, or link->begin if there is
  * none, and the sequence number of the next application record there.
  */

@@ -56,10 +56,10 @@ static const struct rule rules[] = {
   { ANY,   LAST,  CUT,  NO,    NO,     { NW_DECIDE_LEAVE,
       "a torn tail: the last record or batch was cut off before it was durable" } },
   { ANY,   LAST,  BAD,  NO,    NO,     { NW_DECIDE_LEAVE,
-      "a torn tail: the machine stopped before these bytes were durable" } },
+      "a torn tail: the process or machine stopped before these bytes were durable" } },
   { 2,     MID,   ANY,  NO,    NO,     { NW_DECIDE_LEAVE,
-      "a torn tail over several segments: the machine stopped before this one or any behind "
-      "it was durable" } },
+      "a torn tail over several segments: the machine stopped before this one or any "
+      "behind it was durable" } },
 };
 /* clang-format on */
 
@@ -92,6 +92,5 @@ const struct nw_verdict *nw_verdict_of(const struct nw_facts *facts)
             matches(rule->is_strict, facts->is_strict))
             return &rule->verdict;
     }
-    nw_assert(!"every combination of facts has a row");
-    return NULL;
+    nw_assert_failed("every combination of facts has a row", __FILE__, __LINE__);
 }
