@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * options.c: reading a command's options.
+ *
+ * What. getopt_long finds them; this file turns values into numbers and says in words what is
+ * wrong. Options may stand before or behind the folder.
+ *
+ * Failure. Every wrong option or value ends the command with CLI_USAGE, before anything was done.
+ *
+ * Not here. Which options a command has and what they mean: the command's own file.
+ */
+#include "options.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "message.h"
+#include "text.h"
+
+#define OPTIONS_MAX   32
+#define WINDOW_US_MAX 1000000u
+
+static const char *name_of_id(const struct cli_options *options, int id)
+{
+    for (const struct option *known = options->known; known->name; known++) {
+        if (known->val == id)
+            return known->name;
+    }
+    return "";
+}
+
+static int complain_about_unknown(const struct cli_options *options, const char *word)
+{
+    const char *names[OPTIONS_MAX + 1] = {NULL};
+    const char *nearest;
+    char bare[64];
+    size_t count = 0;
+
+    for (const struct option *known = options->known; known->name && count < OPTIONS_MAX; known++)
+        names[count++] = known->name;
+    word += strspn(word, "-");
+    snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word, "="), word);
+    nearest = cli_nearest(bare, names);
+    if (nearest)
+        cli_usage(options->command, "unknown option '--%s'; did you mean --%s?", bare, nearest);
+    else
+        cli_usage(options->command, "unknown option '--%s'", bare);
+    return CLI_OPTIONS_BAD;
+}
+
+int cli_options_next(struct cli_options *options)
+{
+    int id;
+
+    opterr = 0;
+    id = getopt_long(options->argc, options->argv, ":h", options->known, NULL);
+    if (id == -1)
+        return CLI_OPTIONS_END;
+    if (id == ':') {
+        cli_usage(options->command, "--%s needs a value", name_of_id(options, optopt));
+        return CLI_OPTIONS_BAD;
+    }
+    if (id == '?' && optopt == 0)
+        return complain_about_unknown(options, options->argv[optind - 1]);
+    if (id == '?' && name_of_id(options, optopt)[0] != '\0') {
+        cli_usage(options->command, "--%s takes no value", name_of_id(options, optopt));
+        return CLI_OPTIONS_BAD;
+    }
+    if (id == '?') {
+        cli_usage(options->command, "unknown option '-%c'", optopt);
+        return CLI_OPTIONS_BAD;
+    }
+    options->name = name_of_id(options, id);
+    options->value = optarg;
+    return id;
+}
+
+int cli_options_dir(const struct cli_options *options, const char **ret_dir)
+{
+    int count = options->argc - optind;
+
+    if (count == 0)
+        return cli_usage(options->command, "which log? the folder is missing");
+    if (count > 1)
+        return cli_usage(options->command, "one folder only, but '%s' follows '%s'",
+                         options->argv[optind + 1], options->argv[optind]);
+    if (options->argv[optind][0] == '\0')
+        return cli_usage(options->command, "which log? the folder's name is empty");
+    *ret_dir = options->argv[optind];
+    return CLI_CONTINUE;
+}
+
+static int complain(const struct cli_options *options, const char *expected)
+{
+    return cli_usage(options->command, "--%s '%s': expected %s", options->name, options->value,
+                     expected);
+}
+
+static int check_range(const struct cli_options *options, uint64_t value, uint64_t min,
+                       uint64_t max)
+{
+    if (value < min)
+        return cli_usage(options->command, "--%s '%s': must be at least %llu", options->name,
+                         options->value, (unsigned long long)min);
+    if (value > max)
+        return cli_usage(options->command, "--%s '%s': must be at most %llu", options->name,
+                         options->value, (unsigned long long)max);
+    return CLI_CONTINUE;
+}
+
+int cli_option_u64(const struct cli_options *options, uint64_t min, uint64_t max,
+                   uint64_t *ret_value)
+{
+    uint64_t value;
+    int rc;
+
+    if (!cli_text_to_u64(options->value, &value))
+        return complain(options, "a whole number");
+    rc = check_range(options, value, min, max);
+    if (rc == CLI_CONTINUE)
+        *ret_value = value;
+    return rc;
+}
+
+struct unit {
+    const char *suffix;
+    uint64_t factor;
+};
+
+/* A number with one of units (ended by NULL) behind it. */
+static bool number_with_unit(const char *text, const struct unit *units, uint64_t *ret_value)
+{
+    uint64_t value;
+
+    if (!cli_text_digits(&text, &value))
+        return false;
+    for (; units->suffix; units++) {
+        if (strcmp(text, units->suffix) != 0)
+            continue;
+        if (value > UINT64_MAX / units->factor)
+            return false;
+        *ret_value = value * units->factor;
+        return true;
+    }
+    return false;
+}
+
+int cli_option_size(const struct cli_options *options, uint64_t min, uint64_t max,
+                    uint64_t *ret_bytes)
+{
+    static const struct unit units[] = {
+        {"", 1},           {"K", 1u << 10}, {"KiB", 1u << 10}, {"M", 1u << 20},
+        {"MiB", 1u << 20}, {"G", 1u << 30}, {"GiB", 1u << 30}, {NULL, 0},
+    };
+    uint64_t bytes;
+    int rc;
+
+    if (!number_with_unit(options->value, units, &bytes))
+        return complain(options, "a size such as 65536, 64KiB, 64MiB or 1GiB");
+    rc = check_range(options, bytes, min, max);
+    if (rc == CLI_CONTINUE)
+        *ret_bytes = bytes;
+    return rc;
+}
+
+int cli_option_window(const struct cli_options *options, uint32_t *ret_us)
+{
+    static const struct unit units[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}, {NULL, 0}};
+    uint64_t us;
+
+    if (!number_with_unit(options->value, units, &us) || us == 0 || us > WINDOW_US_MAX)
+        return complain(options, "a time such as 500us, 5ms or 1s, at most one second");
+    *ret_us = (uint32_t)us;
+    return CLI_CONTINUE;
+}
+
+int cli_option_position(const struct cli_options *options, struct nori_position *ret_position)
+{
+    struct nori_position position = {0, 0};
+    const char *at = options->value;
+    bool is_good = cli_text_digits(&at, &position.segment_id);
+
+    if (is_good && *at == ':') {
+        at++;
+        is_good = cli_text_digits(&at, &position.offset);
+    }
+    if (!is_good || *at != '\0')
+        return complain(options, "a position such as 3:128, segment and offset");
+    *ret_position = position;
+    return CLI_CONTINUE;
+}
+
+int cli_option_time(const struct cli_options *options, uint64_t *ret_time_ms)
+{
+    if (!cli_text_to_time(options->value, ret_time_ms))
+        return complain(options, "a time such as 2024-05-01T12:00:00Z, or Unix milliseconds");
+    return CLI_CONTINUE;
+}
+
+int cli_option_choice(const struct cli_options *options, const char *const *names,
+                      uint32_t *ret_index)
+{
+    char list[128] = "";
+    size_t len = 0;
+
+    for (uint32_t i = 0; names[i]; i++) {
+        const char *before = i == 0 ? "" : names[i + 1] ? ", " : " or ";
+
+        if (strcmp(options->value, names[i]) == 0) {
+            *ret_index = i;
+            return CLI_CONTINUE;
+        }
+        snprintf(list + len, sizeof list - len, "%s%s", before, names[i]);
+        len = strlen(list);
+    }
+    return complain(options, list);
+}

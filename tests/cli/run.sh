@@ -1,0 +1,530 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# run.sh NORI: what the tool promises on its command line, input, output and exit status. Speaks TAP.
+set -u
+nori=${1:?usage: run.sh NORI}
+case $nori in
+/*) ;;
+*) nori=$PWD/$nori ;;
+esac
+work=$(mktemp -d)
+writer=
+# shellcheck disable=SC2317 # called by trap
+clean_up() {
+    if [ -n "$writer" ]; then
+        kill "$writer" 2>/dev/null
+    fi
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+cd "$work" || exit 1
+LC_ALL=C
+TERM=xterm
+export LC_ALL TERM
+unset NO_COLOR
+passed=0
+failed=0
+skipped=0
+
+# report STATUS NAME: the result of one test.
+report() {
+    if [ "$1" -eq 0 ]; then
+        passed=$((passed + 1))
+        printf '%s\n' "ok $((passed + failed + skipped)) - $2"
+        return
+    fi
+    failed=$((failed + 1))
+    printf '%s\n' "not ok $((passed + failed + skipped)) - $2"
+    for stream in out err; do
+        if [ -s "$stream" ]; then
+            head -n 5 "$stream" | cut -c 1-300 | sed "s/^/# $stream: /"
+        fi
+    done
+}
+
+skip() {
+    skipped=$((skipped + 1))
+    echo "ok $((passed + failed + skipped)) - $1 # SKIP $2"
+}
+
+# try STATUS NAME ARGUMENT...: run the tool and compare its exit status.
+try() {
+    wanted=$1
+    name=$2
+    shift 2
+    "$nori" "$@" >out 2>err
+    got=$?
+    [ "$got" -eq "$wanted" ] || name="$name (exit status $got, not $wanted)"
+    [ "$got" -eq "$wanted" ]
+    report $? "$name"
+}
+
+# tells TEXT, prints TEXT: what the last run said on standard error, printed on standard output.
+tells() {
+    grep -qF -e "$1" err
+    report $? "... and tells: $1"
+}
+
+prints() {
+    grep -qF -e "$1" out
+    report $? "... and prints: $1"
+}
+
+is_silent() {
+    [ ! -s err ]
+    report $? "... and says nothing on standard error"
+}
+
+# counts N: standard output has N lines.
+counts() {
+    [ "$(wc -l <out)" -eq "$1" ]
+    report $? "... and prints $1 lines"
+}
+
+# same FILE FILE NAME
+same() {
+    cmp "$1" "$2" >err 2>&1
+    report $? "$3"
+}
+
+# ---- help and usage ----
+
+for command in append dump verify stat; do
+    try 0 "$command --help" "$command" --help
+    prints "usage: nori $command"
+    prints "Examples"
+    [ "$(grep -c "^  .*nori $command" out)" -ge 2 ]
+    report $? "... and prints two examples"
+    [ -z "$(awk 'length > 100' out)" ]
+    report $? "... and keeps to 100 columns"
+    cp out help_of_command
+    try 0 "help $command" help "$command"
+    same out help_of_command "... is the same text"
+    try 0 "$command -h" "$command" -h
+    same out help_of_command "... is the same text"
+done
+try 0 "help" help
+prints "  verify "
+try 0 "--help" --help
+prints "  append "
+try 0 "--version" --version
+prints "library: libnori-wal "
+prints "formats: "
+try 2 "no command"
+tells "try: nori --help"
+try 2 "an unknown command" frobnicate
+tells "unknown command 'frobnicate'"
+tells "try: nori --help"
+try 2 "a typo in a command" verfy
+tells "did you mean verify?"
+try 2 "a typo in help's command" help dmup
+tells "did you mean dump?"
+try 2 "an option before the command" --json dump
+tells "the command comes first"
+try 2 "an unknown option" dump --frobnicate log
+tells "unknown option '--frobnicate'"
+tells "try: nori dump --help"
+try 2 "a typo in an option" dump --limt 3 log
+tells "did you mean --limit?"
+try 2 "an unknown letter" stat -x log
+tells "unknown option '-x'"
+try 2 "an option without its value" dump log --limit
+tells "--limit needs a value"
+try 2 "an option with a value that it does not take" dump --json=yes log
+tells "--json takes no value"
+try 2 "no folder" dump
+tells "the folder is missing"
+try 2 "two folders" dump one two
+tells "'two' follows 'one'"
+try 2 "an empty folder name" dump ''
+tells "name is empty"
+
+# ---- values of options ----
+
+# refuses NAME TEXT ARGUMENT...
+refuses() {
+    name=$1
+    text=$2
+    shift 2
+    try 2 "$name is refused" "$@" </dev/null
+    tells "$text"
+    [ ! -e refused ]
+    report $? "... and makes no log"
+}
+refuses "a policy" "expected batch, always or os" append --policy never refused
+refuses "a window without unit" "such as 500us, 5ms or 1s" append --window 5 refused
+refuses "a window that is too long" "at most one second" append --window 2s refused
+refuses "a window with another policy" "--window makes no sense" append --window 5ms --policy os refused
+refuses "a segment size" "such as 65536, 64KiB" append --segment-size 1MB refused
+refuses "a small segment size" "at least 1048576" append --segment-size 64K refused
+refuses "a huge size" "expected a size" append --segment-size 99999999999G refused
+refuses "a format" "at most 2" append --format 3 refused
+refuses "a batch of none" "at least 1" append --batch 0 refused
+refuses "a batch that is no number" "a whole number" append --batch two refused
+refuses "a compression" "expected none, lz4 or zstd" append --compression gzip refused
+refuses "a way to preallocate" "auto, off, reserve or zero" append --preallocate much refused
+refuses "a long separator" "expected one character" append --key-separator :: refused
+refuses "a separator in JSON" "makes no sense with --json" append --json --key-separator : refused
+refuses "a position" "a position such as 3:128" dump --from 3:x refused
+refuses "a time" "a time such as 2024-05-01T12:00:00Z" dump --since yesterday refused
+refuses "the thirtieth of February" "a time such as" dump --since 2024-02-30T00:00:00Z refused
+refuses "two forms at once" "only one of --json, --hex and --raw" dump --json --raw refused
+
+# ---- lines ----
+
+printf 'one\ntwo\n\nlast without newline' >lines
+try 0 "append lines" append lines_log <lines
+is_silent
+counts 0
+try 0 "dump them" dump lines_log
+is_silent
+cut -f 2-5 out >columns
+printf '1\tput\t""\t"one"\n2\tput\t""\t"two"\n3\tput\t""\t""\n4\tput\t""\t"last without newline"\n' >wanted
+same columns wanted "lines are values, an empty one too, the last one without newline too"
+try 0 "append more" append --policy always --segment-size 1MiB lines_log <lines
+try 0 "dump raw" dump --raw lines_log
+{ cat lines && echo && cat lines && echo; } >wanted
+same out wanted "both are there in order"
+try 0 "append nothing" append nothing_log </dev/null
+try 0 "append with keys" append --key-separator '\t' --node-id 7 keys_log <<END
+user/1	Ada	Lovelace
+user/2	Grace
+host/1	x
+END
+try 0 "dump with keys" dump keys_log
+prints "	\"user/1\"	\"Ada\\tLovelace\""
+try 0 "--key-prefix" dump --key-prefix user/ keys_log
+counts 2
+try 0 "--key-prefix and --limit" dump --key-prefix user/ --limit 1 keys_log
+counts 1
+prints '"user/1"'
+try 2 "a line without separator" append --key-separator = bad_lines_log <<END
+a=1
+b
+c=3
+END
+tells "line 2: there is no key separator in it"
+tells "1 record was appended before that"
+tells "hint: "
+try 0 "what stood before it is in the log" dump bad_lines_log
+counts 1
+
+# ---- which records ----
+
+awk 'BEGIN { for (i = 1; i <= 3000; i++) print "value " i }' >many
+try 0 "append 3000 lines" append many_log <many
+try 0 "--limit" dump --limit 5 many_log
+counts 5
+try 0 "--limit 0" dump --limit 0 many_log
+counts 0
+try 0 "--sequence" dump --sequence 2998 many_log
+counts 3
+prints "value 2998"
+try 0 "dump all" dump many_log
+counts 3000
+position=$(awk '$2 == 2000 { print $1 }' out)
+try 0 "--from a record" dump --from "$position" many_log
+counts 1001
+prints "value 2000"
+try 0 "options behind the folder" dump many_log --from "$position" --limit 1
+counts 1
+try 0 "--from a segment" dump --from 0 many_log
+counts 3000
+try 1 "--from the inside of a record" dump --from "${position%:*}:$((${position#*:} + 1))" many_log
+tells "hint: "
+try 1 "--from behind the end" dump --from 999:0 many_log
+tells "nori dump: "
+"$nori" dump many_log 2>err | head -n 1 >out
+report $? "head takes one line"
+is_silent
+{ "$nori" dump --json many_log 2>err; echo $? >status; } | head -n 1 >out
+[ "$(cat status)" = 0 ]
+report $? "a reader that goes away is no error"
+is_silent
+
+# ---- JSON ----
+
+cat >records <<'END'
+{"key": "k1", "value": "v1"}
+{"key": "k2", "value": "a \"quoted\"\n\u0000 caf\u00e9 \ud83d\ude00", "ttl_ms": 1500, "time_ms": 1700000000000}
+
+{"key_hex": "00ff6b", "value_hex": "C0AF"}
+{"key": "ignored", "key_hex": "6b34", "value": "ignored", "value_hex": "7634", "unknown": [1, {"a": null}]}
+{"key": "k1", "tombstone": true, "version": {"term": 3, "index": 18446744073709551615}}
+{"value": null, "key": "only a key", "ttl_ms": null, "version": null, "compression": null, "tombstone": null}
+{"value": "only a value", "segment": 9, "offset": 9, "sequence": 99}
+{"key": "max", "value": "", "ttl_ms": 18446744073709551615, "time_ms": 0}
+END
+try 0 "append JSON" append --json json_log <records
+is_silent
+try 0 "dump JSON" dump --json json_log
+counts 8
+head -n 1 out | sed 's/"segment": [0-9]*, "offset": [0-9]*/"segment": 0, "offset": 128/' >first
+cat >wanted <<'END'
+{"segment": 0, "offset": 128, "sequence": 1, "key_hex": "6b31", "value_hex": "7631", "tombstone": false, "ttl_ms": null, "time_ms": null, "version": null, "compression": "none", "key": "k1", "value": "v1"}
+END
+same first wanted "a record has exactly these members"
+prints '"value": "a \"quoted\"\n\u0000 café 😀"'
+prints '"ttl_ms": 1500, "time_ms": 1700000000000'
+prints '"key_hex": "00ff6b", "value_hex": "c0af", "tombstone": false, "ttl_ms": null, "time_ms": null, "version": null, "compression": "none"}'
+prints '"key": "k4", "value": "v4"'
+prints '"tombstone": true, "ttl_ms": null, "time_ms": null, "version": {"term": 3, "index": 18446744073709551615}'
+prints '"key": "", "value": "only a value"'
+prints '"ttl_ms": 18446744073709551615, "time_ms": 0'
+sed 's/^{"segment": [0-9]*, "offset": [0-9]*, //' out >members_of_a
+"$nori" dump --json json_log | "$nori" append --json copy_log 2>err
+report $? "dump into append copies a log"
+is_silent
+try 0 "dump the copy" dump --json copy_log
+sed 's/^{"segment": [0-9]*, "offset": [0-9]*, //' out >members_of_b
+same members_of_a members_of_b "the copy has the same records, times and versions"
+try 0 "--since with time zone" dump --since 2023-11-14T23:13:20.001+01:00 json_log
+counts 6
+try 0 "--since in milliseconds" dump --since 1700000000000 json_log
+counts 7
+try 0 "dump for people" dump json_log
+prints "	put	\"\\x00\\xffk\"	\"\\xc0\\xaf\""
+prints "	ttl_ms=1500	time=2023-11-14T22:13:20.000Z	expired"
+prints "	delete	\"k1\"	\"\"	version=3:18446744073709551615"
+try 0 "dump in hexadecimal" dump --hex json_log
+prints "  00000000  00 ff 6b "
+prints "|..k|"
+try 0 "raw bytes" dump --raw --key-prefix k4 json_log
+printf 'v4\n' >wanted
+same out wanted "... are the value and a newline"
+try 0 "raw does not print deletes" dump --raw --sequence 5 --limit 2 json_log
+printf '\nonly a value\n' >wanted
+same out wanted "... but empty values"
+
+# refuses_line TEXT LINE: a second line that is wrong.
+refuses_line() {
+    rm -rf bad_log
+    printf '{"key": "good"}\n%s\n{"key": "behind"}\n' "$2" >bad
+    try 2 "append refuses $2" append --json bad_log <bad
+    tells "nori append: line 2: $1"
+    tells "1 record was appended before that"
+    "$nori" dump bad_log >out 2>err
+    counts 1
+}
+refuses_line "not JSON: " '{"key": "a"'
+refuses_line "not JSON: " '{"key": "a"} x'
+refuses_line "not JSON: " '{"key": "a", "key": "b"}'
+refuses_line "not JSON: " 'hello'
+refuses_line "not a JSON object" '["key"]'
+refuses_line "there is neither a key nor a value" '{}'
+refuses_line "there is neither a key nor a value" '{"key": null, "tombstone": true}'
+refuses_line '"key" must be a string' '{"key": 1}'
+refuses_line '"key_hex" must be an even number' '{"key_hex": "abc"}'
+refuses_line '"value_hex" must be an even number' '{"value_hex": "zz"}'
+refuses_line '"ttl_ms" must be a whole number' '{"key": "a", "ttl_ms": -1}'
+refuses_line '"time_ms" must be a whole number' '{"key": "a", "time_ms": 1.5}'
+refuses_line '"tombstone" must be true' '{"key": "a", "tombstone": 1}'
+refuses_line '"version" must be an object' '{"key": "a", "version": {"term": 1}}'
+refuses_line '"compression" must be' '{"key": "a", "compression": "gzip"}'
+
+# ---- compression ----
+
+awk 'BEGIN { for (i = 0; i < 3; i++) { for (j = 0; j < 200; j++) printf "again and "; print "again" } }' >wordy
+for compression in lz4 zstd; do
+    "$nori" append --compression $compression ${compression}_log <wordy >out 2>err
+    got=$?
+    if [ $got -eq 1 ] && grep -q "nori append: .*compress" err; then
+        skip "--compression $compression" "not built in"
+        continue
+    fi
+    report $got "--compression $compression"
+    try 0 "dump $compression" dump --json ${compression}_log
+    prints "\"compression\": \"$compression\""
+    "$nori" dump --json ${compression}_log | "$nori" append --json ${compression}_copy 2>err
+    report $? "copy $compression"
+    try 0 "dump the copy raw" dump --raw ${compression}_copy
+    same out wordy "the values are the same"
+    try 0 "dump the copy" dump --json ${compression}_copy
+    prints "\"compression\": \"$compression\""
+done
+
+# ---- large records, batches, acknowledgements ----
+
+awk 'BEGIN { for (i = 0; i < 300000; i++) printf "0123456789"; print "" }' >large
+try 0 "append a line of 3 MB" append --segment-size 1MiB large_log <large
+try 0 "dump it raw" dump --raw large_log
+same out large "it is the same"
+"$nori" dump --json large_log | "$nori" append --json large_copy 2>err
+report $? "copy it"
+try 0 "dump the copy" dump --raw large_copy
+same out large "it is the same"
+{ echo first && cat large; } >too_large
+try 2 "a record over --max-record-size" append --max-record-size 1MiB too_large_log <too_large
+tells "nori append: line 2: "
+tells "--max-record-size"
+tells "1 record was appended before that"
+try 0 "a small --max-record-size" append --max-record-size 10 small_log <many
+try 0 "dump it raw" dump --raw small_log
+same out many "it is no limit for what is appended together"
+try 2 "a batch over --max-record-size" append --max-record-size 10 --batch 3 small_batch_log <many
+tells "nori append: lines 1 to 3: "
+tells "0 records were appended before that"
+
+try 0 "--batch" append --batch 7 batch_log <many
+try 0 "dump batches" dump --limit 14 batch_log
+awk -F '\t' '{ printf "%s", ($NF == "batch") ? "+" : "." } END { print "" }' out >marks
+echo '++++++.++++++.' >wanted
+same marks wanted "seven records make a batch"
+try 0 "a huge --batch" append --batch 1000000 huge_batch_log <many
+try 0 "dump it raw" dump --raw huge_batch_log
+same out many "all of it is there"
+try 0 "--batch 1" append --batch 1 single_log <many
+try 0 "dump single records" dump single_log
+! grep -q "	batch$" out
+report $? "none is in a batch"
+printf '{"key": "a"}\n{"key": "b"}\n{"key": "c"}\nwrong\n' >bad
+try 2 "a wrong line in a batch" append --json --batch 2 bad_batch_log <bad
+tells "line 4: not JSON"
+tells "2 records were appended before that"
+
+for policy in always batch os; do
+    try 0 "--ack under $policy" append --ack --policy $policy ack_${policy}_log <many
+    cp out positions
+    try 0 "dump them" dump ack_${policy}_log
+    cut -f 1 out >wanted
+    same positions wanted "the positions are those of the records"
+done
+try 0 "--ack --json" append --ack --json ack_json_log <records
+[ "$(grep -cE '^\{"segment": [0-9]+, "offset": [0-9]+\}$' out)" -eq 8 ]
+report $? "prints an object for each record"
+try 0 "--ack --batch" append --ack --batch 100 ack_batch_log <many
+counts 3000
+printf '{"key": "a"}\nwrong\n' >bad
+try 2 "--ack and a wrong line" append --ack --json ack_bad_log <bad
+counts 1
+
+# ---- verify, stat ----
+
+try 0 "verify a sound log" verify many_log
+prints "sound: 3000 records in 1 segment"
+is_silent
+try 0 "verify --json" verify --json many_log
+prints '{"kind": "segment", "file": "000000.wal"'
+prints '{"kind": "summary", "severity": "info", "code": "NORI_OK"'
+awk 'BEGIN { for (i = 0; i < 25000; i++) printf "%0999d\n", i }' >segments
+try 0 "append 25 MB in segments of 1 MiB" append --segment-size 1MiB segments_log <segments
+try 0 "stat" stat segments_log
+grep -qE '^FILE +FORMAT +STATE +RECORDS +FIRST +BYTES +ALLOCATED +CREATED$' out
+report $? "... and prints a title"
+grep -qE '^000000.wal +2 +live +[0-9]+ +1 +[0-9.]+ .*Z$' out
+report $? "... and prints the first segment"
+prints "more, shown with --all"
+grep -qE '^records +25000, from sequence number 1$' out
+report $? "... and counts the records"
+grep -qE '^durable +all$' out
+report $? "... and says what is durable"
+prints "none; the last one closed it"
+[ "$(grep -c '\.wal  ' out)" -eq 20 ]
+report $? "... and shows twenty segments"
+try 0 "stat --all" stat --all segments_log
+[ "$(grep -c '\.wal  ' out)" -gt 20 ]
+report $? "... shows more of them"
+try 0 "stat --json" stat --json segments_log
+grep -q '"kind": "summary".*"records": 25000.*"was_clean": true, "is_writer_alive": false' out
+report $? "... prints the totals"
+try 0 "dump several segments" dump --raw segments_log
+same out segments "all records are there in order"
+
+try 0 "append a log to damage" append --batch 1 damaged_log <many
+try 0 "it is sound" verify damaged_log
+offset=$("$nori" dump --sequence 1500 --limit 1 damaged_log | sed 's/^0:\([0-9]*\).*/\1/')
+printf '#' | dd of=damaged_log/000000.wal bs=1 seek=$((offset + 6)) conv=notrunc 2>/dev/null
+try 1 "verify finds a damaged byte" verify damaged_log
+prints "error: "
+prints "  where: 000000.wal, offset "
+prints "what to do: "
+prints "the log is damaged: "
+try 1 "verify --json finds it, too" verify --json damaged_log
+prints '{"kind": "finding", "severity": "error", "code": "NORI_E_CORRUPT", "file": "000000.wal"'
+try 1 "dump stops at the damage" dump --raw damaged_log
+head -n 1499 many >wanted
+same out wanted "... behind all records before it"
+"$nori" dump damaged_log >out 2>err
+tells "nori dump: "
+tells "hint: nothing was changed; see what is damaged with: nori verify damaged_log"
+try 1 "append refuses a damaged log" append damaged_log <lines
+tells "nori append: "
+tells "nori verify damaged_log"
+
+# ---- other errors ----
+
+for command in dump verify stat; do
+    try 1 "$command of no log" "$command" nowhere
+    tells "nori $command: "
+    tells "a new log is made by: nori append nowhere"
+    [ ! -e nowhere ]
+    report $? "... makes none"
+done
+try 1 "append in a folder that is not there" append no/where <lines
+tells "nori append: "
+echo text >file
+"$nori" append file <lines >out 2>err
+[ $? -ge 2 ]
+report $? "append to a file"
+tells "Not a directory"
+tells "hint: "
+if [ -w /dev/full ]; then
+    "$nori" dump many_log >/dev/full 2>err
+    [ $? -eq 3 ]
+    report $? "dump to a full device"
+    tells "writing standard output: No space left on device"
+    tells "hint: "
+    "$nori" dump --help >/dev/full 2>err
+    [ $? -eq 3 ]
+    report $? "help to a full device"
+    "$nori" append --ack full_log <lines >/dev/full 2>err
+    [ $? -eq 3 ]
+    report $? "acknowledgements to a full device"
+else
+    skip "a full device" "there is no /dev/full"
+fi
+"$nori" append closed_log <&- >out 2>err
+[ $? -eq 3 ]
+report $? "append without standard input"
+tells "reading standard input: "
+try 3 "append from a folder" append closed_log <.
+tells "reading standard input: Is a directory"
+if [ "$(id -u)" -ne 0 ]; then
+    cp -r many_log secret_log
+    chmod 000 secret_log
+    try 3 "dump without permission" dump secret_log
+    chmod 700 secret_log
+else
+    skip "dump without permission" "root may read everything"
+fi
+
+mkfifo pipe
+"$nori" append --ack locked_log <pipe >acks 2>err_of_writer &
+writer=$!
+exec 3>pipe
+echo first >&3
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    [ ! -s acks ] || break
+    sleep 0.25
+done
+[ "$(wc -l <acks)" -eq 1 ]
+report $? "a record is acknowledged while the input is open"
+try 1 "a second writer is refused" append locked_log <lines
+tells "fuser -v locked_log"
+try 0 "dump beside a writer" dump locked_log
+prints '"first"'
+try 0 "verify beside a writer" verify locked_log
+try 0 "stat beside a writer" stat locked_log
+prints "has it open"
+echo second >&3
+exec 3>&-
+wait "$writer"
+report $? "the writer ends with its input"
+writer=
+try 0 "both records are there" dump locked_log
+counts 2
+
+echo "1..$((passed + failed + skipped))"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
