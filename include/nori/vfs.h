@@ -186,7 +186,8 @@ struct nori_vfs {
     /* Randomness: fill target with unpredictable bytes. */
     int (*random)(void *context, void *target, size_t len);
 
-    /* Threads. They block all signals and carry the name (at most 15 bytes). */
+    /* Threads. They block all signals but those of their own faults (SIGSEGV and the like) and
+     * carry the name (at most 15 bytes). */
     int (*thread_start)(void *context, const char *name, void (*run)(void *argument),
                         void *argument, struct nori_thread **ret_thread);
     /* waits for its end, frees it */

@@ -31,6 +31,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -225,12 +226,19 @@ int nw_posix_write_zeros(int fd, uint64_t offset, uint64_t len)
 }
 
 /* Where the file system cannot reserve: write zeros, but only behind what is there, for others may
- * be writing that. */
+ * be writing that; and not at all if there is no room for them, rather than fill the disk first. */
 static int allocate_by_writing(int fd, uint64_t bytes, uint64_t offset, uint64_t end)
 {
     uint64_t from = nw_max_u64(bytes, offset);
+    struct statvfs system;
 
-    return from < end ? nw_posix_write_zeros(fd, from, end - from) : 0;
+    if (from >= end)
+        return 0;
+    if (fstatvfs(fd, &system) == 0 && (end - from) / system.f_frsize >= system.f_bavail) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return nw_posix_write_zeros(fd, from, end - from);
 }
 
 static int file_allocate(struct nori_file *base, uint64_t offset, uint64_t len)

@@ -197,7 +197,6 @@ bool nw_posix_system_is_in_place(int fd)
     case EXT4_SUPER_MAGIC: /* ext2 and ext3 have the same number */
     case TMPFS_MAGIC:
     case F2FS_SUPER_MAGIC:
-        return true;
     case OVERLAYFS_SUPER_MAGIC: /* what is open for writing lies in the upper layer: one of these */
         return true;
     case XFS_SUPER_MAGIC:

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -71,7 +72,7 @@ int nw_posix_thread_start(void *context, const char *name, void (*run)(void *arg
     (void)context;
     if (!thread)
         return NORI_VFS_ERROR(NORI_E_NOMEM, ENOMEM);
-    strncpy(thread->name, name, sizeof thread->name - 1);
+    (void)snprintf(thread->name, sizeof thread->name, "%s", name);
     thread->run = run;
     thread->argument = argument;
 

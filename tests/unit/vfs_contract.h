@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * vfs_contract.h: what nori/vfs.h says, as tests that any implementation must pass. The implementation's own test
- * program calls vfs_contract_run with a setup that makes a fresh world.
+ * vfs_contract.h: what nori/vfs.h says, as tests that any implementation must pass. The
+ * implementation's own test program calls vfs_contract_run with a setup that makes a fresh world.
  */
 #ifndef NW_TEST_VFS_CONTRACT_H
 #define NW_TEST_VFS_CONTRACT_H
