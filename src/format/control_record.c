@@ -202,3 +202,25 @@ const uint8_t *nw_mark_find_last(const uint8_t *data, size_t len, uint64_t offse
     }
     return found;
 }
+
+const uint8_t *nw_mark_find_any(const uint8_t *data, size_t len, uint64_t offset,
+                                struct nw_mark *ret_mark)
+{
+    const uint8_t head[AT_VALUE] = {1, NW_MARK_VALUE_LEN, NW_FLAG_CONTROL, NW_CONTROL_MARK};
+
+    for (size_t first = 0; len >= NW_MARK_LEN && first <= len - NW_MARK_LEN; first++) {
+        const uint8_t *at = memchr(data + first, head[0], len - NW_MARK_LEN - first + 1);
+        struct search search;
+
+        if (!at)
+            return NULL;
+        first = (size_t)(at - data);
+        if (memcmp(at, head, sizeof head) != 0 || nw_get_u64(at + AT_VALUE + AT_SALT) == 0)
+            continue;
+        search = search_for(data, len, offset, nw_get_u64(at + AT_VALUE + AT_SALT),
+                            nw_get_u64(at + AT_VALUE + AT_LOG_ID));
+        if (is_mark_at(&search, first, ret_mark))
+            return at;
+    }
+    return NULL;
+}

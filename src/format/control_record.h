@@ -46,4 +46,8 @@ const uint8_t *nw_mark_find(const uint8_t *data, size_t len, uint64_t offset, ui
 const uint8_t *nw_mark_find_last(const uint8_t *data, size_t len, uint64_t offset, uint64_t salt,
                                  uint64_t log_id, struct nw_mark *ret_mark);
 
+/* The first mark of any segment and log that lies wholly in data and verifies in that place. */
+const uint8_t *nw_mark_find_any(const uint8_t *data, size_t len, uint64_t offset,
+                                struct nw_mark *ret_mark);
+
 #endif

@@ -110,6 +110,8 @@ int nw_header_decode(const uint8_t *data, size_t len, struct nw_header *ret_head
         return NW_HEADER_NONE;
     if (len < AT_INCOMPAT)
         return NW_HEADER_BAD; /* too short for a version and a length */
+    if (nw_get_u16(data + AT_VERSION) == 0)
+        return NW_HEADER_BAD; /* no version, newer or older, is 0: cut off behind the magic */
     if (nw_get_u16(data + AT_VERSION) != NW_HEADER_VERSION)
         return NORI_E_VERSION;
     header_len = nw_get_u16(data + AT_HEADER_LEN);
@@ -126,4 +128,17 @@ int nw_header_decode(const uint8_t *data, size_t len, struct nw_header *ret_head
         return NW_HEADER_BAD;
     *ret_header = header;
     return NORI_OK;
+}
+
+bool nw_header_lacks_only_magic(const uint8_t *data, size_t len)
+{
+    uint8_t header[NW_HEADER_LEN_MAX];
+    struct nw_header ignored;
+
+    len = len < sizeof header ? len : sizeof header;
+    if (len < NW_HEADER_LEN)
+        return false;
+    memcpy(header, data, len);
+    memcpy(header + AT_MAGIC, magic, MAGIC_LEN);
+    return nw_header_decode(header, len, &ignored) == NORI_OK;
 }

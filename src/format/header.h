@@ -4,6 +4,7 @@
 #define NW_HEADER_H
 
 #include <nori/error.h>
+#include <stdbool.h>
 
 #define NW_HEADER_LEN      128  /* written */
 #define NW_HEADER_LEN_MAX  4096 /* read: a newer version's header_len may be larger, at most this */
@@ -40,11 +41,16 @@ void nw_header_encode(uint8_t target[NW_HEADER_LEN], const struct nw_header *hea
 
 /*
  * Decode the header at the beginning of data; give it up to NW_HEADER_LEN_MAX bytes. Checks, in
- * this order: magic; version (another one: NORI_E_VERSION); header_len (at least NW_HEADER_LEN, at
- * most NW_HEADER_LEN_MAX and len, else BAD); checksum in the last four bytes of header_len (else
- * BAD); unknown incompat bits (NORI_E_VERSION); reserved bytes zero and salt not zero (else BAD).
+ * this order: magic; version (0: BAD, it was cut off; another one: NORI_E_VERSION); header_len (at
+ * least NW_HEADER_LEN, at most NW_HEADER_LEN_MAX and len, else BAD); checksum in the last four bytes
+ * of header_len (else BAD); unknown incompat bits (NORI_E_VERSION); reserved bytes zero and salt not
+ * zero (else BAD).
  * Unknown compat bits are the caller's to judge.
  */
 int nw_header_decode(const uint8_t *data, size_t len, struct nw_header *ret_header);
+
+/* Would data begin with a good header if its magic were put right? Then it is a damaged header, and
+ * nothing else: no other file has that checksum there. For data that nw_header_decode calls NONE. */
+bool nw_header_lacks_only_magic(const uint8_t *data, size_t len);
 
 #endif

@@ -243,7 +243,7 @@ static int put_mark(struct nori_wal *wal, struct nori_error *error)
     nw_mark_encode(bytes, &mark, wal->offset);
     wal->mark_offset = wal->offset;
     wal->mark_durable_lsn = mark.durable_lsn;
-    return nw_stage_put(wal, bytes, sizeof bytes, NULL, error);
+    return nw_stage_put(wal, bytes, sizeof bytes, error);
 }
 
 int nw_append_mark(struct nori_wal *wal, struct nori_error *error)
@@ -257,7 +257,7 @@ int nw_append_mark(struct nori_wal *wal, struct nori_error *error)
         rc = nw_stage_flush(wal, error);
     if (rc >= 0)
         nw_stage_publish(wal);
-    return rc;
+    return rc == NORI_E_NOSPACE ? NORI_OK : rc; /* likewise */
 }
 
 /* Have a current segment with owned room for `bytes`, and for a mark before and behind them. */
@@ -289,20 +289,20 @@ static int put_record(struct nori_wal *wal, const struct plan *plan, size_t i, s
     struct nw_record_place place = {2, wal->current->salt, wal->offset + wal->stage_len};
     struct nw_record_head head;
     uint8_t checksum[NW_RECORD_CRC_LEN];
-    uint32_t crc = 0;
     int rc;
 
     encode_head(plan, i, &stored, &head);
+    nw_stage_begin_sum(wal);
     *ret_position = (struct nori_position){wal->current->id, place.offset};
-    rc = nw_stage_put(wal, head.bytes, head.len, &crc, error);
+    rc = nw_stage_put(wal, head.bytes, head.len, error);
     if (rc >= 0)
-        rc = nw_stage_put(wal, record->key, record->key_len, &crc, error);
+        rc = nw_stage_put(wal, record->key, record->key_len, error);
     if (rc >= 0)
-        rc = nw_stage_put(wal, stored.data, (size_t)stored.len, &crc, error);
+        rc = nw_stage_put(wal, stored.data, (size_t)stored.len, error);
     if (rc < 0)
         return rc;
-    nw_put_u32(checksum, nw_record_crc(&place, crc));
-    return nw_stage_put(wal, checksum, sizeof checksum, NULL, error);
+    nw_put_u32(checksum, nw_record_crc(&place, nw_stage_sum(wal)));
+    return nw_stage_put(wal, checksum, sizeof checksum, error);
 }
 
 /* The whole plan into the kernel, or nothing. append_mutex held. */

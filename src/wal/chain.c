@@ -17,7 +17,7 @@
  */
 #include "wal/chain.h"
 
-#include "format/record.h"
+#include "format/control_record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -141,30 +141,45 @@ static bool begins_with_format1(const uint8_t *data, size_t len, uint64_t limit)
     return rc == 0 || rc == NORI_E_VERSION || (rc == NW_DECODE_SHORT && len >= NW_HEADER_LEN);
 }
 
-/* Is the whole file zero, or empty? */
-static int is_all_zero(const struct nw_env *env, const char *name, bool *ret_is_zero,
-                       struct nori_error *error)
+/* What a file holds that begins with neither a header nor a record of format 1. */
+struct content {
+    bool is_zero;  /* nothing but zeros, or nothing */
+    bool has_mark; /* a mark that verifies where it lies: it is of format 2, and lost its header */
+};
+
+static int look_through(struct nori_file *file, struct content *content)
+{
+    uint8_t chunk[8192];
+    uint64_t offset = 0;
+
+    *content = (struct content){.is_zero = true};
+    for (;;) {
+        struct nw_mark mark;
+        size_t got = 0;
+        int rc = file->ops->read(file, chunk, sizeof chunk, offset, &got);
+
+        if (rc < 0)
+            return rc;
+        content->is_zero &= nw_nonzero_len(chunk, got) == 0;
+        content->has_mark |= nw_mark_find_any(chunk, got, offset, &mark) != NULL;
+        if (got < sizeof chunk || content->has_mark)
+            return NORI_OK;
+        offset += got - (NW_MARK_LEN - 1);
+    }
+}
+
+static int read_content(const struct nw_env *env, const struct nw_link *link,
+                        struct content *ret_content, struct nori_error *error)
 {
     struct nori_file *file = NULL;
-    uint8_t chunk[4096];
-    uint64_t offset = 0;
-    int rc = env->folder->ops->open_file(env->folder, name, 0, 0, &file);
+    char name[NW_NAME_MAX];
+    int rc;
 
+    nw_link_name(link, name);
+    rc = env->folder->ops->open_file(env->folder, name, 0, 0, &file);
     if (rc < 0)
         return nw_io_error(error, rc, NW_NOWHERE, "open %s", name);
-    *ret_is_zero = true;
-    for (;;) {
-        size_t got = 0;
-
-        rc = file->ops->read(file, chunk, sizeof chunk, offset, &got);
-        if (rc < 0 || got == 0)
-            break;
-        if (nw_nonzero_len(chunk, got) > 0) {
-            *ret_is_zero = false;
-            break;
-        }
-        offset += got;
-    }
+    rc = look_through(file, ret_content);
     file->ops->close(file);
     return rc < 0 ? nw_io_error(error, rc, NW_NOWHERE, "read %s", name) : NORI_OK;
 }
@@ -223,6 +238,8 @@ static int read_link(const struct nw_env *env, struct nw_link *link, bool for_wr
         return NORI_OK;
     }
     nw_assert(rc == NW_HEADER_NONE);
+    if (nw_header_lacks_only_magic(start, len))
+        return damaged_link(error, link, "the segment header is damaged");
     link->format =
         begins_with_format1(start, len, nw_link_record_limit(link, NW_RECORD_MAX)) ? 1 : 0;
     link->has_records = link->format == 1;
@@ -348,8 +365,7 @@ static int check_dead(const struct nw_chain *chain, const struct nw_env *env, si
 {
     for (size_t i = 0; i < chain->count; i++) {
         const struct nw_link *link = &chain->links[i];
-        bool is_zero = false;
-        char name[NW_NAME_MAX];
+        struct content content = {false, false};
         int rc = NORI_OK;
 
         if (link->is_live)
@@ -361,12 +377,11 @@ static int check_dead(const struct nw_chain *chain, const struct nw_env *env, si
                 return damaged_link(error, link, "the segment belongs to another log");
             continue;
         }
-        nw_link_name(link, name);
         if (link->format == 0)
-            rc = is_all_zero(env, name, &is_zero, error);
+            rc = read_content(env, link, &content, error);
         if (rc < 0)
             return rc;
-        if (!is_zero || i > newest)
+        if (!content.is_zero || i > newest)
             return damaged_link(error, link, "the segment has no header");
     }
     return NORI_OK;
@@ -379,19 +394,19 @@ static int take_all_format1(struct nw_chain *chain, const struct nw_env *env,
     if (chain->count == 0)
         return NORI_OK;
     for (size_t i = 0; i < chain->count; i++) {
-        struct nw_link *link = &chain->links[i];
-        bool is_zero = false;
-        char name[NW_NAME_MAX];
+        const struct nw_link *link = &chain->links[i];
+        struct content content;
         int rc;
 
         if (link->format == 1)
             continue;
-        nw_link_name(link, name);
-        rc = is_all_zero(env, name, &is_zero, error);
+        rc = read_content(env, link, &content, error);
         if (rc < 0)
             return rc;
+        if (content.has_mark)
+            return damaged_link(error, link, "the segment header is damaged");
         /* A first record that was torn away leaves garbage in the newest file, and only there. */
-        if (!is_zero && i + 1 < chain->count)
+        if (!content.is_zero && i + 1 < chain->count)
             return damaged_link(error, link, "neither a segment header nor a record of format 1");
     }
     return take_format1(chain, chain->count - 1, NW_OPEN_END, error);
@@ -513,7 +528,8 @@ int nw_link_open(const struct nw_env *env, const struct nw_link *link, uint32_t 
 
     /* A live writer may rename `spare` between our look at it and this open, and prepare another
      * one. */
-    for (int attempt = 0; attempt < 2; attempt++, named.is_spare = false) {
+    for (int attempt = 0; attempt < 2 && NORI_VFS_CODE(rc) == NORI_E_NOTFOUND;
+         attempt++, named.is_spare = false) {
         struct nori_file *file = NULL;
         int is_same;
 

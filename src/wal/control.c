@@ -149,6 +149,8 @@ int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log
         return nw_no_memory(error);
     control->is_writable = true;
     if (create_file(control, env, file_mode, &info) < 0) {
+        /* An older one would tell readers of an earlier life for as long as this one lasts. */
+        (void)env->folder->ops->remove(env->folder, NW_NAME_CONTROL);
         control->words = nw_alloc_zero(env->allocator, sizeof *control->words);
         if (!control->words) {
             nw_control_unref(control);

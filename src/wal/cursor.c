@@ -102,9 +102,14 @@ static int fetch_copy(struct nw_cursor *cursor)
     size_t got = 0;
     int rc;
 
+    nw_assert(cursor->offset < cursor->stop);
     if (cursor->data && cursor->offset >= cursor->data_offset && cursor->offset < have_end)
         kept = (size_t)(have_end - cursor->offset);
     want = kept * 2 > WINDOW_LEN ? kept * 2 : WINDOW_LEN;
+    /* What lies behind stop may still be written: a copy would be stale once stop moves on. */
+    if (cursor->stop - cursor->offset < want)
+        want = (size_t)(cursor->stop - cursor->offset);
+    kept = kept < want ? kept : want;
     if (nw_buffer_reserve(&cursor->copy, want) < 0) /* first: it may move the bytes at hand */
         return NORI_E_NOMEM;
     if (kept > 0)

@@ -96,6 +96,8 @@ struct nori_wal {
     bool must_roll;            /* a failed write left bytes behind `offset` */
     struct nw_buffer stage;    /* stage.c */
     size_t stage_len;
+    size_t stage_summed_len; /* so much of it is in stage_sum */
+    uint32_t stage_sum;
     uint64_t next_id;
 
     /* Guarded by mutex. */
@@ -162,8 +164,9 @@ struct nw_segment *nw_log_segment_at(struct nori_wal *wal, uint64_t lsn);
 struct nori_position nw_log_position_of(struct nori_wal *wal, uint64_t lsn); /* takes mutex */
 
 /* ---- stage.c: the way of the bytes into the kernel (D2) ---- */
-int nw_stage_put(struct nori_wal *wal, const void *data, size_t len, uint32_t *crc,
-                 struct nori_error *error);
+int nw_stage_put(struct nori_wal *wal, const void *data, size_t len, struct nori_error *error);
+void nw_stage_begin_sum(struct nori_wal *wal);
+uint32_t nw_stage_sum(struct nori_wal *wal); /* CRC-32C of all that was put since it was begun */
 int nw_stage_flush(struct nori_wal *wal, struct nori_error *error);
 void nw_stage_publish(struct nori_wal *wal);
 

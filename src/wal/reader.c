@@ -40,7 +40,8 @@ struct nori_reader {
     uint64_t process_generation;
     struct nw_control *control; /* NULL: none is believed */
     struct nw_chain chain;
-    uint32_t cut; /* as of the chain */
+    uint32_t cut;         /* as of the chain */
+    uint64_t durable_lsn; /* known to be so since `cut` was; for NORI_VISIBLE_DURABLE */
 
     bool has_place;
     struct nw_link here; /* a copy: it may have left the chain */
@@ -137,6 +138,7 @@ static int load_chain(struct nori_reader *reader)
 
     for (int attempt = 0;; attempt++) {
         reader->cut = current_cut(reader);
+        reader->durable_lsn = 0;
         rc = nw_chain_load(&reader->chain, &reader->env, false, &reader->error);
         if (rc != NORI_E_CORRUPT || attempt == 3)
             break;
@@ -283,8 +285,13 @@ static struct limit find_limit(struct nori_reader *reader)
     struct limit open = {UINT64_MAX, false};
 
     if (shows_durable_only(reader)) {
+        /* What was durable stays so unless something is cut off: no system call for each record. */
+        if (reader->has_place && lsn_of(reader) < reader->durable_lsn &&
+            current_cut(reader) == reader->cut)
+            return (struct limit){reader->durable_lsn, true};
         if (!reader->control || !is_writer_alive(reader))
             known.lsn = nw_control_watermark(reader->control, &reader->chain);
+        reader->durable_lsn = known.lsn;
         return known;
     }
     if (NW_PLANT("reader-ignores-limit"))
@@ -492,6 +499,20 @@ static int give_record(struct nori_reader *reader, const struct nw_stored_record
     return give_value(reader, record, ret_record);
 }
 
+/* The record at `begin`, and the batch that it begins. */
+static int read_whole(struct nori_reader *reader, uint64_t begin, uint64_t limit_lsn,
+                      struct nw_stored_record *ret_record)
+{
+    int rc;
+
+    reader->cursor.offset = begin;
+    reader->cursor.stop = nw_min_u64(reader->here.end, limit_lsn - reader->here.start);
+    rc = nw_cursor_next(&reader->cursor, ret_record);
+    if (rc == 0 && !reader->is_in_batch && nw_record_continues(ret_record))
+        rc = check_batch(reader, begin, ret_record);
+    return rc;
+}
+
 /* The stored record at our place, below the limit. NORI_OK with ret_record->len = 0: look again. */
 static int read_stored(struct nori_reader *reader, const struct limit *limit,
                        bool *has_looked_again, struct nw_stored_record *ret_record)
@@ -507,10 +528,10 @@ static int read_stored(struct nori_reader *reader, const struct limit *limit,
     }
     if (lsn_of(reader) >= limit->lsn)
         return NORI_END;
-    reader->cursor.stop = nw_min_u64(reader->here.end, limit->lsn - reader->here.start);
-    rc = nw_cursor_next(&reader->cursor, ret_record);
-    if (rc == 0 && !reader->is_in_batch && nw_record_continues(ret_record))
-        rc = check_batch(reader, begin, ret_record);
+    rc = read_whole(reader, begin, limit->lsn, ret_record);
+    /* A limit that no writer stands behind may be one of an earlier life, in the middle of a record. */
+    if (rc == NW_CURSOR_SHORT && !shows_durable_only(reader) && !is_writer_alive(reader))
+        rc = read_whole(reader, begin, UINT64_MAX, ret_record);
     if (rc == 0)
         return NORI_OK;
     reader->cursor.offset = begin;
@@ -536,6 +557,7 @@ static int read_next(struct nori_reader *reader, struct nori_record *ret_record,
             rc = relocate(reader);
             if (rc < 0)
                 return rc;
+            continue; /* the limit is one of the life before */
         }
         if (!reader->has_place) {
             rc = enter_first(reader);

@@ -325,6 +325,59 @@ static int scan_live(struct judge *judge)
     }
 }
 
+/* The last record of one link before `high`, looked for backwards from mark to mark. */
+static int find_last_in(struct judge *judge, struct nw_link link, uint64_t high)
+{
+    while (high > link.begin) {
+        struct nw_segment_scan scan = {0};
+        struct nori_file *file = NULL;
+        uint64_t low;
+        int rc = nw_link_open(judge->env, &link, 0, &file, judge->error);
+
+        if (rc < 0)
+            return rc;
+        rc = nw_scan_find_mark_before(&link, judge->recovered->chain.log_id, file,
+                                      judge->env->allocator, high, &scan.end, &scan.next_sequence);
+        file->ops->close(file);
+        if (rc < 0)
+            return nw_io_error(judge->error, rc, (struct nori_position){link.id, 0},
+                               "read segment");
+        low = scan.end;
+        link.end = high;
+        rc = nw_segment_scan(judge->env, &judge->recovered->chain, &link, &judge->cursor,
+                             judge->config->max_record_size, &scan, NULL, NULL, judge->error);
+        if (rc < 0)
+            return rc;
+        if (scan.records > 0) {
+            judge->info->last_valid_position = (struct nori_position){link.id, scan.last_record};
+            return 1;
+        }
+        high = low;
+    }
+    return NORI_OK;
+}
+
+/* With verify = tail: what was scanned may hold no record, only marks. The last one lies before it then. */
+static int find_last_record(struct judge *judge)
+{
+    struct nw_chain *chain = &judge->recovered->chain;
+    const struct nori_position *last = &judge->info->last_valid_position;
+    int rc = NORI_OK;
+
+    if (last->segment_id != 0 || last->offset != 0 ||
+        judge->recovered->next_sequence == judge->first_sequence)
+        return NORI_OK;
+    for (size_t i = chain->count; i > chain->first_live && rc == NORI_OK; i--) {
+        const struct nw_link *link = &chain->links[i - 1];
+
+        if (link->is_live)
+            rc = find_last_in(judge, *link,
+                              nw_min_u64(link_end_lsn(link), judge->recovered->end_lsn) -
+                                  link->start);
+    }
+    return rc < 0 ? rc : NORI_OK;
+}
+
 /* An empty folder, or one whose records are all gone. */
 static bool is_clean(const struct nw_recovered *recovered)
 {
@@ -365,6 +418,8 @@ static int judge_all(struct judge *judge)
     recovered->is_new = !nw_chain_last(chain);
     if (!recovered->is_new) {
         rc = scan_live(judge);
+        if (rc >= 0 && judge->config->verify == NORI_VERIFY_TAIL)
+            rc = find_last_record(judge);
         if (rc < 0)
             return rc;
     }

@@ -317,9 +317,11 @@ static int request(struct nori_wal *wal, struct nori_error *error)
     int rc = NORI_OK;
 
     wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted);
-    while (rc >= 0 && wal->space_answers < mine) {
+    while (wal->space_answers < mine) {
+        rc = nw_log_check(wal, error); /* first: the thread answers nobody once the log has failed */
+        if (rc < 0)
+            break;
         (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
-        rc = nw_log_check(wal, error);
     }
     nw_metrics_add(&wal->metrics, wal->metrics.append_waits, 1);
     nw_metrics_observe(&wal->metrics, wal->metrics.wait_seconds,
