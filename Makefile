@@ -3,9 +3,10 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 SEED ?=
+ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check planted coverage format install clean
+.PHONY: help demo check planted coverage bench format install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +27,10 @@ coverage: ## coverage of src/: a table, and build/coverage.html
 	@tools/install-packages build test coverage
 	@tools/coverage.sh
 
+bench: ## how fast is it, next to floors measured in the same run (ARGS=--quick: half a minute)
+	@tools/install-packages build
+	@tools/bench.sh $(ARGS)
+
 format: ## is the code formatted as .clang-format says? (FIX=1: format it)
 	@tools/install-packages format
 	@tools/format.sh $(if $(FIX),--fix)
@@ -35,7 +40,8 @@ install: ## build a release and install it under PREFIX (/usr/local)
 	@test -f build/install/build.ninja || meson setup build/install --buildtype=release -Dtests=disabled >/dev/null
 	@meson configure build/install --prefix='$(PREFIX)'
 	@ninja -C build/install
-	@DESTDIR='$(DESTDIR)' meson install -C build/install --no-rebuild
+	@DESTDIR='$(DESTDIR)' meson install -C build/install --no-rebuild --quiet
+	@test -n '$(DESTDIR)' || test "$$(id -u)" -ne 0 || ldconfig
 
 clean: ## remove build/
 	rm -rf build

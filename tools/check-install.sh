@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# check-install.sh ROOT BUILD: install into an empty folder and use the library from there, by pkg-config, by CMake and
+# check-install.sh BUILD: install into an empty folder and use the library from there, by pkg-config, by CMake and
 # statically. Speaks TAP.
 set -uo pipefail
-root=$1
-build=$2
+build=${1:?usage: check-install.sh BUILD}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 number=0
@@ -42,7 +41,7 @@ int main(void)
     struct nori_wal_config config = NORI_WAL_CONFIG_INIT;
     struct nori_record record = nori_record_put("k", 1, "v", 1);
 
-    config.dir = "log";
+    config.dir = "records";
     if (nori_wal_open(&config, &wal, NULL, NULL) != NORI_OK || nori_wal_append(wal, &record, NULL) != NORI_OK)
         return 1;
     return nori_wal_close(wal) == NORI_OK && strcmp(nori_version(), WANTED) == 0 ? 0 : 1;

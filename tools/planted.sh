@@ -38,7 +38,7 @@ run_one() {
     local plant=$1 test=$2
     local output=$results/$plant.$test
     [ "$plant" = none ] && unset NORI_PLANT || export NORI_PLANT=$plant
-    CMOCKA_MESSAGE_OUTPUT=TAP timeout --kill-after=5 "$seconds_max" "$build/tests/test_$test" >"$output" 2>&1 </dev/null
+    CMOCKA_MESSAGE_OUTPUT=TAP NORI_SOURCE_ROOT=$PWD timeout --kill-after=5 "$seconds_max" "$build/tests/test_$test" >"$output" 2>&1 </dev/null
     echo $? >"$output.status"
 }
 export -f run_one
