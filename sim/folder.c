@@ -142,6 +142,35 @@ static int folder_rename(struct nori_folder *base, const char *source, const cha
     return nw_sim_end_call(folder->sim, rc, "rename %s to %s", source, target);
 }
 
+static int move_now(struct sim_folder *folder, const char *name, struct sim_folder *target_folder,
+                    const char *target)
+{
+    int rc = begin_named(folder, NORI_SIM_RENAME, name);
+
+    if (rc == 0)
+        rc = nw_sim_node_check_name(target);
+    if (rc < 0)
+        return rc;
+    if (!find(folder, name))
+        return nw_sim_error(ENOENT);
+    if (find(target_folder, target))
+        return nw_sim_error(EEXIST);
+    rc = nw_sim_begin_operation(folder->sim);
+    if (rc < 0)
+        return rc;
+    nw_sim_node_move(folder->sim, folder->node, find(folder, name), target_folder->node, target);
+    return 0;
+}
+
+static int folder_move(struct nori_folder *base, const char *name, struct nori_folder *target_base,
+                       const char *target)
+{
+    struct sim_folder *folder = from_base(base);
+    int rc = move_now(folder, name, from_base(target_base), target);
+
+    return nw_sim_end_call(folder->sim, rc, "move %s to %s", name, target);
+}
+
 static int remove_now(struct sim_folder *folder, const char *name)
 {
     const struct nw_sim_name *found;
@@ -318,4 +347,5 @@ static const struct nori_folder_ops folder_ops = {
     .is_locked = folder_is_locked,
     .open_folder = folder_open_folder,
     .close = folder_close,
+    .move = folder_move,
 };

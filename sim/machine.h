@@ -112,6 +112,10 @@ uint32_t nw_sim_node_new(struct nori_sim *sim, bool is_folder);
 struct nw_sim_inode *nw_sim_node_own_inode(struct nori_sim *sim, uint32_t node);
 struct nw_sim_names *nw_sim_node_own_names(struct nori_sim *sim, uint32_t node);
 void nw_sim_node_link(struct nori_sim *sim, uint32_t folder, const char *name, uint32_t node);
+/* Into another folder. There it is durable at once, as in a journal that holds both halves; only
+ * that the name here is gone may be lost. */
+void nw_sim_node_move(struct nori_sim *sim, uint32_t folder, const struct nw_sim_name *found,
+                      uint32_t target_folder, const char *target);
 void nw_sim_node_rename(struct nori_sim *sim, uint32_t folder, const struct nw_sim_name *found,
                         const char *target);
 void nw_sim_node_unlink(struct nori_sim *sim, uint32_t folder, const struct nw_sim_name *found);

@@ -94,6 +94,16 @@ void nw_sim_node_rename(struct nori_sim *sim, uint32_t folder, const struct nw_s
     nw_sim_names_change(nw_sim_node_own_names(sim, folder), &change);
 }
 
+void nw_sim_node_move(struct nori_sim *sim, uint32_t folder, const struct nw_sim_name *found,
+                      uint32_t target_folder, const char *target)
+{
+    struct nw_sim_change leave = change_of(sim, NW_SIM_REMOVE, found->text, found->node);
+    struct nw_sim_change arrive = change_of(sim, NW_SIM_CREATE, target, found->node);
+
+    nw_sim_names_change_durably(nw_sim_node_own_names(sim, target_folder), &arrive);
+    nw_sim_names_change(nw_sim_node_own_names(sim, folder), &leave);
+}
+
 /* Give back the space of a file that nobody can reach any more. */
 static void release_space(struct nori_sim *sim, struct nw_sim_node *node)
 {

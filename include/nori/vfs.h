@@ -165,6 +165,11 @@ struct nori_folder_ops {
                        struct nori_folder **ret_folder);
 
     void (*close)(struct nori_folder *folder);
+
+    /* Move a file into another folder of the same file system under a new name, atomically;
+     * NORI_E_INVALID if that exists. It is durable once both folders are synced. */
+    int (*move)(struct nori_folder *folder, const char *name, struct nori_folder *target_folder,
+                const char *target);
 };
 
 struct nori_folder {

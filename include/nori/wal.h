@@ -63,8 +63,10 @@ enum nori_recovery_mode {
     /* a torn tail is left behind; damage refuses to open and says where */
     NORI_RECOVER_TAIL = 0,
     NORI_RECOVER_STRICT = 1, /* a torn tail refuses to open, too */
-    NORI_RECOVER_PREFIX = 2, /* not offered yet: NORI_E_UNSUPPORTED */
-    NORI_RECOVER_SALVAGE = 3 /* not offered yet: NORI_E_UNSUPPORTED */
+    /* everything before the first damage is kept; what follows goes to quarantine */
+    NORI_RECOVER_PREFIX = 2,
+    /* damaged stretches go to quarantine; reading goes on behind them */
+    NORI_RECOVER_SALVAGE = 3
 };
 
 /* How much open reads. */
@@ -163,6 +165,9 @@ NORI_API struct nori_record nori_record_delete(const void *key, size_t key_len);
 NORI_API struct nori_record nori_record_with_compression(struct nori_record record,
                                                          enum nori_compression compression);
 
+/* 1 if this build of the library can read and write values compressed so (enum nori_compression). */
+NORI_API int nori_compression_is_offered(uint32_t compression);
+
 /* 1 if the record has a TTL and a time and both together lie at or before now_ms (Unix time),
  * else 0. */
 NORI_API int nori_record_is_expired(const struct nori_record *record, uint64_t now_ms);
@@ -223,7 +228,9 @@ NORI_API int nori_wal_open(const struct nori_wal_config *config, nori_wal **ret_
  * NORI_E_NOMEM, NORI_E_CLOSED (the log is being closed)
  *     The record is not in the log, which stays as it was.
  * NORI_E_IO, NORI_E_FAILED
- *     The log failed (D8); the record may or may not be there after reopening.
+ *     The log failed (D8); the record may or may not be there after reopening. If nori_wal_failure
+ *     says that it did not fail, space could not be taken for another reason than want of it (so with
+ *     NORI_E_READONLY and NORI_E_NOTFOUND); the record is not there, and the log stays as it was.
  */
 NORI_API int nori_wal_append(nori_wal *wal, const struct nori_record *record,
                              struct nori_position *ret_position);
@@ -285,7 +292,7 @@ NORI_API int nori_wal_failure(nori_wal *wal, struct nori_error *ret_error);
 
 /*
  * Sync and close. The handle is gone whatever it returns; NULL is a no-op. Calls that other threads
- * wait in return NORI_E_CLOSED; no call may be begun after it. NORI_E_IO, NORI_E_FAILED: not all is
+ * wait in return NORI_E_CLOSED, but an append that waits for its sync gets that first; no call may be begun after it. NORI_E_IO, NORI_E_FAILED: not all is
  * durable.
  */
 NORI_API int nori_wal_close(nori_wal *wal);

@@ -160,3 +160,8 @@ int nw_decompress(struct nw_compressor *compressor, uint32_t compression, const 
         *ret_len = ret;
     return rc;
 }
+
+int nori_compression_is_offered(uint32_t compression)
+{
+    return nw_compress_is_offered(compression);
+}

@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/varint.h"
 
 #include <string.h>
 
@@ -223,4 +224,42 @@ const uint8_t *nw_mark_find_any(const uint8_t *data, size_t len, uint64_t offset
             return at;
     }
     return NULL;
+}
+
+void nw_hole_encode(uint8_t *target, size_t len, uint64_t hidden, uint64_t salt, uint64_t offset)
+{
+    struct nw_record_place place = {2, salt, offset};
+    uint8_t *at = target;
+    size_t key_len = 1;
+    size_t value_len = 0;
+
+    nw_assert(len >= NW_HOLE_LEN_MIN && len <= NW_HOLE_LEN_MAX);
+    /* Where the length of the value takes one more byte, one length of the whole cannot be had: pad
+     * bytes in the key make up for it. */
+    for (; key_len <= 3; key_len++) {
+        size_t fixed = 1 + 1 + key_len + NW_RECORD_CRC_LEN;
+
+        for (size_t varint_len = 1; varint_len <= 3; varint_len++) {
+            value_len = len - fixed - varint_len;
+            if (value_len >= 8 && nw_varint_len(value_len) == varint_len)
+                goto found;
+        }
+    }
+    nw_assert_failed("a length that no key makes up for", __FILE__, __LINE__);
+found:
+    memset(target, 0, len);
+    at = nw_varint_put(at, key_len);
+    at = nw_varint_put(at, value_len);
+    *at++ = NW_FLAG_CONTROL;
+    *at = NW_CONTROL_HOLE;
+    at += key_len;
+    nw_put_u64(at, hidden);
+    at += value_len;
+    nw_put_u32(at, nw_record_crc(&place, nw_crc32c(0, target, (size_t)(at - target))));
+    nw_assert(at + NW_RECORD_CRC_LEN == target + len);
+}
+
+uint64_t nw_hole_hidden(const struct nw_stored_record *record)
+{
+    return record->stored_len >= 8 ? nw_get_u64(record->stored) : UINT64_MAX;
 }

@@ -68,7 +68,7 @@ int nw_posix_system_allocate(int fd, uint64_t offset, uint64_t len);
 int nw_posix_system_sync(int fd);
 
 /* Rename, EEXIST if target exists. */
-int nw_posix_system_rename(int folder_fd, const char *source, const char *target);
+int nw_posix_system_rename(int source_fd, const char *source, int target_fd, const char *target);
 
 /* Time of creation in ns since 1970, 0 if unknown. */
 uint64_t nw_posix_system_birth_ns(int fd);

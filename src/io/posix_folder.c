@@ -219,7 +219,17 @@ static int folder_rename(struct nori_folder *base, const char *source, const cha
 {
     if (!is_name(source) || !is_name(target))
         return NORI_VFS_ERROR(NORI_E_INVALID, EINVAL);
-    if (nw_posix_system_rename(from_base(base)->fd, source, target) < 0)
+    if (nw_posix_system_rename(from_base(base)->fd, source, from_base(base)->fd, target) < 0)
+        return nw_posix_error(errno);
+    return 0;
+}
+
+static int folder_move(struct nori_folder *base, const char *name, struct nori_folder *target_base,
+                       const char *target)
+{
+    if (!is_name(name) || !is_name(target))
+        return NORI_VFS_ERROR(NORI_E_INVALID, EINVAL);
+    if (nw_posix_system_rename(from_base(base)->fd, name, from_base(target_base)->fd, target) < 0)
         return nw_posix_error(errno);
     return 0;
 }
@@ -338,4 +348,5 @@ static const struct nori_folder_ops folder_ops = {
     .is_locked = folder_is_locked,
     .open_folder = folder_open_folder,
     .close = folder_close,
+    .move = folder_move,
 };

@@ -37,15 +37,15 @@ int nw_posix_system_sync(int fd)
 }
 #endif
 
-int nw_posix_system_rename(int folder_fd, const char *source, const char *target)
+int nw_posix_system_rename(int source_fd, const char *source, int target_fd, const char *target)
 {
     struct stat found;
 
-    if (fstatat(folder_fd, target, &found, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (fstatat(target_fd, target, &found, AT_SYMLINK_NOFOLLOW) == 0) {
         errno = EEXIST;
         return -1;
     }
-    return errno == ENOENT ? renameat(folder_fd, source, folder_fd, target) : -1;
+    return errno == ENOENT ? renameat(source_fd, source, target_fd, target) : -1;
 }
 
 uint64_t nw_posix_system_birth_ns(int fd)

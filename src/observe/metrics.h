@@ -35,7 +35,7 @@
     X(GAUGE, segments, "wal_segments", NULL, NULL, \
       "Segments that the log consists of.") \
     X(GAUGE, durable_lag_bytes, "wal_durable_lag_bytes", NULL, NULL, \
-      "Bytes appended but not yet durable, as of the last sync or append that began a lag.") \
+      "Bytes appended but not yet durable, as of the end of the last sync.") \
     X(GAUGE, appended_lsn, "wal_appended_bytes", NULL, NULL, \
       "Position of the end of the log in bytes since it began, as of the last sync or roll.") \
     X(GAUGE, durable_lsn, "wal_durable_bytes", NULL, NULL, \

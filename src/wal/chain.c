@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONTROL_RECORD_LIMIT ((uint64_t)4096)
+#define CONTROL_RECORD_LIMIT ((uint64_t)NW_HOLE_LEN_MAX)
 #define LINKS_MAX            ((size_t)1 << 24)
 
 void nw_chain_init(struct nw_chain *chain, const struct nori_allocator *allocator)
@@ -437,20 +437,11 @@ static bool continues(const struct nw_chain *chain, const struct nw_link *last,
  * written to its predecessor. If the predecessor does not reach the end it states, the scan finds
  * that out and leaves it behind.
  */
-static int adopt_spare(struct nw_chain *chain, const struct nw_env *env, bool for_writing,
-                       struct nori_error *error)
+static int adopt_spare(struct nw_chain *chain, const struct nw_link *spare)
 {
-    struct nw_link link = {.is_spare = true, .is_live = true, .end = NW_OPEN_END};
-    struct nori_error problem = NORI_ERROR_INIT;
     struct nw_link *last = nw_chain_last(chain);
-    int rc = read_link(env, &link, for_writing, &problem);
+    struct nw_link link = *spare;
 
-    if (rc == NORI_E_NOTFOUND || rc == NORI_E_CORRUPT)
-        return NORI_OK; /* none, or its header was torn: nothing in it was ever durable */
-    if (rc < 0) {
-        nw_error_copy(error, &problem);
-        return rc;
-    }
     if (link.format != 2 || !continues(chain, last, &link.header))
         return NORI_OK;
     link.id = link.header.segment_id;
@@ -461,8 +452,7 @@ static int adopt_spare(struct nw_chain *chain, const struct nw_env *env, bool fo
     chain->log_id = link.header.log_id;
     chain->id_max = link.id;
     chain->has_ids = true;
-    /* behind all others, by its id */
-    return add_link(chain, &link) < 0 ? nw_no_memory(error) : NORI_OK;
+    return add_link(chain, &link); /* behind all others, by its id */
 }
 
 static int find_live(struct nw_chain *chain, const struct nw_env *env, struct nori_error *error)
@@ -481,8 +471,7 @@ static int find_live(struct nw_chain *chain, const struct nw_env *env, struct no
     return check_dead(chain, env, newest - 1, error);
 }
 
-int nw_chain_load(struct nw_chain *chain, const struct nw_env *env, bool for_writing,
-                  struct nori_error *error)
+int nw_chain_list(struct nw_chain *chain, const struct nw_env *env, struct nori_error *error)
 {
     int rc;
 
@@ -494,13 +483,45 @@ int nw_chain_load(struct nw_chain *chain, const struct nw_env *env, bool for_wri
         return nw_io_error(error, rc, NW_NOWHERE, "list the folder");
     if (chain->count > 0)
         qsort(chain->links, chain->count, sizeof *chain->links, compare_ids);
-    rc = read_links(chain, env, for_writing, error);
+    return NORI_OK;
+}
+
+int nw_chain_load_below(struct nw_chain *chain, const struct nw_env *env, uint64_t segment_id,
+                        struct nori_error *error)
+{
+    int rc = nw_chain_list(chain, env, error);
+
+    while (chain->count > 0 && chain->links[chain->count - 1].id >= segment_id)
+        chain->count--;
+    if (rc >= 0)
+        rc = read_links(chain, env, true, error);
+    return rc < 0 ? rc : find_live(chain, env, error);
+}
+
+int nw_chain_load(struct nw_chain *chain, const struct nw_env *env, bool for_writing,
+                  struct nori_error *error)
+{
+    struct nw_link spare = {.is_spare = true, .is_live = true, .end = NW_OPEN_END};
+    struct nori_error problem = NORI_ERROR_INIT;
+    int spare_rc;
+    int rc;
+
+    /* First: a live writer may give it its name before the folder is listed, but not after both. */
+    spare_rc = read_link(env, &spare, for_writing, &problem);
+    rc = nw_chain_list(chain, env, error);
+    if (rc >= 0)
+        rc = read_links(chain, env, for_writing, error);
+    if (rc >= 0)
+        rc = find_live(chain, env, error);
     if (rc < 0)
         return rc;
-    rc = find_live(chain, env, error);
-    if (rc < 0)
-        return rc;
-    return adopt_spare(chain, env, for_writing, error);
+    if (spare_rc == NORI_E_NOTFOUND || spare_rc == NORI_E_CORRUPT)
+        return NORI_OK; /* none, or its header was torn: nothing in it was ever durable */
+    if (spare_rc < 0) {
+        nw_error_copy(error, &problem);
+        return spare_rc;
+    }
+    return adopt_spare(chain, &spare) < 0 ? nw_no_memory(error) : NORI_OK;
 }
 
 /* Is this open file the one that the link describes? */

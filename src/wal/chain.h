@@ -53,6 +53,13 @@ void nw_chain_done(struct nw_chain *chain);
 int nw_chain_load(struct nw_chain *chain, const struct nw_env *env, bool for_writing,
                   struct nori_error *error);
 
+/* Only the names: ids, ascending; nothing is read, nothing is live. */
+int nw_chain_list(struct nw_chain *chain, const struct nw_env *env, struct nori_error *error);
+
+/* The chain that the files with smaller ids make, as if there were no others. */
+int nw_chain_load_below(struct nw_chain *chain, const struct nw_env *env, uint64_t segment_id,
+                        struct nori_error *error);
+
 /*
  * The same, when nothing but a roll can have happened since: look only for the successor of the
  * last link, under the next id or in `spare`. 1 if it was found and appended, else 0. Failures

@@ -78,11 +78,6 @@ static int check_enums(const struct nori_wal_config *config, struct nori_error *
     if (config->format == 1)
         return nw_error_set(error, NORI_E_UNSUPPORTED, 0, NW_NOWHERE,
                             "open: writing format 1 is not offered by this version");
-    if (config->recovery_mode == NORI_RECOVER_PREFIX ||
-        config->recovery_mode == NORI_RECOVER_SALVAGE)
-        return nw_error_set(
-            error, NORI_E_UNSUPPORTED, 0, NW_NOWHERE,
-            "open: recovery modes prefix and salvage are not offered by this version");
     return NORI_OK;
 }
 

@@ -176,6 +176,8 @@ int nw_append_mark(struct nori_wal *wal, struct nori_error *error);
 
 /* ---- roll.c: beginning a segment. append_mutex held. ---- */
 int nw_roll(struct nori_wal *wal, struct nori_error *error);
+/* A segment of this life, durable under its name: begin one if there is none. No lock held. */
+int nw_roll_durably(struct nori_wal *wal, struct nori_error *error);
 
 /* ---- space.c: taking space ahead of need (D9) ---- */
 void nw_space_run(void *wal);

@@ -232,10 +232,28 @@ static int recover(struct nori_wal *wal, struct nori_recovery_info *info, struct
         return rc;
     }
     rc = take_over(wal, &recovered, error);
+    if (rc >= 0 && recovered.was_cut)
+        rc = nw_roll_durably(wal, error); /* a header must say so before anybody relies on it */
     if (rc >= 0)
         report_recovery(wal, &recovered, info, rc, info->message);
     nw_recovered_done(&recovered);
     return rc;
+}
+
+static void stop_threads(struct nori_wal *wal)
+{
+    const struct nori_vfs *vfs = wal->env.vfs;
+
+    nw_lock(wal, wal->mutex);
+    wal->must_stop = true;
+    nw_log_wake(wal);
+    vfs->cond_wake_all(vfs->context, wal->sync_wanted);
+    vfs->cond_wake_all(vfs->context, wal->space_wanted);
+    nw_unlock(wal, wal->mutex);
+    if (wal->sync_thread)
+        vfs->thread_join(vfs->context, wal->sync_thread);
+    if (wal->space_thread)
+        vfs->thread_join(vfs->context, wal->space_thread);
 }
 
 /* Of a growable result, as much as the caller has; the rest of theirs is zero. */
@@ -276,8 +294,10 @@ int nori_wal_open(const struct nori_wal_config *config, nori_wal **ret_wal,
         return NORI_OK;
     }
     nw_error_copy(ret_error, &error);
-    if (wal)
+    if (wal) {
+        stop_threads(wal);
         free_wal(wal);
+    }
     return rc;
 }
 
@@ -290,22 +310,6 @@ static void wait_for_callers(struct nori_wal *wal)
     while (atomic_load(&wal->calls) > 0)
         (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
     nw_unlock(wal, wal->mutex);
-}
-
-static void stop_threads(struct nori_wal *wal)
-{
-    const struct nori_vfs *vfs = wal->env.vfs;
-
-    nw_lock(wal, wal->mutex);
-    wal->must_stop = true;
-    nw_log_wake(wal);
-    vfs->cond_wake_all(vfs->context, wal->sync_wanted);
-    vfs->cond_wake_all(vfs->context, wal->space_wanted);
-    nw_unlock(wal, wal->mutex);
-    if (wal->sync_thread)
-        vfs->thread_join(vfs->context, wal->sync_thread);
-    if (wal->space_thread)
-        vfs->thread_join(vfs->context, wal->space_thread);
 }
 
 /* Everything durable, a last mark that says so, and that durable, too. */

@@ -43,11 +43,14 @@ struct nori_reader {
     uint32_t cut;         /* as of the chain */
     uint64_t durable_lsn; /* known to be so since `cut` was; for NORI_VISIBLE_DURABLE */
 
+    bool is_truncated; /* our place is gone */
     bool has_place;
     struct nw_link here; /* a copy: it may have left the chain */
     struct nori_file *file;
     struct nw_cursor cursor;
-    uint64_t sequence;         /* of the next record */
+    uint64_t sequence;  /* of the next record */
+    uint64_t marks_lsn; /* what the marks of the last segment tell, if has_marks_lsn */
+    bool has_marks_lsn;
     uint64_t looked_from;      /* LSN of the bad bytes behind which marks were looked for */
     uint64_t looked_watermark; /* the highest that they told */
     bool is_in_batch;          /* the last record returned goes on in the next */
@@ -139,6 +142,7 @@ static int load_chain(struct nori_reader *reader)
     for (int attempt = 0;; attempt++) {
         reader->cut = current_cut(reader);
         reader->durable_lsn = 0;
+        reader->has_marks_lsn = false;
         rc = nw_chain_load(&reader->chain, &reader->env, false, &reader->error);
         if (rc != NORI_E_CORRUPT || attempt == 3)
             break;
@@ -179,8 +183,10 @@ static struct nw_link *find_successor(struct nori_reader *reader)
     return NULL;
 }
 
+/* For good: whoever goes on must choose from where. */
 static int truncated(struct nori_reader *reader)
 {
+    reader->is_truncated = true;
     return nw_error_set(&reader->error, NORI_E_TRUNCATED, 0, place_of(reader),
                         "what came next at %llu:%llu was removed by retention or truncation",
                         (unsigned long long)reader->here.id,
@@ -272,6 +278,35 @@ static int enter_first(struct nori_reader *reader)
 
 /* ---- reading ---- */
 
+static uint64_t header_watermark(const struct nori_reader *reader)
+{
+    uint64_t watermark = 0;
+
+    for (size_t i = reader->chain.first_live; i < reader->chain.count; i++) {
+        const struct nw_link *link = &reader->chain.links[i];
+
+        if (link->is_live && link->format == 2)
+            watermark = nw_max_u64(watermark, nw_min_u64(link->header.durable_lsn, link->start));
+    }
+    return watermark;
+}
+
+/* What is known to be durable when nobody writes: from `control` if it is believed, else from the
+ * headers and the last segment's marks, which are read once for each chain. */
+static uint64_t watermark_without_writer(struct nori_reader *reader)
+{
+    const struct nw_link *last = nw_chain_last(&reader->chain);
+    uint64_t watermark = nw_control_watermark(reader->control, &reader->chain);
+
+    if (watermark > 0 || !last)
+        return watermark;
+    if (!reader->has_marks_lsn)
+        reader->marks_lsn =
+            nw_scan_watermark_behind(&reader->env, &reader->chain, last, last->begin);
+    reader->has_marks_lsn = true;
+    return nw_max_u64(header_watermark(reader), reader->marks_lsn);
+}
+
 /* How far this call may go: an LSN, and whether records below it are known to be whole. */
 struct limit {
     uint64_t lsn;
@@ -290,7 +325,7 @@ static struct limit find_limit(struct nori_reader *reader)
             current_cut(reader) == reader->cut)
             return (struct limit){reader->durable_lsn, true};
         if (!reader->control || !is_writer_alive(reader))
-            known.lsn = nw_control_watermark(reader->control, &reader->chain);
+            known.lsn = watermark_without_writer(reader);
         reader->durable_lsn = known.lsn;
         return known;
     }
@@ -351,13 +386,7 @@ static uint64_t believed_watermark(struct nori_reader *reader)
                                                             &reader->here, reader->cursor.offset);
     }
     watermark = nw_max_u64(watermark, reader->looked_watermark);
-    for (size_t i = reader->chain.first_live; i < reader->chain.count; i++) {
-        const struct nw_link *link = &reader->chain.links[i];
-
-        if (link->is_live && link->format == 2)
-            watermark = nw_max_u64(watermark, nw_min_u64(link->header.durable_lsn, link->start));
-    }
-    return watermark;
+    return nw_max_u64(watermark, header_watermark(reader));
 }
 
 static int corrupt(struct nori_reader *reader)
@@ -529,7 +558,7 @@ static int read_stored(struct nori_reader *reader, const struct limit *limit,
     if (lsn_of(reader) >= limit->lsn)
         return NORI_END;
     rc = read_whole(reader, begin, limit->lsn, ret_record);
-    /* A limit that no writer stands behind may be one of an earlier life, in the middle of a record. */
+    /* A limit that no writer stands behind may be one of an earlier life, inside a record. */
     if (rc == NW_CURSOR_SHORT && !shows_durable_only(reader) && !is_writer_alive(reader))
         rc = read_whole(reader, begin, UINT64_MAX, ret_record);
     if (rc == 0)
@@ -547,6 +576,8 @@ static int read_next(struct nori_reader *reader, struct nori_record *ret_record,
 {
     bool has_looked_again = false;
 
+    if (reader->is_truncated)
+        return truncated(reader);
     for (;;) {
         struct limit limit = find_limit(reader); /* first */
         struct nw_stored_record record;

@@ -30,6 +30,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MENDS_MAX         ((uint64_t)1 << 20) /* damages mended in one open */
 #define REWRITE_CHUNK_LEN ((size_t)1 << 20)
 
 /* The judging in progress. */
@@ -46,7 +47,9 @@ struct judge {
     uint64_t watermark;   /* in-band only */
     uint64_t control_lsn; /* what `control` claims */
     uint64_t control_salt;
-    uint64_t first_sequence; /* of the oldest live link */
+    uint64_t hidden;                  /* records that holes hide */
+    const struct nw_damage *accepted; /* where a repair ends the log */
+    uint64_t first_sequence;          /* of the oldest live link */
 };
 
 static uint64_t link_end_lsn(const struct nw_link *link)
@@ -129,6 +132,8 @@ static int corrupt_at(struct judge *judge, const struct nw_link *link, uint64_t 
 
     nw_link_name(link, name);
     judge->info->corruption_detected = 1;
+    if (judge->recovered->damage.kind == NW_DAMAGE_NONE)
+        judge->recovered->damage = (struct nw_damage){NW_DAMAGE_CHAIN, link->id, offset, 0, 0};
     return nw_error_set(judge->error, NORI_E_CORRUPT, 0, (struct nori_position){link->id, offset},
                         "%s at %llu: %s (%llu bytes are at risk)", name, (unsigned long long)offset,
                         why, (unsigned long long)bytes);
@@ -159,6 +164,21 @@ static int look_at_rest(struct judge *judge, size_t i)
     return NORI_OK;
 }
 
+static bool is_accepted(const struct judge *judge, const struct nw_link *link,
+                        const struct nw_segment_scan *scan)
+{
+    const struct nw_damage *accepted = judge->accepted;
+
+    return accepted && accepted->kind == NW_DAMAGE_RECORDS && accepted->segment_id == link->id &&
+           accepted->offset == scan->end;
+}
+
+/* Behind the last byte of a damaged segment that may be evidence. */
+static uint64_t damage_end(const struct nw_link *link, const struct nw_segment_scan *scan)
+{
+    return link->end == NW_OPEN_END ? scan->end + scan->garbage_bytes : link->end;
+}
+
 /* Link i's scan stopped: the end of the log, or damage. */
 static int decide(struct judge *judge, size_t i, const struct nw_segment_scan *scan)
 {
@@ -181,14 +201,20 @@ static int decide(struct judge *judge, size_t i, const struct nw_segment_scan *s
 
     judge->info->bytes_truncated = judge->recovered->torn_bytes;
     judge->recovered->torn_at = (struct nori_position){link->id, scan->end};
-    if (verdict->decision == NW_DECIDE_CORRUPT)
+    if (is_accepted(judge, link, scan)) {
+        judge->recovered->was_cut = true;
+        judge->info->corruption_detected = 1;
+    } else if (verdict->decision == NW_DECIDE_CORRUPT) {
+        judge->recovered->damage = (struct nw_damage){NW_DAMAGE_RECORDS, link->id, scan->end,
+                                                      damage_end(link, scan), scan->next_sequence};
         return corrupt_at(judge, link, scan->end, verdict->why,
                           nw_max_u64(judge->recovered->torn_bytes,
                                      watermark_of(judge) - link->start - scan->end));
-    if (verdict->decision == NW_DECIDE_REFUSE)
+    } else if (verdict->decision == NW_DECIDE_REFUSE) {
         return nw_error_set(judge->error, NORI_E_CORRUPT, 0, judge->recovered->torn_at,
                             "segment %llu at %llu: %s", (unsigned long long)link->id,
                             (unsigned long long)scan->end, verdict->why);
+    }
     judge->recovered->end_lsn = link->start + scan->end;
     judge->recovered->next_sequence = scan->next_sequence;
     for (size_t later = i; nw_chain_next_live(chain, later, &later);)
@@ -260,6 +286,7 @@ static int take_scan(struct judge *judge, size_t i, const struct nw_segment_scan
 
     judge->info->segments_scanned++;
     judge->info->bytes_scanned += scan->bytes;
+    judge->hidden += scan->hidden;
     judge->watermark = nw_max_u64(judge->watermark, scan->watermark_lsn);
     if (scan->last_record)
         judge->info->last_valid_position = (struct nori_position){link->id, scan->last_record};
@@ -357,7 +384,8 @@ static int find_last_in(struct judge *judge, struct nw_link link, uint64_t high)
     return NORI_OK;
 }
 
-/* With verify = tail: what was scanned may hold no record, only marks. The last one lies before it then. */
+/* With verify = tail: what was scanned may hold no record, only marks. The last one lies before
+ * it then. */
 static int find_last_record(struct judge *judge)
 {
     struct nw_chain *chain = &judge->recovered->chain;
@@ -406,6 +434,9 @@ static int judge_all(struct judge *judge)
 
     if (rc < 0) {
         judge->info->corruption_detected = rc == NORI_E_CORRUPT;
+        if (rc == NORI_E_CORRUPT)
+            judge->recovered->damage =
+                (struct nw_damage){NW_DAMAGE_CHAIN, judge->error->position.segment_id, 0, 0, 0};
         return rc;
     }
     rc = nw_control_open(judge->env, judge->for_writing, &recovered->control, judge->error);
@@ -430,7 +461,7 @@ static int judge_all(struct judge *judge)
     recovered->next_id = chain->has_ids ? chain->id_max + 1 : 0;
     if (!recovered->was_clean)
         recovered->next_id += 4; /* names of so many may have been lost */
-    judge->info->valid_records = recovered->next_sequence - judge->first_sequence;
+    judge->info->valid_records = recovered->next_sequence - judge->first_sequence - judge->hidden;
     judge->info->was_clean = recovered->was_clean;
     describe(recovered, judge->info);
     return NORI_OK;
@@ -454,8 +485,13 @@ int nw_recovery_judge(const struct nw_env *env, const struct nori_wal_config *co
                       struct nw_recovered *ret_recovered, struct nori_recovery_info *info,
                       nw_scan_progress progress, void *context, struct nori_error *error)
 {
-    struct judge judge = {
-        env, config, ret_recovered, info, error, progress, context, false, {0}, 0, 0, 0, 0};
+    struct judge judge = {.env = env,
+                          .config = config,
+                          .recovered = ret_recovered,
+                          .info = info,
+                          .error = error,
+                          .progress = progress,
+                          .context = context};
 
     return judge_with(&judge);
 }
@@ -606,8 +642,9 @@ static int secure(const struct nw_env *env, const struct nori_wal_config *config
     return rc == NORI_E_NOMEM ? nw_no_memory(error) : rc;
 }
 
-/* The last life may have died between a change of names and its sync: what recovery saw in the folder must stay so. A
- * removed file that came back later, when others are gone, would look like the oldest of the log. */
+/* The last life may have died between a change of names and its sync: what recovery saw in the
+ * folder must stay so. A removed file that came back later, when others are gone, would look
+ * like the oldest of the log. */
 static int sync_folder(const struct nw_env *env, struct nori_error *error)
 {
     int rc = env->folder->ops->sync(env->folder);
@@ -650,6 +687,42 @@ static int choose_log_id(const struct nw_env *env, struct nw_recovered *recovere
     return NORI_OK;
 }
 
+/* Modes prefix and salvage: as long as there is damage, mend the first of it and judge again. */
+static int judge_and_mend(struct judge *judge, struct nw_damage *accepted)
+{
+    uint32_t mode = judge->config->recovery_mode;
+    bool is_lenient = mode == NORI_RECOVER_PREFIX || mode == NORI_RECOVER_SALVAGE;
+    uint64_t quarantined = 0;
+    bool was_damaged = false;
+    int rc;
+
+    for (uint64_t round = 0;; round++) {
+        struct nw_damage damage;
+        char why[sizeof judge->error->message];
+
+        *judge->info = (struct nori_recovery_info)NORI_RECOVERY_INFO_INIT;
+        judge->watermark = judge->hidden = 0;
+        rc = judge_with(judge);
+        damage = judge->recovered->damage;
+        if (rc != NORI_E_CORRUPT || !is_lenient || round == MENDS_MAX)
+            break;
+        was_damaged = true;
+        memcpy(why, judge->error->message, sizeof why);
+        rc = nw_repair(judge->env, judge->config, &damage, why, accepted, &quarantined,
+                       judge->error);
+        if (rc < 0)
+            break;
+    }
+    judge->info->bytes_quarantined = quarantined;
+    judge->info->corruption_detected |= was_damaged;
+    if (rc >= 0 && was_damaged)
+        (void)snprintf(judge->info->message, sizeof judge->info->message,
+                       "damage was %s; %llu bytes of evidence are in quarantine",
+                       judge->recovered->was_cut ? "cut off, and the log ends there" : "mended",
+                       (unsigned long long)quarantined);
+    return rc;
+}
+
 static int check_existence(const struct nori_wal_config *config,
                            const struct nw_recovered *recovered, struct nori_error *error)
 {
@@ -666,10 +739,16 @@ int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
                struct nw_recovered *ret_recovered, struct nori_recovery_info *info,
                struct nori_error *error)
 {
-    struct judge judge = {env, config, ret_recovered, info, error, NULL, NULL, true, {0}, 0, 0,
-                          0,   0};
+    struct nw_damage accepted = {NW_DAMAGE_NONE, 0, 0, 0, 0};
+    struct judge judge = {.env = env,
+                          .config = config,
+                          .recovered = ret_recovered,
+                          .info = info,
+                          .error = error,
+                          .for_writing = true,
+                          .accepted = &accepted};
     uint64_t watermark;
-    int rc = judge_with(&judge);
+    int rc = judge_and_mend(&judge, &accepted);
 
     if (rc < 0)
         return rc;

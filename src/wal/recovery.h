@@ -5,6 +5,7 @@
 
 #include "wal/chain.h"
 #include "wal/control.h"
+#include "wal/repair.h"
 #include "wal/verdict.h"
 
 /* What the writer goes on from. */
@@ -20,6 +21,8 @@ struct nw_recovered {
     /* What was left behind, for the event. */
     struct nori_position torn_at;
     uint64_t torn_bytes;
+    struct nw_damage damage; /* with NORI_E_CORRUPT: the first one */
+    bool was_cut; /* damage was cut off: a new header must state the end before any other use */
 };
 
 /*

@@ -106,20 +106,34 @@ static void forget_oldest(struct nori_wal *wal)
     nw_free(wal->env.allocator, oldest);
 }
 
+static bool has_dead(struct nori_wal *wal)
+{
+    bool has_any;
+
+    nw_lock(wal, wal->mutex);
+    has_any = wal->dead_count > 0;
+    nw_unlock(wal, wal->mutex);
+    return has_any;
+}
+
 /* drop_mutex held */
 static int drop_before(struct nori_wal *wal, uint64_t lsn, uint64_t *deleted,
                        struct nori_error *error)
 {
     const struct nw_segment *oldest;
     uint64_t next_start = 0;
-    int rc = remove_dead(wal, error);
+    int rc = NORI_OK;
 
+    /* Dead files go first, and they need the header that killed them. */
+    if (has_dead(wal) && oldest_to_drop(wal, lsn, &next_start))
+        rc = nw_roll_durably(wal, error);
+    if (rc >= 0)
+        rc = remove_dead(wal, error);
+    nw_assert(rc < 0 || !has_dead(wal) || !oldest_to_drop(wal, lsn, &next_start));
     while (rc >= 0 && (oldest = oldest_to_drop(wal, lsn, &next_start)) != NULL) {
         if (!NW_PLANT("drop-before-durable"))
             /* its successor's header is durable, and named */
             rc = nw_sync_to(wal, next_start + 1, error);
-        if (rc >= 0)
-            rc = remove_dead(wal, error);
         if (rc < 0)
             break;
         atomic_store(&wal->control->words->oldest, next_start);

@@ -240,3 +240,14 @@ out:
     nw_free(wal->env.allocator, segment);
     return rc;
 }
+
+int nw_roll_durably(struct nori_wal *wal, struct nori_error *error)
+{
+    int rc = NORI_OK;
+
+    nw_lock(wal, wal->append_mutex);
+    if (!wal->current)
+        rc = nw_roll(wal, error);
+    nw_unlock(wal, wal->append_mutex);
+    return rc < 0 ? rc : nw_sync_to(wal, atomic_load(&wal->written_lsn), error);
+}

@@ -29,6 +29,14 @@ static int take_control(const struct nw_link *link, const struct nw_stored_recor
 
     if (rc < 0)
         return rc;
+    if (rc == NW_CONTROL_IS_HOLE) {
+        uint64_t hidden = nw_hole_hidden(record);
+
+        if (hidden == UINT64_MAX ||
+            nw_add_overflow(scan->next_sequence, hidden, &scan->next_sequence))
+            return NORI_E_CORRUPT; /* no version writes that */
+        scan->hidden += hidden;
+    }
     if (rc == NW_CONTROL_IS_MARK) {
         scan->watermark_lsn = nw_max_u64(scan->watermark_lsn, mark.durable_lsn);
         if (mark.next_sequence != scan->next_sequence)

@@ -25,6 +25,7 @@ struct nw_segment_scan {
     /* Found. */
     enum nw_scan_stop stop;
     uint64_t records;       /* application records in whole batches */
+    uint64_t hidden;        /* application records that holes hide */
     uint64_t bytes;         /* read and verified */
     uint64_t last_record;   /* offset of the last application record; 0: none */
     uint64_t watermark_lsn; /* highest in a mark before `end` */

@@ -25,6 +25,7 @@
 #define STEP_SMALL   ((uint64_t)64 << 10)
 #define STEP_ZERO    ((uint64_t)4 << 20)
 #define STEP_RESERVE ((uint64_t)16 << 20)
+#define STEP_FIRST   ((uint64_t)1 << 20)
 #define BLOCK        ((uint64_t)4096)
 #define OPEN_TRIMS   ((size_t)16) /* files kept open because a reader still maps them */
 
@@ -61,12 +62,18 @@ static int take(struct nori_wal *wal, struct nori_file *file, uint64_t from, uin
     return rc;
 }
 
+/* Steps double from 1 MiB on, so that a small log stays small on disk. */
+static uint64_t next_step(const struct nori_wal *wal, uint64_t owned)
+{
+    return nw_min_u64(wal->step_bytes, nw_max_u64(owned, STEP_FIRST));
+}
+
 /* Take up to a step behind `owned`, less if there is no more, but at least up to `need`.
  * *ret_owned may equal owned. */
 static int take_step(struct nori_wal *wal, struct nori_file *file, uint64_t owned, uint64_t need,
                      uint64_t *ret_owned)
 {
-    uint64_t target = nw_min_u64(owned + wal->step_bytes, wal->config.max_segment_size);
+    uint64_t target = nw_min_u64(owned + next_step(wal, owned), wal->config.max_segment_size);
     uint64_t least = round_up(nw_max_u64(need, owned));
     int rc = NORI_OK;
 
@@ -129,7 +136,7 @@ static int make_spare(struct nori_wal *wal, struct nw_spare *spare, bool *ret_sy
     rc = clean_spare(wal, spare->file, &bytes);
     if (rc >= 0 && bytes >= least)
         rc = take(wal, spare->file, 0, bytes); /* what is there may be a hole */
-    if (rc >= 0 && bytes < wal->step_bytes) {
+    if (rc >= 0 && bytes < next_step(wal, 0)) {
         int more = take_step(wal, spare->file, bytes, least, &bytes);
 
         rc = bytes >= least ? NORI_OK : more; /* an older spare serves on a full disk */
@@ -318,7 +325,7 @@ static int request(struct nori_wal *wal, struct nori_error *error)
 
     wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted);
     while (wal->space_answers < mine) {
-        rc = nw_log_check(wal, error); /* first: the thread answers nobody once the log has failed */
+        rc = nw_log_check(wal, error); /* first: nobody is answered in a failed log */
         if (rc < 0)
             break;
         (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
@@ -363,7 +370,7 @@ void nw_space_check(struct nori_wal *wal)
 {
     uint64_t owned = atomic_load(&wal->current->owned);
 
-    if (owned - wal->offset >= wal->step_bytes / 2 || owned >= wal->config.max_segment_size ||
+    if (owned - wal->offset >= next_step(wal, owned) / 2 || owned >= wal->config.max_segment_size ||
         atomic_load(&wal->is_extension_wanted))
         return;
     atomic_store(&wal->is_extension_wanted, true);

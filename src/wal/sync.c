@@ -274,6 +274,8 @@ static int find_target(struct nori_wal *wal, struct nori_position position, uint
     uint64_t written = atomic_load(&wal->written_lsn);
     uint64_t lsn;
 
+    if (wal->segment_count > 0 && position.segment_id == 0 && position.offset == 0)
+        position.segment_id = wal->segments[0]->id; /* the oldest there is */
     for (size_t i = wal->segment_count; i > 0; i--) {
         const struct nw_segment *segment = wal->segments[i - 1];
 

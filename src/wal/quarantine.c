@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * quarantine.c: evidence is kept (D7).
+ *
+ * What. Pieces are named after the segment they come from and the bytes they are of:
+ * "000007.wal.4096-8192", or "000007.wal" for a whole file; ".1", ".2", ... is added where the name
+ * is taken. Beside each lies a text file of the same name and ".txt".
+ *
+ * Order. The note and the copy are durable, names included, before the caller changes the original.
+ * A file that is moved is durable in both folders before the next one is touched.
+ *
+ * Failure. The original is as it was. A copy that was begun stays, without harm.
+ */
+#include "wal/quarantine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NAME_LEN  96
+#define COPY_LEN  ((size_t)64 << 10)
+#define TRIES_MAX 1000u
+
+void nw_quarantine_init(struct nw_quarantine *quarantine, const struct nw_env *env,
+                        uint32_t file_mode)
+{
+    *quarantine = (struct nw_quarantine){.env = env, .file_mode = file_mode};
+}
+
+/* The folder is made when the first piece is set aside. */
+static int open_folder(struct nw_quarantine *quarantine)
+{
+    struct nori_folder *folder = quarantine->env->folder;
+    uint32_t mode = quarantine->file_mode | ((quarantine->file_mode & 0444u) >> 2);
+
+    if (quarantine->folder)
+        return NORI_OK;
+    return folder->ops->open_folder(folder, NW_NAME_QUARANTINE, NORI_FOLDER_CREATE, mode,
+                                    &quarantine->folder);
+}
+
+void nw_quarantine_done(struct nw_quarantine *quarantine)
+{
+    if (quarantine->folder)
+        quarantine->folder->ops->close(quarantine->folder);
+    quarantine->folder = NULL;
+}
+
+/* Create a file that is not there yet: stem, or stem.1, stem.2, ... */
+static int create_new(struct nw_quarantine *quarantine, const char *stem, char name[NAME_LEN],
+                      struct nori_file **ret_file)
+{
+    int rc = NORI_E_INVALID;
+
+    for (unsigned n = 0; n < TRIES_MAX; n++) {
+        if (n == 0)
+            (void)snprintf(name, NAME_LEN, "%s", stem);
+        else
+            (void)snprintf(name, NAME_LEN, "%.80s.%u", stem, n);
+        rc = quarantine->folder->ops->open_file(
+            quarantine->folder, name, NORI_FILE_WRITE | NORI_FILE_CREATE | NORI_FILE_EXCLUSIVE,
+            quarantine->file_mode, ret_file);
+        if (rc >= 0 || NORI_VFS_CODE(rc) != NORI_E_INVALID)
+            break;
+    }
+    return rc;
+}
+
+/* The text beside a piece: durable when this returns, but for its name. */
+static int write_note(struct nw_quarantine *quarantine, const char *piece, const char *what,
+                      const char *why)
+{
+    const struct nori_vfs *vfs = quarantine->env->vfs;
+    struct nori_file *file = NULL;
+    char name[NAME_LEN];
+    char stem[NAME_LEN];
+    char text[640];
+    struct nori_span span;
+    int rc;
+
+    (void)snprintf(stem, sizeof stem, "%.80s.txt", piece);
+    rc = create_new(quarantine, stem, name, &file);
+    if (rc < 0)
+        return rc;
+    (void)snprintf(text, sizeof text,
+                   "what:  %s\nfrom:  the log's folder, one above this one\nwhen:  %llu ms after "
+                   "1970 (UTC)\nwhy:   %s\n",
+                   what, (unsigned long long)vfs->realtime_ms(vfs->context), why);
+    span = (struct nori_span){text, strlen(text)};
+    rc = file->ops->write(file, &span, 1, 0);
+    if (rc >= 0)
+        rc = file->ops->sync(file);
+    file->ops->close(file);
+    return rc;
+}
+
+static int copy_bytes(struct nori_file *source, struct nori_file *target, uint64_t from,
+                      uint64_t to, uint8_t *buffer)
+{
+    uint64_t at = 0;
+
+    while (from < to) {
+        size_t want = (size_t)nw_min_u64(to - from, COPY_LEN);
+        struct nori_span span = {buffer, 0};
+        int rc = source->ops->read(source, buffer, want, from, &span.len);
+
+        if (rc < 0)
+            return rc;
+        if (span.len == 0)
+            break; /* the file ends here: so does the evidence */
+        rc = target->ops->write(target, &span, 1, at);
+        if (rc < 0)
+            return rc;
+        from += span.len;
+        at += span.len;
+    }
+    return target->ops->sync(target);
+}
+
+int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *link, uint64_t from,
+                       uint64_t to, const char *why, struct nori_error *error)
+{
+    const struct nw_env *env = quarantine->env;
+    struct nori_file *source = NULL;
+    struct nori_file *target = NULL;
+    char segment[NW_NAME_MAX];
+    char stem[NAME_LEN];
+    char piece[NAME_LEN];
+    char what[128];
+    uint8_t *buffer = nw_alloc(env->allocator, COPY_LEN);
+    int rc = NORI_E_NOMEM;
+
+    if (!buffer)
+        goto out;
+    nw_link_name(link, segment);
+    (void)snprintf(stem, sizeof stem, "%s.%llu-%llu", segment, (unsigned long long)from,
+                   (unsigned long long)to);
+    (void)snprintf(what, sizeof what, "bytes %llu to %llu of %s", (unsigned long long)from,
+                   (unsigned long long)to, segment);
+    rc = open_folder(quarantine);
+    if (rc >= 0)
+        rc = env->folder->ops->open_file(env->folder, segment, 0, 0, &source);
+    if (rc >= 0)
+        rc = create_new(quarantine, stem, piece, &target);
+    if (rc >= 0)
+        rc = copy_bytes(source, target, from, to, buffer);
+    if (rc >= 0)
+        rc = write_note(quarantine, piece, what, why);
+    if (rc >= 0)
+        rc = quarantine->folder->ops->sync(quarantine->folder);
+    if (rc >= 0)
+        quarantine->bytes += to - from;
+out:
+    if (source)
+        source->ops->close(source);
+    if (target)
+        target->ops->close(target);
+    nw_free(env->allocator, buffer);
+    if (rc == NORI_E_NOMEM)
+        return nw_no_memory(error);
+    return rc < 0 ? nw_io_error(error, rc, (struct nori_position){link->id, from},
+                                "set aside bytes %llu to %llu of segment %llu",
+                                (unsigned long long)from, (unsigned long long)to,
+                                (unsigned long long)link->id)
+                  : NORI_OK;
+}
+
+int nw_quarantine_move(struct nw_quarantine *quarantine, const struct nw_link *link,
+                       const char *why, struct nori_error *error)
+{
+    struct nori_folder *folder = quarantine->env->folder;
+    char segment[NW_NAME_MAX];
+    char piece[NAME_LEN];
+    char what[128];
+    size_t none = 0;
+    uint64_t bytes = 0;
+    bool is_taken = true;
+    int rc = open_folder(quarantine);
+
+    nw_link_name(link, segment);
+    if (rc >= 0)
+        rc = nw_env_read_start(quarantine->env, segment, what, &none, &bytes, error);
+    (void)snprintf(what, sizeof what, "%s, the whole file", segment);
+    for (unsigned n = 0; n < TRIES_MAX && is_taken && rc >= 0; n++) {
+        if (n == 0)
+            (void)snprintf(piece, sizeof piece, "%s", segment);
+        else
+            (void)snprintf(piece, sizeof piece, "%s.%u", segment, n);
+        rc = folder->ops->move(folder, segment, quarantine->folder, piece);
+        is_taken = NORI_VFS_CODE(rc) == NORI_E_INVALID;
+        rc = is_taken && n + 1 < TRIES_MAX ? NORI_OK : rc;
+    }
+    if (rc >= 0)
+        rc = write_note(quarantine, piece, what, why);
+    if (rc >= 0)
+        rc = quarantine->folder->ops->sync(quarantine->folder);
+    if (rc >= 0)
+        rc = folder->ops->sync(folder);
+    if (rc < 0)
+        return nw_io_error(error, rc, (struct nori_position){link->id, 0}, "set aside %s", segment);
+    quarantine->bytes += bytes;
+    return NORI_OK;
+}
+
+struct id_search {
+    bool is_found;
+    uint64_t id;
+};
+
+static int note_id(void *context, const char *name)
+{
+    struct id_search *search = context;
+    char segment[NW_NAME_MAX];
+    const char *end = strstr(name, ".wal");
+    size_t len = end ? (size_t)(end - name) + 4 : 0;
+    uint64_t id;
+
+    if (len == 0 || len >= sizeof segment)
+        return 0;
+    memcpy(segment, name, len);
+    segment[len] = '\0';
+    if (!nw_name_parse(segment, &id))
+        return 0;
+    search->id = search->is_found ? nw_max_u64(search->id, id) : id;
+    search->is_found = true;
+    return 0;
+}
+
+bool nw_quarantine_id_max(const struct nw_env *env, uint64_t *ret_id)
+{
+    struct nori_folder *folder = NULL;
+    struct id_search search = {false, 0};
+
+    if (env->folder->ops->open_folder(env->folder, NW_NAME_QUARANTINE, 0, 0, &folder) < 0)
+        return false;
+    (void)folder->ops->list(folder, note_id, &search);
+    folder->ops->close(folder);
+    *ret_id = search.id;
+    return search.is_found;
+}

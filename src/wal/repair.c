@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * repair.c: what the recovery modes prefix and salvage do about damage.
+ *
+ * What. One damage at a time, the first one, in steps that each leave a log that can be judged
+ * again. Prefix keeps everything before it: what is cut from the damaged segment is copied to
+ * quarantine, later segments are moved there newest first, and the log then ends at the damage.
+ * Salvage goes on behind it: the stretch up to the next mark, or to the segment's stated end, is
+ * copied to quarantine and covered by holes, which tell readers how many records are missing; a
+ * damaged header is made anew from what its neighbours and its own marks say. Where salvage finds
+ * nothing to go on with, it does what prefix does.
+ *
+ * Order. Evidence is durable before the original changes (D7). The newest segment goes first, so
+ * that after a crash the chain is the same one, shorter. Before the first change everything has
+ * been looked through for what a newer version wrote (D12).
+ *
+ * Failure. The error says what could not be done; the log is damaged as before, or less.
+ *
+ * Not here. Finding the damage: recovery.c. The header that states the new end: roll.c.
+ */
+#include "wal/repair.h"
+
+#include "format/control_record.h"
+#include "wal/quarantine.h"
+#include "wal/scan.h"
+
+#include <string.h>
+
+#define CHUNK_LEN ((size_t)256 << 10)
+
+struct repair {
+    const struct nw_env *env;
+    const struct nori_wal_config *config;
+    const char *why;
+    struct nw_quarantine quarantine;
+    struct nw_chain chain;
+    struct nori_error *error;
+};
+
+/* ---- before the first change ---- */
+
+/* Nothing that a newer version wrote may stand anywhere in the log (D12). */
+static int refuse_newer(struct repair *repair)
+{
+    struct nw_cursor cursor;
+    int rc = NORI_OK;
+
+    nw_cursor_begin(&cursor, repair->env->allocator, NULL, 2, 0, 0, 0, false);
+    for (size_t i = repair->chain.first_live; i < repair->chain.count && rc >= 0; i++) {
+        const struct nw_link *link = &repair->chain.links[i];
+        struct nw_segment_scan scan = {.end = link->begin};
+
+        if (link->is_live)
+            rc = nw_segment_scan(repair->env, &repair->chain, link, &cursor,
+                                 repair->config->max_record_size, &scan, NULL, NULL, repair->error);
+    }
+    nw_cursor_done(&cursor);
+    return rc;
+}
+
+/* ---- prefix ---- */
+
+/* Move all files from this id on, newest first. */
+static int move_from(struct repair *repair, uint64_t segment_id)
+{
+    int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
+
+    for (size_t i = repair->chain.count; rc >= 0 && i > 0; i--) {
+        if (repair->chain.links[i - 1].id < segment_id)
+            break;
+        rc = nw_quarantine_move(&repair->quarantine, &repair->chain.links[i - 1], repair->why,
+                                repair->error);
+    }
+    return rc;
+}
+
+/* Files that were dead already are no evidence of this damage. */
+static int remove_dead(struct repair *repair)
+{
+    struct nori_folder *folder = repair->env->folder;
+    int rc = NORI_OK;
+
+    for (size_t i = repair->chain.count; rc >= 0 && i > 0; i--) {
+        char name[NW_NAME_MAX];
+
+        if (repair->chain.links[i - 1].is_live)
+            continue;
+        nw_link_name(&repair->chain.links[i - 1], name);
+        rc = folder->ops->remove(folder, name);
+        if (rc >= 0)
+            rc = folder->ops->sync(folder);
+        if (rc < 0)
+            return nw_io_error(repair->error, rc, NW_NOWHERE, "remove %s", name);
+    }
+    return rc;
+}
+
+/* End the log at the damage. */
+static int cut(struct repair *repair, const struct nw_link *link, const struct nw_damage *damage,
+               struct nw_damage *accepted)
+{
+    uint64_t id = link->id;
+    bool is_spare = link->is_spare;
+    int rc = NORI_OK;
+
+    if (damage->end > damage->offset)
+        rc = nw_quarantine_copy(&repair->quarantine, link, damage->offset, damage->end, repair->why,
+                                repair->error);
+    if (rc >= 0)
+        rc = remove_dead(repair);
+    if (rc >= 0 && !is_spare)
+        rc = move_from(repair, id + 1);
+    if (rc >= 0)
+        *accepted = *damage;
+    return rc;
+}
+
+/* ---- salvage ---- */
+
+/* The first mark of a segment at or behind `from`: 1 and its place, or 0. */
+static int find_mark(const struct repair *repair, const struct nw_link *link,
+                     struct nori_file *file, uint64_t from, uint64_t *ret_offset,
+                     struct nw_mark *ret_mark)
+{
+    uint8_t *chunk = nw_alloc(repair->env->allocator, CHUNK_LEN);
+    int rc = chunk ? 0 : NORI_E_NOMEM;
+
+    while (rc == 0 && from < link->end) {
+        size_t want = (size_t)nw_min_u64(link->end - from, CHUNK_LEN);
+        const uint8_t *found;
+        size_t got = 0;
+
+        rc = file->ops->read(file, chunk, want, from, &got);
+        if (rc < 0)
+            break;
+        found = nw_mark_find(chunk, got, from, link->header.salt, repair->chain.log_id, ret_mark);
+        if (found) {
+            *ret_offset = from + (uint64_t)(found - chunk);
+            rc = 1;
+        } else if (got < CHUNK_LEN) {
+            break;
+        }
+        from += got - (NW_MARK_LEN - 1);
+    }
+    nw_free(repair->env->allocator, chunk);
+    return rc;
+}
+
+/* Cover [from, to) with holes, all of the hidden records in the first, and make that durable. */
+static int write_holes(const struct repair *repair, const struct nw_link *link,
+                       struct nori_file *file, uint64_t from, uint64_t to, uint64_t hidden)
+{
+    uint64_t pieces = (to - from + NW_HOLE_LEN_MAX - 1) / NW_HOLE_LEN_MAX;
+    uint8_t *hole = nw_alloc(repair->env->allocator, NW_HOLE_LEN_MAX);
+    int rc = hole ? NORI_OK : NORI_E_NOMEM;
+
+    for (; rc >= 0 && from < to; pieces--, hidden = 0) {
+        size_t len = (size_t)((to - from) / pieces);
+        struct nori_span span = {hole, len};
+
+        nw_hole_encode(hole, len, hidden, link->header.salt, from);
+        rc = file->ops->write(file, &span, 1, from);
+        from += len;
+    }
+    if (rc >= 0)
+        rc = file->ops->sync(file);
+    nw_free(repair->env->allocator, hole);
+    return rc;
+}
+
+/* A stretch to cover. */
+struct stretch {
+    uint64_t from;
+    uint64_t to;
+    uint64_t sequence;       /* of the first record in it */
+    uint64_t sequence_after; /* of the first one behind it */
+};
+
+/* A stretch too short for a hole grows back to the mark before it. */
+static int grow(const struct repair *repair, const struct nw_link *link, struct nori_file *file,
+                struct stretch *stretch)
+{
+    uint64_t mark;
+    int rc;
+
+    if (stretch->to - stretch->from >= NW_HOLE_LEN_MIN)
+        return NORI_OK;
+    rc = nw_scan_find_mark_before(link, repair->chain.log_id, file, repair->env->allocator,
+                                  stretch->from, &mark, &stretch->sequence);
+    stretch->from = mark > link->begin ? mark + NW_MARK_LEN : link->begin;
+    return rc;
+}
+
+/* The stretch from the damage to where the log can be trusted again: 1, or 0 if it never can. */
+static int find_stretch(const struct repair *repair, const struct nw_link *link,
+                        const struct nw_link *next, struct nori_file *file,
+                        const struct nw_damage *damage, struct stretch *ret_stretch)
+{
+    struct stretch stretch = {.from = damage->offset, .sequence = damage->next_sequence};
+    struct nw_mark mark;
+    int rc = find_mark(repair, link, file, damage->offset + 1, &stretch.to, &mark);
+
+    if (rc < 0)
+        return rc;
+    if (rc == 1) {
+        stretch.sequence_after = mark.next_sequence;
+    } else if (next) {
+        stretch.to = link->end;
+        stretch.sequence_after = next->header.base_sequence;
+    } else {
+        return 0;
+    }
+    rc = grow(repair, link, file, &stretch);
+    if (rc < 0)
+        return rc;
+    *ret_stretch = stretch;
+    return stretch.to - stretch.from >= NW_HOLE_LEN_MIN &&
+           stretch.sequence_after >= stretch.sequence;
+}
+
+static int cover(struct repair *repair, const struct nw_link *link, struct nori_file *file,
+                 const struct stretch *stretch)
+{
+    int rc = nw_quarantine_copy(&repair->quarantine, link, stretch->from, stretch->to, repair->why,
+                                repair->error);
+
+    if (rc < 0)
+        return rc;
+    rc = write_holes(repair, link, file, stretch->from, stretch->to,
+                     stretch->sequence_after - stretch->sequence);
+    if (rc < 0)
+        return nw_io_error(repair->error, rc, (struct nori_position){link->id, stretch->from},
+                           "cover the damage in segment %llu at %llu", (unsigned long long)link->id,
+                           (unsigned long long)stretch->from);
+    return NORI_OK;
+}
+
+/* 1 if the damage is covered; 0 if there is nothing to go on with behind it. */
+static int salvage_records(struct repair *repair, size_t index, const struct nw_damage *damage)
+{
+    const struct nw_link *link = &repair->chain.links[index];
+    const struct nw_link *next = nw_chain_next_live(&repair->chain, index, &index);
+    struct nori_file *file = NULL;
+    struct stretch stretch;
+    int rc;
+
+    if (link->format != 2)
+        return 0; /* no marks, and no way to say that something is missing */
+    rc = nw_link_open(repair->env, link, NORI_FILE_WRITE, &file, repair->error);
+    if (rc < 0)
+        return rc;
+    rc = find_stretch(repair, link, next, file, damage, &stretch);
+    if (rc < 0)
+        rc = nw_io_error(repair->error, rc, (struct nori_position){link->id, damage->offset},
+                         "read segment %llu", (unsigned long long)link->id);
+    else if (rc == 1)
+        rc = cover(repair, link, file, &stretch) < 0 ? repair->error->code : 1;
+    file->ops->close(file);
+    return rc;
+}
+
+/* ---- a damaged header made anew ---- */
+
+/* What can be found out about a segment whose header is damaged. */
+struct remains {
+    uint64_t salt;
+    uint64_t log_id;
+    uint64_t base_sequence;
+};
+
+/* Read the records before the first mark under its salt: how many there are tells the first
+ * number. */
+static int read_remains(struct repair *repair, struct nori_file *file, uint64_t log_id,
+                        struct remains *ret_remains)
+{
+    uint8_t *chunk = nw_alloc(repair->env->allocator, CHUNK_LEN);
+    struct nw_cursor cursor;
+    struct nw_mark mark = {0};
+    uint64_t offset = NW_HEADER_LEN;
+    uint64_t mark_offset = 0;
+    uint64_t count = 0;
+    int rc = chunk ? NORI_OK : NORI_E_NOMEM;
+
+    while (rc >= 0 && mark_offset == 0) {
+        const uint8_t *found;
+        size_t got = 0;
+
+        rc = file->ops->read(file, chunk, CHUNK_LEN, offset, &got);
+        if (rc < 0 || got < NW_MARK_LEN)
+            break;
+        found = nw_mark_find_any(chunk, got, offset, &mark);
+        if (found && (log_id == 0 || mark.log_id == log_id))
+            mark_offset = offset + (uint64_t)(found - chunk);
+        offset += got - (NW_MARK_LEN - 1);
+    }
+    nw_free(repair->env->allocator, chunk);
+    if (rc < 0 || mark_offset == 0)
+        return rc < 0 ? rc : 0;
+    nw_cursor_begin(&cursor, repair->env->allocator, file, 2, mark.salt, NW_HEADER_LEN,
+                    NW_RECORD_MAX, false);
+    while (cursor.offset < mark_offset) {
+        struct nw_stored_record record;
+
+        if (nw_cursor_next(&cursor, &record) != 0)
+            break;
+        count += !nw_record_is_control(&record);
+    }
+    *ret_remains = (struct remains){mark.salt, mark.log_id, mark.next_sequence - count};
+    rc = cursor.offset == mark_offset && mark.next_sequence > count;
+    nw_cursor_done(&cursor);
+    return rc;
+}
+
+/* The newest file that can be read below this id, as the head of a chain of its own, or NULL. */
+static const struct nw_link *load_before(struct repair *repair, uint64_t segment_id, int *ret_rc)
+{
+    *ret_rc = nw_chain_load_below(&repair->chain, repair->env, segment_id, repair->error);
+    return *ret_rc < 0 ? NULL : nw_chain_last(&repair->chain);
+}
+
+/* The header of the file that names `salt` as its predecessor's; false if there is none. */
+static bool find_heir(struct repair *repair, uint64_t segment_id, uint64_t salt,
+                      struct nw_header *ret_header)
+{
+    bool is_found = false;
+
+    if (nw_chain_list(&repair->chain, repair->env, repair->error) < 0)
+        return false;
+    for (size_t i = 0; i < repair->chain.count; i++) {
+        uint8_t start[NW_HEADER_LEN];
+        size_t len = sizeof start;
+        uint64_t bytes;
+        char name[NW_NAME_MAX];
+        struct nw_header header;
+        struct nori_error ignored = NORI_ERROR_INIT;
+
+        nw_name_format(name, repair->chain.links[i].id);
+        if (repair->chain.links[i].id <= segment_id ||
+            nw_env_read_start(repair->env, name, start, &len, &bytes, &ignored) < 0 ||
+            nw_header_decode(start, len, &header) != 0 || header.prev_salt != salt)
+            continue;
+        *ret_header = header; /* the highest one wins */
+        is_found = true;
+    }
+    return is_found;
+}
+
+/* Where the segment before ends, by its own records: 1, or 0 if they do not tell. */
+static int find_end(struct repair *repair, const struct nw_link *link, uint64_t *ret_end)
+{
+    struct nw_segment_scan scan = {.end = link->begin};
+    struct nw_cursor cursor;
+    int rc;
+
+    nw_cursor_begin(&cursor, repair->env->allocator, NULL, 2, 0, 0, 0, false);
+    rc = nw_segment_scan(repair->env, &repair->chain, link, &cursor,
+                         repair->config->max_record_size, &scan, NULL, NULL, repair->error);
+    nw_cursor_done(&cursor);
+    *ret_end = scan.end;
+    return rc < 0 ? rc : scan.stop == NW_STOP_CLEAN;
+}
+
+/* Where the segment starts: its heir states it; the newest one starts where the one before ends;
+ * the first of all at 0. 1, or 0 if nothing tells. */
+static int find_start(struct repair *repair, const struct nw_link *before,
+                      const struct nw_header *heir, const struct remains *remains,
+                      uint64_t *ret_start)
+{
+    uint64_t end = 0;
+    int rc;
+
+    *ret_start = 0;
+    if (heir) {
+        *ret_start = heir->start - heir->prev_end;
+        return heir->start >= heir->prev_end;
+    }
+    if (!before)
+        return remains->base_sequence == 1;
+    rc = find_end(repair, before, &end);
+    *ret_start = before->start + end;
+    return rc;
+}
+
+/* The header that this segment must have had, as far as it matters. 1, or 0: not enough is
+ * known. */
+static int rebuild(struct repair *repair, uint64_t segment_id, const struct remains *remains,
+                   struct nw_header *header)
+{
+    const struct nw_link *before;
+    struct nw_header heir;
+    bool has_heir = find_heir(repair, segment_id, remains->salt, &heir);
+    int rc;
+
+    memset(header, 0, sizeof *header);
+    before = load_before(repair, segment_id, &rc);
+    if (rc < 0)
+        return rc == NORI_E_CORRUPT ? 0 : rc;
+    if (before && (before->format != 2 || before->header.log_id != remains->log_id))
+        return 0;
+    rc = find_start(repair, before, has_heir ? &heir : NULL, remains, &header->start);
+    if (rc != 1)
+        return rc;
+    header->segment_id = segment_id;
+    header->base_sequence = remains->base_sequence;
+    header->log_id = remains->log_id;
+    header->salt = remains->salt;
+    header->created_ms = repair->env->vfs->realtime_ms(repair->env->vfs->context);
+    header->max_record = has_heir ? heir.max_record : repair->config->max_record_size;
+    header->node_id = repair->config->node_id;
+    if (before) {
+        header->prev_id = before->id;
+        header->prev_salt = before->header.salt;
+        header->prev_end = header->start - before->start;
+        return header->start >= before->start + before->begin;
+    }
+    /* Retention may have dropped what came before: then any salt that nobody has says so. */
+    header->prev_id = remains->base_sequence == 1 ? NW_NO_SEGMENT : segment_id - 1;
+    header->prev_salt = remains->base_sequence == 1 ? 0 : 1;
+    return 1;
+}
+
+/* 1 if the header was made anew; 0 if it could not be. */
+static int salvage_header(struct repair *repair, uint64_t segment_id, uint64_t log_id)
+{
+    struct nw_link link = {.id = segment_id};
+    struct nori_file *file = NULL;
+    uint8_t bytes[NW_HEADER_LEN];
+    struct nori_span span = {bytes, sizeof bytes};
+    struct remains remains;
+    struct nw_header header;
+    char name[NW_NAME_MAX];
+    int rc;
+
+    nw_name_format(name, segment_id);
+    rc = repair->env->folder->ops->open_file(repair->env->folder, name, NORI_FILE_WRITE, 0, &file);
+    if (rc < 0)
+        return 0;
+    rc = read_remains(repair, file, log_id, &remains);
+    if (rc == 1)
+        rc = rebuild(repair, segment_id, &remains, &header);
+    if (rc == 1) {
+        rc = nw_quarantine_copy(&repair->quarantine, &link, 0, NW_HEADER_LEN, repair->why,
+                                repair->error);
+        nw_header_encode(bytes, &header);
+        if (rc >= 0)
+            rc = file->ops->write(file, &span, 1, 0);
+        if (rc >= 0)
+            rc = file->ops->sync(file);
+        rc = rc < 0 ? nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0},
+                                  "make the header of %s anew", name)
+                    : 1;
+    }
+    file->ops->close(file);
+    return rc;
+}
+
+/* The header of a listed file: as nw_header_decode, or an error. */
+static int read_header(struct repair *repair, uint64_t segment_id, struct nw_header *ret_header)
+{
+    uint8_t start[NW_HEADER_LEN];
+    size_t len = sizeof start;
+    uint64_t bytes;
+    char name[NW_NAME_MAX];
+    int rc;
+
+    nw_name_format(name, segment_id);
+    rc = nw_env_read_start(repair->env, name, start, &len, &bytes, repair->error);
+    if (rc < 0)
+        return rc;
+    rc = nw_header_decode(start, len, ret_header);
+    if (rc == NORI_E_VERSION)
+        return nw_error_set(repair->error, rc, 0, (struct nori_position){segment_id, 0},
+                            "%s: written by a newer version of the format", name);
+    return rc;
+}
+
+/* Look at every header for the log's id (0: there is none), and for what a newer version wrote
+ * (D12). */
+static int survey(struct repair *repair, uint64_t *ret_log_id)
+{
+    *ret_log_id = 0;
+    for (size_t i = 0; i < repair->chain.count; i++) {
+        struct nw_header header;
+        int rc = read_header(repair, repair->chain.links[i].id, &header);
+
+        if (rc < 0)
+            return rc;
+        if (rc == 0)
+            *ret_log_id = header.log_id;
+    }
+    return NORI_OK;
+}
+
+/* Make the oldest damaged header anew for which enough is known: 1, or 0 if there is none. */
+static int salvage_headers(struct repair *repair, uint64_t log_id)
+{
+    struct nw_chain files;
+    int rc;
+
+    nw_chain_init(&files, repair->env->allocator);
+    rc = nw_chain_list(&files, repair->env, repair->error);
+    for (size_t i = 0; rc == 0 && i < files.count; i++) {
+        struct nw_header header;
+
+        rc = read_header(repair, files.links[i].id, &header);
+        if (rc > 0)
+            rc = salvage_header(repair, files.links[i].id, log_id);
+    }
+    nw_chain_done(&files);
+    return rc;
+}
+
+/* ---- the two kinds of damage ---- */
+
+static int repair_chain(struct repair *repair, const struct nw_damage *damage)
+{
+    uint64_t log_id;
+    int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
+
+    if (rc >= 0)
+        rc = survey(repair, &log_id);
+    if (rc >= 0 && repair->config->recovery_mode == NORI_RECOVER_SALVAGE)
+        rc = salvage_headers(repair, log_id);
+    if (rc == 1)
+        return NORI_OK;
+    return rc < 0 ? rc : move_from(repair, damage->segment_id);
+}
+
+static int repair_records(struct repair *repair, const struct nw_damage *damage,
+                          struct nw_damage *accepted)
+{
+    int rc = nw_chain_load(&repair->chain, repair->env, true, repair->error);
+
+    if (rc >= 0)
+        rc = refuse_newer(repair);
+    if (rc < 0)
+        return rc;
+    for (size_t i = repair->chain.first_live; i < repair->chain.count; i++) {
+        const struct nw_link *link = &repair->chain.links[i];
+
+        if (!link->is_live || link->id != damage->segment_id)
+            continue;
+        if (repair->config->recovery_mode == NORI_RECOVER_SALVAGE)
+            rc = salvage_records(repair, i, damage);
+        return rc == 0 ? cut(repair, link, damage, accepted) : rc < 0 ? rc : NORI_OK;
+    }
+    return nw_error_set(repair->error, NORI_E_CORRUPT, 0, NW_NOWHERE,
+                        "repair: the damaged segment is gone");
+}
+
+int nw_repair(const struct nw_env *env, const struct nori_wal_config *config,
+              const struct nw_damage *damage, const char *why, struct nw_damage *accepted,
+              uint64_t *quarantined_bytes, struct nori_error *error)
+{
+    struct repair repair = {.env = env, .config = config, .why = why, .error = error};
+    int rc;
+
+    nw_quarantine_init(&repair.quarantine, env, config->file_mode);
+    nw_chain_init(&repair.chain, env->allocator);
+    rc = damage->kind == NW_DAMAGE_CHAIN ? repair_chain(&repair, damage)
+                                         : repair_records(&repair, damage, accepted);
+    *quarantined_bytes += repair.quarantine.bytes;
+    nw_chain_done(&repair.chain);
+    nw_quarantine_done(&repair.quarantine);
+    return rc;
+}

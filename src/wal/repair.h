@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* repair.h: what the recovery modes prefix and salvage do about damage. */
+#ifndef NW_REPAIR_H
+#define NW_REPAIR_H
+
+#include "wal/chain.h"
+
+enum nw_damage_kind {
+    NW_DAMAGE_NONE = 0,
+    NW_DAMAGE_CHAIN = 1,  /* a header, or how segments hang together: from segment_id on */
+    NW_DAMAGE_RECORDS = 2 /* the bytes of a segment, from offset on */
+};
+
+/* The first damage of a log, as judged. */
+struct nw_damage {
+    enum nw_damage_kind kind;
+    uint64_t segment_id;
+    uint64_t offset;        /* behind the last whole batch before it */
+    uint64_t end;           /* behind the last byte that may count */
+    uint64_t next_sequence; /* of the first record that may be lost */
+};
+
+/*
+ * Mend the first damage of the log in env->folder, so that judging it again finds none there. What
+ * is taken out of the log is in quarantine, durably, before it is (D7). If the log is to end at the
+ * damage, *accepted says so: the caller judges again with it and has a new header state the end
+ * before anything else. Crashing anywhere in here and repairing again loses nothing more.
+ *
+ * NORI_E_VERSION: something behind the damage is of a newer version; nothing was changed (D12).
+ */
+int nw_repair(const struct nw_env *env, const struct nori_wal_config *config,
+              const struct nw_damage *damage, const char *why, struct nw_damage *accepted,
+              uint64_t *quarantined_bytes, struct nori_error *error);
+
+#endif
