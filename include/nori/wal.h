@@ -79,7 +79,7 @@ enum nori_verify {
 enum nori_preallocate {
     NORI_PREALLOCATE_AUTO = 0,    /* RESERVE */
     NORI_PREALLOCATE_OFF = 1,     /* reserved, too, but in small steps of 64 KiB */
-    NORI_PREALLOCATE_RESERVE = 2, /* reserved (fallocate) in steps of up to 16 MiB */
+    NORI_PREALLOCATE_RESERVE = 2, /* reserved (fallocate) in steps of 1 to 16 MiB */
     /* written with zeros in steps of up to 4 MiB: more writing, cheaper syncs on some devices */
     NORI_PREALLOCATE_ZERO = 3
 };
@@ -165,7 +165,8 @@ NORI_API struct nori_record nori_record_delete(const void *key, size_t key_len);
 NORI_API struct nori_record nori_record_with_compression(struct nori_record record,
                                                          enum nori_compression compression);
 
-/* 1 if this build of the library can read and write values compressed so (enum nori_compression). */
+/* 1 if this build of the library can read and write values compressed so (enum
+ * nori_compression). */
 NORI_API int nori_compression_is_offered(uint32_t compression);
 
 /* 1 if the record has a TTL and a time and both together lie at or before now_ms (Unix time),
@@ -221,15 +222,12 @@ NORI_API int nori_wal_open(const struct nori_wal_config *config, nori_wal **ret_
  * Append one record. On return it survives the death of this process (D2), and power loss as the
  * policy says (D3). ret_position: where it lies. Any thread.
  *
- * NORI_E_INVALID      an argument is not allowed
- * NORI_E_TOOBIG       over max_record_size
- * NORI_E_NOSPACE      no space (D9); works again once there is room
- * NORI_E_UNSUPPORTED  a compression that this build lacks
- * NORI_E_NOMEM, NORI_E_CLOSED (the log is being closed)
- *     The record is not in the log, which stays as it was.
- * NORI_E_IO, NORI_E_FAILED
- *     The log failed (D8); the record may or may not be there after reopening. If nori_wal_failure
- *     says that it did not fail, space could not be taken for another reason than want of it (so with
+ * NORI_E_INVALID      an argument is not allowed NORI_E_TOOBIG       over max_record_size
+ * NORI_E_NOSPACE      no space (D9); works again once there is room NORI_E_UNSUPPORTED  a
+ * compression that this build lacks NORI_E_NOMEM, NORI_E_CLOSED (the log is being closed)
+ *     The record is not in the log, which stays as it was. NORI_E_IO, NORI_E_FAILED The log failed
+ * (D8); the record may or may not be there after reopening. If nori_wal_failure says that it did
+ * not fail, space could not be taken for another reason than want of it (so with
  *     NORI_E_READONLY and NORI_E_NOTFOUND); the record is not there, and the log stays as it was.
  */
 NORI_API int nori_wal_append(nori_wal *wal, const struct nori_record *record,
@@ -279,7 +277,8 @@ NORI_API int nori_wal_read_from(nori_wal *wal, struct nori_position position,
  * Drop the segments all of whose records lie before position, oldest first, durably. At
  * nori_wal_position() everything is dropped: a new segment is begun if the current one holds
  * records. ret_deleted: how many files went. NORI_E_NOTFOUND position behind the end;
- * NORI_E_NOSPACE no room for a new segment (others were dropped); NORI_E_IO.
+ * NORI_E_NOSPACE no room for a new segment (others were dropped);
+ * NORI_E_IO, NORI_E_FAILED the log failed (D8), or a file could not be removed; NORI_E_NOMEM.
  */
 NORI_API int nori_wal_delete_segments_before(nori_wal *wal, struct nori_position position,
                                              uint64_t *ret_deleted);
@@ -292,8 +291,8 @@ NORI_API int nori_wal_failure(nori_wal *wal, struct nori_error *ret_error);
 
 /*
  * Sync and close. The handle is gone whatever it returns; NULL is a no-op. Calls that other threads
- * wait in return NORI_E_CLOSED, but an append that waits for its sync gets that first; no call may be begun after it. NORI_E_IO, NORI_E_FAILED: not all is
- * durable.
+ * wait in return NORI_E_CLOSED, but an append that waits for its sync gets that first; no call may
+ * be begun after it. NORI_E_IO, NORI_E_FAILED: not all is durable.
  */
 NORI_API int nori_wal_close(nori_wal *wal);
 

@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/plant.h"
 
 #include <string.h>
 
@@ -122,7 +123,7 @@ int nw_header_decode(const uint8_t *data, size_t len, struct nw_header *ret_head
 
     get_fields(data, &header);
     nw_assert(header.header_len == header_len);
-    if (header.incompat & ~NW_INCOMPAT_KNOWN)
+    if ((header.incompat & ~NW_INCOMPAT_KNOWN) && !NW_PLANT("ignore-incompat"))
         return NORI_E_VERSION;
     if (nw_nonzero_len(data + AT_RESERVED, RESERVED_LEN) > 0 || header.salt == 0)
         return NW_HEADER_BAD;

@@ -49,8 +49,9 @@ void nw_header_encode(uint8_t target[NW_HEADER_LEN], const struct nw_header *hea
  */
 int nw_header_decode(const uint8_t *data, size_t len, struct nw_header *ret_header);
 
-/* Would data begin with a good header if its magic were put right? Then it is a damaged header, and
- * nothing else: no other file has that checksum there. For data that nw_header_decode calls NONE. */
+/* Would data begin with a good header if its magic were put right? Then it is a damaged header,
+ * and nothing else: no other file has that checksum there. For data that nw_header_decode calls
+ * NONE. */
 bool nw_header_lacks_only_magic(const uint8_t *data, size_t len);
 
 #endif

@@ -425,8 +425,9 @@ static int at_bad_bytes(struct nori_reader *reader, const struct limit *limit,
     return NORI_END;
 }
 
-/* D4: a batch is shown only if all of it is there and whole; the published limit may be older than a
- * power cut, and even durable bytes may be damaged. The cursor stands behind its first record. */
+/* D4: a batch is shown only if all of it is there and whole; the published limit may be older
+ * than a power cut, and even durable bytes may be damaged. The cursor stands behind its first
+ * record. */
 static int check_batch(struct nori_reader *reader, uint64_t begin, struct nw_stored_record *record)
 {
     int rc = 0;

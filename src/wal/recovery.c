@@ -195,7 +195,8 @@ static int decide(struct judge *judge, size_t i, const struct nw_segment_scan *s
     if (rc < 0)
         return rc;
     facts.place = nw_chain_next_live(chain, i, &ignored) ? NW_PLACE_ENDED : NW_PLACE_NEWEST;
-    facts.is_below_watermark = link->start + scan->end < watermark_of(judge);
+    facts.is_below_watermark =
+        link->start + scan->end < watermark_of(judge) && !NW_PLANT("ignore-watermark");
     facts.is_strict = judge->config->recovery_mode == NORI_RECOVER_STRICT;
     verdict = nw_verdict_of(&facts);
 

@@ -11,7 +11,8 @@
  *
  * Threads. drop_mutex: one at a time. Readers that have a dropped file open go on reading it.
  *
- * Failure. What was dropped is gone; the error says what could not be. Nothing else changes.
+ * Failure. What was dropped is gone; the error says what could not be. Nothing else changes. A failed
+ * sync of the folder is final, as any (D8).
  */
 #include "format/names.h"
 #include "wal/log.h"
@@ -30,10 +31,12 @@ static int remove_durably(struct nori_wal *wal, uint64_t id, struct nori_error *
     if (rc < 0 && NORI_VFS_CODE(rc) != NORI_E_NOTFOUND)
         return nw_io_error(error, rc, (struct nori_position){id, 0}, "remove %s", name);
     rc = folder->ops->sync(folder);
-    if (rc < 0)
-        return nw_io_error(error, rc, (struct nori_position){id, 0},
-                           "sync the folder after %s was removed", name);
-    return NORI_OK;
+    if (rc >= 0)
+        return NORI_OK;
+    (void)nw_io_error(error, rc, (struct nori_position){id, 0},
+                      "sync the folder after %s was removed", name);
+    error->code = NORI_E_IO;
+    return nw_log_fail(wal, error); /* D8: whichever sync it was */
 }
 
 /* drop_mutex held */

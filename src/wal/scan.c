@@ -13,6 +13,7 @@
  */
 #include "wal/scan.h"
 
+#include "base/plant.h"
 #include "format/control_record.h"
 
 #include <string.h>
@@ -58,13 +59,15 @@ static int read_batches(const struct nw_link *link, struct nw_cursor *cursor,
         uint64_t offset = cursor->offset;
         int rc = nw_cursor_next(cursor, &record);
 
+        if (rc == NORI_E_VERSION && NW_PLANT("unknown-is-torn"))
+            return NW_CURSOR_BAD;
         if (rc != 0)
             return rc;
         if (nw_record_is_control(&record)) {
             if (batch_records > 0)
                 return NW_CURSOR_BAD; /* no writer puts one inside a batch */
             rc = take_control(link, &record, scan);
-            if (rc == NORI_E_CORRUPT)
+            if (rc == NORI_E_CORRUPT || (rc == NORI_E_VERSION && NW_PLANT("unknown-is-torn")))
                 return NW_CURSOR_BAD;
             if (rc < 0)
                 return rc;
