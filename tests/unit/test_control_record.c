@@ -172,6 +172,7 @@ static void check_found(const uint8_t *data, size_t len, uint64_t offset, size_t
 
     assert_ptr_equal(nw_mark_find(data, len, offset, SALT, LOG_ID, &mark), data + first);
     assert_int_equal(mark.next_sequence, offset + first);
+    assert_ptr_equal(nw_mark_find_any(data, len, offset, &mark), data + first);
     assert_ptr_equal(nw_mark_find_last(data, len, offset, SALT, LOG_ID, &mark), data + last);
     assert_int_equal(mark.next_sequence, offset + last);
 }
@@ -182,6 +183,7 @@ static void check_none(const uint8_t *data, size_t len, uint64_t offset)
 
     assert_null(nw_mark_find(data, len, offset, SALT, LOG_ID, &mark));
     assert_null(nw_mark_find_last(data, len, offset, SALT, LOG_ID, &mark));
+    assert_null(nw_mark_find_any(data, len, offset, &mark));
 }
 
 /* A mark whose next_sequence tells where it stands. */

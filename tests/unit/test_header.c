@@ -163,7 +163,7 @@ static void a_header_with_any_bit_flipped_is_never_good(void **state)
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         if (bit < 64)
             expected = NW_HEADER_NONE; /* the magic */
-        else if (bit < 80)
+        else if (bit < 80 && bit != 65) /* which makes it version 0 */
             expected = NORI_E_VERSION;
         assert_int_equal(nw_header_decode(bytes, sizeof bytes, &header), expected);
         assert_int_equal(nw_header_decode(bytes, sizeof golden, &header), expected);
@@ -208,7 +208,7 @@ static void a_header_is_never_a_record_of_format_1(void **state)
 /* D12: also without a checksum that holds, since a newer version may keep it elsewhere. */
 static void another_version_is_told_before_anything_is_judged(void **state)
 {
-    static const uint16_t versions[] = {0, 1, 3, 0x0102, 0x0200, UINT16_MAX};
+    static const uint16_t versions[] = {1, 3, 0x0102, 0x0200, UINT16_MAX};
 
     (void)state;
     for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
@@ -222,6 +222,39 @@ static void another_version_is_told_before_anything_is_judged(void **state)
         assert_int_equal(nw_header_decode(bytes, sizeof bytes, &header), NORI_E_VERSION);
         assert_int_equal(nw_header_decode(bytes, 12, &header), NORI_E_VERSION);
     }
+}
+
+/* A crash may leave the magic and nothing behind it: that is no other version. */
+static void a_header_cut_off_behind_its_magic_is_bad(void **state)
+{
+    (void)state;
+    for (size_t cut = 8; cut < sizeof golden; cut++) {
+        uint8_t bytes[NW_HEADER_LEN] = {0};
+        struct nw_header header;
+
+        memcpy(bytes, golden, cut);
+        if (memcmp(bytes, golden, sizeof bytes) != 0)
+            assert_int_equal(nw_header_decode(bytes, sizeof bytes, &header), NW_HEADER_BAD);
+    }
+}
+
+/* D6: whatever happened to the magic, the rest proves what it was. */
+static void a_header_whose_magic_alone_is_damaged_is_known(void **state)
+{
+    uint8_t bytes[sizeof golden];
+
+    (void)state;
+    for (size_t bit = 0; bit < sizeof golden * 8; bit++) {
+        memcpy(bytes, golden, sizeof bytes);
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_int_equal(nw_header_lacks_only_magic(bytes, sizeof bytes), bit < 64);
+        assert_false(nw_header_lacks_only_magic(bytes, sizeof bytes - 1));
+    }
+    memset(bytes, 0, 8);
+    memcpy(bytes + 8, golden + 8, sizeof bytes - 8);
+    assert_true(nw_header_lacks_only_magic(bytes, sizeof bytes));
+    memset(bytes, 0, sizeof bytes);
+    assert_false(nw_header_lacks_only_magic(bytes, sizeof bytes));
 }
 
 static void an_unknown_incompat_bit_is_a_newer_version(void **state)
@@ -340,6 +373,8 @@ int main(void)
         cmocka_unit_test(other_bytes_are_no_header),
         cmocka_unit_test(a_header_is_never_a_record_of_format_1),
         cmocka_unit_test(another_version_is_told_before_anything_is_judged),
+        cmocka_unit_test(a_header_cut_off_behind_its_magic_is_bad),
+        cmocka_unit_test(a_header_whose_magic_alone_is_damaged_is_known),
         cmocka_unit_test(an_unknown_incompat_bit_is_a_newer_version),
         cmocka_unit_test(unknown_compat_bits_are_handed_on),
         cmocka_unit_test(reserved_bytes_that_are_not_zero_are_bad),

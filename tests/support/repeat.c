@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* repeat.c: the line that repeats a failure. */
+#include "repeat.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SHARE_SANITIZED 5 /* percent */
+
+#if defined(__has_feature)
+#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#        define SHARE_DEFAULT SHARE_SANITIZED
+#    endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#    define SHARE_DEFAULT SHARE_SANITIZED
+#endif
+#ifndef SHARE_DEFAULT
+#    define SHARE_DEFAULT 100
+#endif
+
+static char line[256];
+
+static void on_abort(int number)
+{
+    ssize_t ignored = write(STDERR_FILENO, line, strlen(line));
+
+    (void)ignored;
+    (void)signal(number, SIG_DFL);
+    (void)raise(number);
+}
+
+void repeat_with(const char *format, ...)
+{
+    static const char begin[] = "repeat: ";
+    va_list arguments;
+    size_t len;
+
+    if (line[0] == '\0')
+        (void)signal(SIGABRT, on_abort);
+    memcpy(line, begin, sizeof begin);
+    va_start(arguments, format);
+    (void)vsnprintf(line + sizeof begin - 1, sizeof line - sizeof begin - 1, format, arguments);
+    va_end(arguments);
+    len = strlen(line);
+    memcpy(line + len, "\n", 2);
+}
+
+void repeat_print(void)
+{
+    ssize_t ignored = write(STDERR_FILENO, line, strlen(line));
+
+    (void)ignored;
+}
+
+uint64_t repeat_share(uint64_t count)
+{
+    const char *text = getenv("NORI_SHARE");
+    uint64_t percent = text ? strtoull(text, NULL, 10) : SHARE_DEFAULT;
+
+    return count * percent / 100 > 0 ? count * percent / 100 : 1;
+}
+
+double repeat_now(void)
+{
+    struct timespec time;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
