@@ -57,7 +57,7 @@ enum nori_compression {
     NORI_COMPRESSION_ZSTD = 2
 };
 
-/* What open does about what a crash left, and about damage. docs/durability.md has the
+/* What open does about what a crash left, and about damage. docs/recovery.md has the
  * table. */
 enum nori_recovery_mode {
     /* a torn tail is left behind; damage refuses to open and says where */
@@ -181,12 +181,12 @@ struct nori_recovery_info {
     uint64_t segments_scanned;                /* segment files read, whole or in part */
     uint64_t bytes_truncated;                 /* torn bytes left behind; never zero fill */
     struct nori_position last_valid_position; /* of the last record; {0, 0} if there is none */
-    /* 1: damage. A torn tail alone sets only bytes_truncated */
+    /* 1: damage, mended or not. A torn tail alone sets only bytes_truncated */
     uint32_t corruption_detected;
     uint32_t was_clean; /* 1: the last writer closed it; also for a new log */
     /* rescued from staging memory after a process crash; 0 in this version */
     uint64_t bytes_from_staging;
-    /* set aside as evidence of damage; 0 in this version */
+    /* set aside as evidence of damage */
     uint64_t bytes_quarantined;
     uint64_t elapsed_us;
     uint64_t bytes_scanned; /* bytes of records read and verified */
@@ -332,7 +332,8 @@ NORI_API int nori_wal_read_with(nori_wal *wal, const struct nori_reader_config *
  * The next record (D11: each once, in order, across segments, only if its checksum holds). NORI_OK;
  * NORI_END at the end: the same reader goes on when more was appended; NORI_E_TRUNCATED what came
  * next was removed; NORI_E_CORRUPT damage; NORI_E_VERSION; NORI_E_IO; NORI_E_NOMEM. After an error
- * the reader stays where it is. The record's memory is good until the next call on this reader.
+ * the reader stays where it is; only at a hole that a repair left it says NORI_E_CORRUPT once, and
+ * the next call goes on behind it. The record's memory is good until the next call on this reader.
  * ret_record is needed.
  */
 NORI_API int nori_reader_next(nori_reader *reader, struct nori_record *ret_record,
@@ -351,10 +352,11 @@ NORI_API void nori_reader_close(nori_reader *reader);
 /* ---- Offline operations on a folder; read-only, also usable beside a live writer ---- */
 
 enum nori_log_item_kind {
-    NORI_LOG_SEGMENT = 1,  /* one for each file of the log */
-    NORI_LOG_FINDING = 2,  /* something a person should know: severity, message, advice */
-    NORI_LOG_PROGRESS = 3, /* bytes of bytes_total are done */
-    NORI_LOG_SUMMARY = 4   /* the last one */
+    NORI_LOG_SEGMENT = 1,    /* one for each file of the log */
+    NORI_LOG_FINDING = 2,    /* something a person should know: severity, message, advice */
+    NORI_LOG_PROGRESS = 3,   /* bytes of bytes_total are done */
+    NORI_LOG_SUMMARY = 4,    /* the last one */
+    NORI_LOG_EXPLANATION = 5 /* sentences about a place, maybe with its bytes */
 };
 
 enum nori_log_state {
@@ -393,8 +395,13 @@ struct nori_log_item {
     uint64_t durable_lsn;    /* SUMMARY: known to be durable */
     uint64_t segments;       /* SUMMARY: live ones */
     uint64_t log_id;         /* SUMMARY: 0 for format 1 only */
-    const char *message;     /* FINDING, SUMMARY: a sentence */
-    const char *advice;      /* FINDING: what to do, or NULL */
+    const char *message;     /* FINDING, SUMMARY, EXPLANATION: a sentence */
+    const char *advice;      /* FINDING: what to do, or NULL; nori_log_repair: what is done */
+    const void *data;        /* EXPLANATION: the bytes to show, or NULL */
+    size_t data_len;         /* bytes */
+    /* SUMMARY of nori_log_repair: bytes newly in quarantine; of a dry run 0 */
+    uint64_t bytes_quarantined;
+    uint64_t records_lost; /* SUMMARY of nori_log_repair: as far as headers and marks tell */
 };
 
 /* Return 0 to go on; anything else ends the operation, which returns it. */
@@ -402,21 +409,28 @@ typedef int (*nori_log_report)(void *context, const struct nori_log_item *item);
 
 struct nori_log_options {
     size_t size;
-    uint32_t flags;                         /* none yet: zero */
+    uint32_t flags;                         /* NORI_LOG_*, of nori_log_repair only */
     uint32_t reserved;                      /* zero */
     const struct nori_vfs *vfs;             /* NULL: POSIX */
     const struct nori_allocator *allocator; /* NULL: malloc */
+    struct nori_position position;          /* nori_log_explain: where; {0, 0}: an overview */
 };
 /* clang-format off */
 #define NORI_LOG_OPTIONS_INIT \
-    {sizeof(struct nori_log_options), 0, 0, 0, 0}
+    {sizeof(struct nori_log_options), 0, 0, 0, 0, {0, 0}}
 /* clang-format on */
 
 /*
- * Check every byte of a log. Reports PROGRESS, a SEGMENT each, a FINDING for every torn tail
- * (NORI_SEVERITY_INFO) and damage (NORI_SEVERITY_ERROR), and a SUMMARY. options may be NULL.
- * NORI_OK the log is sound (a torn tail is no damage); NORI_E_CORRUPT it is not; NORI_E_VERSION;
- * NORI_E_NOTFOUND no log; NORI_E_IO; NORI_E_NOMEM; what report returned.
+ * Check every byte of a log, independently of how readers and recovery do. Reports PROGRESS, a
+ * SEGMENT each, a FINDING for every damage (NORI_SEVERITY_ERROR: file, offset, the bytes up to
+ * where the log can be trusted again, how many records are at risk, what to do), every hole that a
+ * repair left (NORI_SEVERITY_WARNING) and a torn tail (NORI_SEVERITY_INFO), and a SUMMARY. options
+ * may be NULL. Takes no lock and changes nothing; beside a live writer damage is told only if it is
+ * found twice.
+ *
+ * NORI_OK the log is sound (torn tails and holes are no damage); NORI_E_CORRUPT it is not, and
+ * ret_error has the first damage; NORI_E_VERSION; NORI_E_NOTFOUND no log; NORI_E_IO; NORI_E_NOMEM;
+ * NORI_E_INVALID; what report returned.
  */
 NORI_API int nori_log_verify(const char *dir, const struct nori_log_options *options,
                              nori_log_report report, void *context, struct nori_error *ret_error);
@@ -425,6 +439,45 @@ NORI_API int nori_log_verify(const char *dir, const struct nori_log_options *opt
  * SEGMENT items and a SUMMARY. Results as nori_log_verify. */
 NORI_API int nori_log_stat(const char *dir, const struct nori_log_options *options,
                            nori_log_report report, void *context, struct nori_error *ret_error);
+
+/* Flags of nori_log_repair. */
+#define NORI_LOG_DRY_RUN 1u /* say what would be done and change nothing */
+#define NORI_LOG_SALVAGE 2u /* NORI_RECOVER_SALVAGE; else NORI_RECOVER_PREFIX */
+
+/*
+ * Mend a damaged log, as opening it with recovery mode prefix or salvage does. Reports what
+ * nori_log_verify finds (FINDING), each with what is done about it as advice; then, unless it is a
+ * dry run, a FINDING of NORI_SEVERITY_INFO for every piece that is newly in quarantine (file: its
+ * name there, with "quarantine/" before it); and a SUMMARY: records (kept), records_lost,
+ * bytes_quarantined, the log's end, message. A dry run takes no lock and may be made beside a live
+ * writer. options may be NULL. Any thread.
+ *
+ * NORI_OK        the log is sound now; of a dry run: it was
+ * NORI_E_CORRUPT of a dry run: there is damage
+ * NORI_E_LOCKED  a writer has the log open
+ * NORI_E_VERSION something in it is of a newer version: nothing was changed (D12)
+ * NORI_E_NOTFOUND no log; NORI_E_INVALID; NORI_E_IO; NORI_E_NOSPACE; NORI_E_READONLY;
+ * NORI_E_NOMEM; what report returned.
+ * After an error the log is damaged as before, or less; nothing that was removed from it is missing
+ * in quarantine (D7), and the repair can be made again. A report that ends the operation before the
+ * first piece in quarantine is reported leaves the log unchanged.
+ */
+NORI_API int nori_log_repair(const char *dir, const struct nori_log_options *options,
+                             nori_log_report report, void *context, struct nori_error *ret_error);
+
+/*
+ * Say what lies at options->position: header, record, mark, hole, damaged or unused bytes, or bytes
+ * that the log does not reach; which watermarks cover the place, and how recovery judges it.
+ * Reports EXPLANATION items: sentences, one of them with the bytes themselves (at most 64 KiB of
+ * them). Without a position: an overview of control, segments, watermarks, `spare` and quarantine.
+ * The header of segment 0 is explained at any of its bytes but the first. Takes no lock and
+ * changes nothing. Any thread.
+ *
+ * NORI_OK; NORI_E_NOTFOUND no log, or no such segment; NORI_E_VERSION; NORI_E_INVALID; NORI_E_IO;
+ * NORI_E_NOMEM; what report returned. Damage is an answer here, not an error.
+ */
+NORI_API int nori_log_explain(const char *dir, const struct nori_log_options *options,
+                              nori_log_report report, void *context, struct nori_error *ret_error);
 
 #ifdef __cplusplus
 }

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,11 +98,13 @@ void nw_posix_thread_join(void *context, struct nori_thread *thread)
 
 uint64_t nw_posix_thread_id(void *context)
 {
-    static _Thread_local char
-        mine; /* every thread has its own, at an address that no other living thread has */
+    static _Atomic uint64_t last;
+    static _Thread_local uint64_t mine; /* a number that no other thread ever had */
 
     (void)context;
-    return (uint64_t)(uintptr_t)&mine;
+    if (mine == 0)
+        mine = atomic_fetch_add(&last, 1) + 1;
+    return mine;
 }
 
 int nw_posix_mutex_new(void *context, struct nori_mutex **ret_mutex)

@@ -217,6 +217,8 @@ static int make_plan(struct nori_wal *wal, struct plan *plan, struct nori_error 
         plan->deletes += (record->flags & NORI_RECORD_TOMBSTONE) != 0;
     }
     plan->puts = plan->count - plan->deletes;
+    if (plan->bytes > 2 * NW_RECORD_MAX) /* only of very many empty records */
+        return refuse(error, NORI_E_TOOBIG, "the batch takes more than 2 GiB");
     return NORI_OK;
 }
 
@@ -282,7 +284,7 @@ static int make_room(struct nori_wal *wal, uint64_t bytes, struct nori_error *er
 
 /* Encode record i into the stage. */
 static int put_record(struct nori_wal *wal, const struct plan *plan, size_t i, size_t *scratch_at,
-                      struct nori_position *ret_position, struct nori_error *error)
+                      struct nori_error *error)
 {
     const struct nori_record *record = &plan->records[i];
     struct stored stored = stored_value(plan, i, scratch_at);
@@ -293,7 +295,6 @@ static int put_record(struct nori_wal *wal, const struct plan *plan, size_t i, s
 
     encode_head(plan, i, &stored, &head);
     nw_stage_begin_sum(wal);
-    *ret_position = (struct nori_position){wal->current->id, place.offset};
     rc = nw_stage_put(wal, head.bytes, head.len, error);
     if (rc >= 0)
         rc = nw_stage_put(wal, record->key, record->key_len, error);
@@ -307,7 +308,7 @@ static int put_record(struct nori_wal *wal, const struct plan *plan, size_t i, s
 
 /* The whole plan into the kernel, or nothing. append_mutex held. */
 static int write_plan(struct nori_wal *wal, const struct plan *plan,
-                      struct nori_position *ret_positions, struct nori_error *error)
+                      struct nori_position *ret_first, struct nori_error *error)
 {
     size_t scratch_at = 0;
     uint64_t begin;
@@ -322,13 +323,8 @@ static int write_plan(struct nori_wal *wal, const struct plan *plan,
         rc = put_mark(wal, error);
         begin += NW_MARK_LEN;
     }
-    for (size_t i = 0; rc >= 0 && i < plan->count; i++) {
-        struct nori_position position;
-
-        rc = put_record(wal, plan, i, &scratch_at, &position, error);
-        if (rc >= 0 && ret_positions)
-            ret_positions[i] = position;
-    }
+    for (size_t i = 0; rc >= 0 && i < plan->count; i++)
+        rc = put_record(wal, plan, i, &scratch_at, error);
     if (rc >= 0)
         rc = nw_stage_flush(wal, error);
     if (rc < 0) {
@@ -339,10 +335,27 @@ static int write_plan(struct nori_wal *wal, const struct plan *plan,
         return rc;
     }
     nw_assert(wal->offset == begin + plan->bytes);
+    *ret_first = (struct nori_position){wal->current->id, begin};
     wal->next_sequence += plan->count;
     nw_stage_publish(wal);
     nw_space_check(wal);
     return NORI_OK;
+}
+
+/* Where each record lies, now that all of them do. */
+static void fill_positions(const struct plan *plan, struct nori_position first,
+                           struct nori_position *ret_positions)
+{
+    size_t scratch_at = 0;
+
+    for (size_t i = 0; i < plan->count; i++) {
+        struct nw_record_head head;
+        struct stored stored = stored_value(plan, i, &scratch_at);
+
+        ret_positions[i] = first;
+        encode_head(plan, i, &stored, &head);
+        first.offset += head.len + plan->records[i].key_len + stored.len + NW_RECORD_CRC_LEN;
+    }
 }
 
 static void report_append(struct nori_wal *wal, const struct plan *plan)
@@ -366,6 +379,7 @@ int nori_wal_append_batch(nori_wal *wal, const struct nori_record *records, size
 {
     struct nori_error error = NORI_ERROR_INIT;
     struct plan plan = {.records = records, .count = count};
+    struct nori_position first = {0, 0};
     uint64_t end_lsn = 0;
     int rc = nw_log_enter(wal);
 
@@ -374,27 +388,24 @@ int nori_wal_append_batch(nori_wal *wal, const struct nori_record *records, size
     rc = make_plan(wal, &plan, &error);
     if (rc >= 0) {
         nw_lock(wal, wal->append_mutex);
-        rc = write_plan(wal, &plan, ret_positions, &error);
+        rc = write_plan(wal, &plan, &first, &error);
         end_lsn = atomic_load(&wal->written_lsn);
         nw_unlock(wal, wal->append_mutex);
     }
-    return_scratch(wal, plan.scratch);
     if (rc >= 0) {
         report_append(wal, &plan);
         nw_sync_note_append(wal);
         if (wal->config.fsync_policy == NORI_FSYNC_ALWAYS && !NW_PLANT("always-without-wait"))
             rc = nw_sync_to(wal, end_lsn, &error);
     }
+    if (rc >= 0 && ret_positions)
+        fill_positions(&plan, first, ret_positions);
+    return_scratch(wal, plan.scratch);
     return nw_log_leave(wal, rc, &error);
 }
 
 int nori_wal_append(nori_wal *wal, const struct nori_record *record,
                     struct nori_position *ret_position)
 {
-    struct nori_position position;
-    int rc = nori_wal_append_batch(wal, record, 1, &position);
-
-    if (rc >= 0 && ret_position)
-        *ret_position = position;
-    return rc;
+    return nori_wal_append_batch(wal, record, 1, ret_position);
 }

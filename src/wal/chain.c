@@ -202,6 +202,15 @@ static int newer_link(struct nori_error *error, const struct nw_link *link, cons
                         name, what);
 }
 
+/* Positions that no log reaches, so that their sums cannot overflow. */
+static bool is_beyond_reason(const struct nw_header *header)
+{
+    const uint64_t limit = (uint64_t)1 << 62;
+
+    return header->start > limit || header->prev_end > limit || header->durable_lsn > limit ||
+           header->base_sequence > limit;
+}
+
 /* Fill a link from the first bytes of its file. format becomes 0 if they are neither format. */
 static int read_link(const struct nw_env *env, struct nw_link *link, bool for_writing,
                      struct nori_error *error)
@@ -233,6 +242,8 @@ static int read_link(const struct nw_env *env, struct nw_link *link, bool for_wr
         link->begin = link->header.header_len;
         link->start = link->header.start;
         link->first_sequence = link->header.base_sequence;
+        if (is_beyond_reason(&link->header))
+            return damaged_link(error, link, "the segment header states impossible positions");
         if (for_writing && (link->header.compat & ~NW_COMPAT_KNOWN))
             return newer_link(error, link, "has features that this version can read but not write");
         return NORI_OK;

@@ -158,6 +158,7 @@ int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log
         }
     }
     control->words->version = CONTROL_VERSION;
+    nw_control_set_durable(control, 0, 0);
     control->words->len = NW_CONTROL_LEN;
     control->words->log_id = log_id;
     control->words->identity = info.identity;
@@ -165,6 +166,30 @@ int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log
     memcpy(control->words->magic, control_magic, sizeof control_magic); /* last: now they count */
     *ret_control = control;
     return NORI_OK;
+}
+
+uint64_t nw_control_check(uint64_t lsn, uint64_t salt)
+{
+    return nw_splitmix64(lsn ^ nw_splitmix64(salt));
+}
+
+struct nw_control_durable nw_control_durable(const struct nw_control *control)
+{
+    const struct nw_control_words *words = control->words;
+
+    return (struct nw_control_durable){.lsn = atomic_load(&words->durable),
+                                       .salt = atomic_load(&words->durable_salt),
+                                       .check = atomic_load(&words->durable_check)};
+}
+
+/* LSN first, salt second: with the older salt it is cut off at that segment's end. */
+void nw_control_set_durable(struct nw_control *control, uint64_t lsn, uint64_t salt)
+{
+    struct nw_control_words *words = control->words;
+
+    atomic_store(&words->durable, lsn);
+    atomic_store(&words->durable_salt, salt);
+    atomic_store(&words->durable_check, nw_control_check(lsn, salt));
 }
 
 void nw_control_wake(struct nw_control *control)

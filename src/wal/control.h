@@ -37,7 +37,8 @@ struct nw_control_words {
     /* The watermark: LSN stored first, salt of its segment second. */
     _Atomic uint64_t durable;
     _Atomic uint64_t durable_salt;
-    uint8_t pad2[48];
+    _Atomic uint64_t durable_check; /* of both: what is torn or garbage is not believed */
+    uint8_t pad2[40];
 
     /* Where the last writer closed; believed only if it is the end found. */
     _Atomic uint64_t clean_salt;
@@ -81,6 +82,16 @@ int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log
 
 struct nw_control *nw_control_ref(struct nw_control *control);
 void nw_control_unref(struct nw_control *control); /* NULL is a no-op */
+
+/* The watermark as it is stored, whole or not. */
+struct nw_control_durable {
+    uint64_t lsn;
+    uint64_t salt;
+    uint64_t check;
+};
+struct nw_control_durable nw_control_durable(const struct nw_control *control);
+void nw_control_set_durable(struct nw_control *control, uint64_t lsn, uint64_t salt);
+uint64_t nw_control_check(uint64_t lsn, uint64_t salt);
 
 /* Tell readers that there is news. No system call unless one of them sleeps. */
 void nw_control_wake(struct nw_control *control);

@@ -75,6 +75,8 @@ static int check_enums(const struct nori_wal_config *config, struct nori_error *
         return refuse(error, "reserved is not zero");
     if (config->file_mode & ~0777u)
         return refuse(error, "file_mode has bits beyond 0777");
+    if ((config->file_mode & 0600u) != 0600u)
+        return refuse(error, "file_mode does not let the owner read and write");
     if (config->format == 1)
         return nw_error_set(error, NORI_E_UNSUPPORTED, 0, NW_NOWHERE,
                             "open: writing format 1 is not offered by this version");
@@ -106,6 +108,9 @@ int nw_config_normalise(const struct nori_wal_config *config, struct nori_wal_co
         if (config->size < offsetof(struct nori_wal_config, max_segment_size) ||
             config->size > ((size_t)1 << 16))
             return refuse(error, "config.size is not set: use NORI_WAL_CONFIG_INIT");
+        for (size_t i = sizeof full; i < config->size; i++)
+            if (((const uint8_t *)config)[i] != 0)
+                return refuse(error, "config has fields that this version does not know");
         memcpy(&full, config, config->size < sizeof full ? config->size : sizeof full);
         full.size = sizeof full;
     }

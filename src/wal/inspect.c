@@ -2,12 +2,16 @@
 /*
  * inspect.c: looking at a log without opening it: nori_log_verify and nori_log_stat.
  *
- * What. Both judge the folder as an open would, reading only, and report what they found: verify
- * reads every record, stat only what lies above the watermark. Neither takes the writer's lock.
+ * What. Both judge the folder as an open would, reading only what lies above the watermark. Verify
+ * then walks the whole log once more on its own (damage.c) and tells every damage. Neither takes
+ * the writer's lock.
  *
  * Beside a live writer the log moves on while it is read. Damage stays where it is, so it is
  * believed only if it is found in the same place again.
  */
+#include "wal/inspect.h"
+
+#include "wal/damage.h"
 #include "wal/recovery.h"
 
 #include <stdio.h>
@@ -17,9 +21,10 @@
 
 struct inspection {
     struct nw_env env;
-    nori_log_report report;
-    void *context;
+    struct nw_teller teller;
+    bool is_walk; /* verify: every byte */
     struct nori_wal_config config;
+    struct nw_walk walk;
     struct nw_chain chain;         /* as listed; kept if the judging fails */
     struct nw_recovered recovered; /* if it did not */
     struct nori_recovery_info info;
@@ -28,16 +33,15 @@ struct inspection {
     bool is_alive;
     uint64_t bytes_done;
     uint64_t bytes_total;
-    int stopped; /* what report returned to end it */
 };
 
-static int tell(struct inspection *inspection, struct nori_log_item *item)
+int nw_tell(struct nw_teller *teller, struct nori_log_item *item)
 {
-    if (inspection->stopped == 0 && inspection->report) {
+    if (teller->stopped == 0 && teller->report) {
         item->size = sizeof *item;
-        inspection->stopped = inspection->report(inspection->context, item);
+        teller->stopped = teller->report(teller->context, item);
     }
-    return inspection->stopped;
+    return teller->stopped;
 }
 
 static int tell_progress(void *context, uint64_t bytes)
@@ -48,7 +52,21 @@ static int tell_progress(void *context, uint64_t bytes)
     inspection->bytes_done += bytes;
     item.bytes = inspection->bytes_done;
     item.bytes_total = inspection->bytes_total;
-    return tell(inspection, &item) == 0 ? 0 : NORI_E_CLOSED;
+    return nw_tell(&inspection->teller, &item) == 0 ? 0 : NORI_E_CLOSED;
+}
+
+void nw_item_of_finding(struct nori_log_item *item, const struct nw_finding *finding)
+{
+    *item = (struct nori_log_item){.kind = NORI_LOG_FINDING,
+                                   .severity = finding->severity,
+                                   .code = finding->code,
+                                   .file = finding->file[0] ? finding->file : NULL,
+                                   .position = {finding->segment_id, finding->offset},
+                                   .bytes = finding->bytes,
+                                   .message = finding->message,
+                                   .advice = finding->advice};
+    if (finding->records != NW_RECORDS_UNKNOWN)
+        item->records = finding->records;
 }
 
 static bool is_same_place(const struct nori_error *a, const struct nori_error *b)
@@ -63,7 +81,8 @@ static int judge_once(struct inspection *inspection)
     inspection->error = (struct nori_error)NORI_ERROR_INIT;
     inspection->bytes_done = 0;
     return nw_recovery_judge(&inspection->env, &inspection->config, &inspection->recovered,
-                             &inspection->info, tell_progress, inspection, &inspection->error);
+                             &inspection->info, inspection->is_walk ? NULL : tell_progress,
+                             inspection, &inspection->error);
 }
 
 static void judge(struct inspection *inspection)
@@ -78,6 +97,77 @@ static void judge(struct inspection *inspection)
             break;
         before = inspection->error;
     }
+}
+
+static int walk_once(struct inspection *inspection, struct nw_walk *walk)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+    int rc;
+
+    nw_walk_init(walk, &inspection->env);
+    walk->progress = tell_progress;
+    walk->context = inspection;
+    walk->is_alive = inspection->is_alive;
+    walk->end_lsn = inspection->rc < 0 ? UINT64_MAX : inspection->recovered.end_lsn;
+    inspection->bytes_done = 0;
+    rc = nw_walk_run(walk, &error);
+    if (rc < 0)
+        nw_error_copy(&inspection->error, &error);
+    return rc;
+}
+
+/* Judge, then look at every byte. */
+static int judge_and_walk(struct inspection *inspection)
+{
+    int rc;
+
+    judge(inspection);
+    if (!inspection->is_walk || (inspection->rc < 0 && inspection->rc != NORI_E_CORRUPT) ||
+        inspection->teller.stopped != 0)
+        return NORI_OK;
+    rc = walk_once(inspection, &inspection->walk);
+    for (int look = 1; rc >= 0 && inspection->walk.errors > 0 && look < LOOKS_BESIDE_WRITER &&
+                       inspection->env.folder->ops->is_locked(inspection->env.folder) == 1;
+         look++) {
+        struct nw_walk before = inspection->walk;
+
+        if (inspection->rc >= 0)
+            nw_recovered_done(&inspection->recovered);
+        judge(inspection);
+        rc = walk_once(inspection, &inspection->walk);
+        if (rc >= 0)
+            nw_walk_confirm(&inspection->walk, &before);
+        nw_walk_done(&before);
+        if (inspection->walk.errors > 0)
+            break;
+    }
+    return rc;
+}
+
+/* The judgement and the walk together: the first damage names the error. */
+static int result_of(struct inspection *inspection)
+{
+    if (inspection->rc < 0)
+        return inspection->rc;
+    for (size_t i = 0; i < inspection->walk.count; i++) {
+        const struct nw_finding *finding = &inspection->walk.findings[i];
+
+        if (finding->severity >= NORI_SEVERITY_ERROR)
+            return nw_error_set(&inspection->error, finding->code, 0,
+                                (struct nori_position){finding->segment_id, finding->offset},
+                                "%s at %llu: %s", finding->file,
+                                (unsigned long long)finding->offset, finding->message);
+    }
+    return NORI_OK;
+}
+
+static bool is_bad(const struct inspection *inspection, const struct nw_link *link)
+{
+    for (size_t i = 0; i < inspection->walk.count; i++)
+        if (inspection->walk.findings[i].segment_id == link->id &&
+            inspection->walk.findings[i].severity >= NORI_SEVERITY_ERROR)
+            return true;
+    return inspection->rc == NORI_E_CORRUPT && inspection->error.position.segment_id == link->id;
 }
 
 /* Up to where the log goes in this link. */
@@ -119,7 +209,7 @@ static void tell_segments(struct inspection *inspection, const struct nw_chain *
         item.state = !link->is_live                 ? NORI_LOG_STATE_DEAD
                      : link == nw_chain_last(chain) ? NORI_LOG_STATE_NEWEST
                                                     : NORI_LOG_STATE_LIVE;
-        if (inspection->rc == NORI_E_CORRUPT && inspection->error.position.segment_id == link->id)
+        if (is_bad(inspection, link))
             item.state = NORI_LOG_STATE_BAD;
         item.format = link->format;
         item.node_id = link->header.node_id;
@@ -140,7 +230,7 @@ static void tell_segments(struct inspection *inspection, const struct nw_chain *
             summary->position = item.position;
             summary->end_lsn = item.end_lsn;
         }
-        (void)tell(inspection, &item);
+        (void)nw_tell(&inspection->teller, &item);
     }
 }
 
@@ -160,7 +250,12 @@ static void tell_findings(struct inspection *inspection)
     struct nori_log_item item = {.kind = NORI_LOG_FINDING};
     char name[NW_NAME_MAX];
 
-    if (inspection->rc < 0) {
+    for (size_t i = 0; i < inspection->walk.count; i++) {
+        nw_item_of_finding(&item, &inspection->walk.findings[i]);
+        (void)nw_tell(&inspection->teller, &item);
+    }
+    item = (struct nori_log_item){.kind = NORI_LOG_FINDING};
+    if (inspection->rc < 0 && inspection->walk.errors == 0) {
         nw_name_format(name, inspection->error.position.segment_id);
         item.file = name;
         item.severity = NORI_SEVERITY_ERROR;
@@ -169,8 +264,9 @@ static void tell_findings(struct inspection *inspection)
         item.bytes = inspection->info.bytes_truncated;
         item.message = inspection->error.message;
         item.advice = advice_for(inspection->rc);
-        (void)tell(inspection, &item);
-    } else if (inspection->info.bytes_truncated > 0 && !inspection->is_alive) {
+        (void)nw_tell(&inspection->teller, &item);
+    } else if (inspection->rc >= 0 && inspection->info.bytes_truncated > 0 &&
+               !inspection->is_alive) {
         nw_name_format(name, inspection->recovered.torn_at.segment_id);
         item.file = name;
         item.severity = NORI_SEVERITY_INFO;
@@ -179,29 +275,33 @@ static void tell_findings(struct inspection *inspection)
         item.message = inspection->info.message;
         item.advice =
             "nothing: the next open leaves these bytes behind; no append of them was promised";
-        (void)tell(inspection, &item);
+        (void)nw_tell(&inspection->teller, &item);
     }
 }
 
 /* stat does not read what is known to be durable, and does not say that it is sound. */
 static const char *sound_message(const struct inspection *inspection)
 {
-    if (inspection->config.verify == NORI_VERIFY_TAIL)
+    if (!inspection->is_walk)
         return inspection->is_alive ? "a writer has the log open"
                                     : "no damage was met; verify reads every record";
     if (inspection->is_alive)
         return "the log is sound; a writer has it open";
+    if (inspection->walk.hidden > 0)
+        return "the log is sound but for what an earlier repair set aside";
     return inspection->info.bytes_truncated > 0
                ? "the log is sound up to a torn tail, as a crash leaves it"
                : "the log is sound";
 }
 
-static void tell_summary(struct inspection *inspection, struct nori_log_item *summary)
+static void tell_summary(struct inspection *inspection, struct nori_log_item *summary, int rc)
 {
     summary->kind = NORI_LOG_SUMMARY;
-    summary->code = inspection->rc;
-    summary->severity = inspection->rc < 0 ? NORI_SEVERITY_ERROR : NORI_SEVERITY_INFO;
+    summary->code = rc;
+    summary->severity = rc < 0 ? NORI_SEVERITY_ERROR : NORI_SEVERITY_INFO;
     summary->is_writer_alive = inspection->is_alive;
+    if (inspection->is_walk)
+        summary->records = inspection->walk.records; /* the others cannot be read */
     if (inspection->rc >= 0) {
         const struct nw_chain *chain = &inspection->recovered.chain;
 
@@ -212,12 +312,11 @@ static void tell_summary(struct inspection *inspection, struct nori_log_item *su
             summary->start_lsn = chain->links[chain->first_live].start;
         }
         summary->log_id = inspection->recovered.log_id;
-        summary->message = sound_message(inspection);
-    } else {
-        summary->message =
-            inspection->rc == NORI_E_CORRUPT ? "the log is damaged" : nori_strerror(inspection->rc);
     }
-    (void)tell(inspection, summary);
+    summary->message = rc >= 0                ? sound_message(inspection)
+                       : rc == NORI_E_CORRUPT ? "the log is damaged"
+                                              : nori_strerror(rc);
+    (void)nw_tell(&inspection->teller, summary);
 }
 
 static int run(struct inspection *inspection, const char *dir)
@@ -236,52 +335,76 @@ static int run(struct inspection *inspection, const char *dir)
         rc = nw_scan_measure_format1(&inspection->env, &inspection->chain, &inspection->error);
     if (rc == NORI_E_NOMEM)
         return rc;
-    judge(inspection);
+    rc = judge_and_walk(inspection);
+    if (rc < 0 && inspection->teller.stopped == 0)
+        goto out;
     if (inspection->rc >= 0) {
         chain = &inspection->recovered.chain;
         rc = nw_scan_measure_format1(&inspection->env, &inspection->recovered.chain,
                                      &inspection->error);
-        if (rc < 0)
-            inspection->rc = rc;
+    } else if (inspection->rc == NORI_E_CORRUPT && inspection->is_walk) {
+        chain = &inspection->walk.chain;
+        rc = NORI_OK;
     }
-    if (inspection->stopped == 0) {
+    rc = rc < 0 && inspection->rc >= 0 ? rc : result_of(inspection);
+    if (inspection->teller.stopped == 0) {
         tell_segments(inspection, chain, &summary);
         tell_findings(inspection);
-        tell_summary(inspection, &summary);
+        tell_summary(inspection, &summary, rc);
     }
-    rc = inspection->rc < 0 ? inspection->rc : NORI_OK;
+out:
     if (inspection->rc >= 0)
         nw_recovered_done(&inspection->recovered);
-    return inspection->stopped != 0 ? inspection->stopped : rc;
+    if (inspection->teller.stopped != 0)
+        return inspection->teller.stopped;
+    return rc < 0 ? rc : NORI_OK;
 }
 
-static int inspect(const char *dir, const struct nori_log_options *options, uint32_t verify,
-                   nori_log_report report, void *context, struct nori_error *ret_error)
+int nw_inspect_begin(const char *dir, const struct nori_log_options *options, uint32_t flags_known,
+                     struct nw_env *env, struct nori_log_options *ret_options,
+                     struct nori_error *ret_error)
 {
-    struct inspection inspection = {.report = report, .context = context};
-    struct nori_wal_config config = NORI_WAL_CONFIG_INIT;
+    struct nori_log_options full = NORI_LOG_OPTIONS_INIT;
     int rc;
 
-    if (!dir || (options && options->size < sizeof *options) ||
-        (options && (options->flags || options->reserved)))
+    if (options && options->size >= offsetof(struct nori_log_options, position))
+        memcpy(&full, options, options->size < sizeof full ? options->size : sizeof full);
+    else if (options)
+        dir = NULL;
+    full.size = sizeof full;
+    if (!dir || (full.flags & ~flags_known) || full.reserved)
         return nw_error_set(ret_error, NORI_E_INVALID, 0, NW_NOWHERE,
                             "dir is NULL, or the options are not made by NORI_LOG_OPTIONS_INIT");
-    config.verify = verify;
-    rc = nw_config_normalise(&config, &inspection.config, ret_error);
-    nw_assert(rc >= 0);
-    inspection.env.vfs = options && options->vfs ? options->vfs : nori_vfs_posix();
-    inspection.env.allocator =
-        options && options->allocator ? options->allocator : nori_allocator_malloc();
-    inspection.error = (struct nori_error)NORI_ERROR_INIT;
-    nw_chain_init(&inspection.chain, inspection.env.allocator);
-    rc = inspection.env.vfs->open_folder(inspection.env.vfs->context, dir, 0, 0,
-                                         &inspection.env.folder);
+    env->vfs = full.vfs ? full.vfs : nori_vfs_posix();
+    env->allocator = full.allocator ? full.allocator : nori_allocator_malloc();
+    rc = env->vfs->open_folder(env->vfs->context, dir, 0, 0, &env->folder);
     if (rc < 0)
         return nw_io_error(ret_error, rc, NW_NOWHERE, "open %s", dir);
+    *ret_options = full;
+    return NORI_OK;
+}
+
+static int inspect(const char *dir, const struct nori_log_options *options, bool is_walk,
+                   nori_log_report report, void *context, struct nori_error *ret_error)
+{
+    struct inspection inspection = {.teller = {report, context, 0}, .is_walk = is_walk};
+    struct nori_wal_config config = NORI_WAL_CONFIG_INIT;
+    struct nori_log_options full;
+    int rc = nw_inspect_begin(dir, options, 0, &inspection.env, &full, ret_error);
+
+    if (rc < 0)
+        return rc;
+    config.verify = NORI_VERIFY_TAIL;
+    rc = nw_config_normalise(&config, &inspection.config, ret_error);
+    nw_assert(rc >= 0);
+    inspection.error = (struct nori_error)NORI_ERROR_INIT;
+    nw_chain_init(&inspection.chain, inspection.env.allocator);
+    nw_walk_init(&inspection.walk, &inspection.env);
     rc = run(&inspection, dir);
     if (rc < 0)
         nw_error_copy(ret_error, &inspection.error);
     nw_chain_done(&inspection.chain);
+    nw_walk_done(&inspection.walk);
     inspection.env.folder->ops->close(inspection.env.folder);
     return rc;
 }
@@ -289,11 +412,11 @@ static int inspect(const char *dir, const struct nori_log_options *options, uint
 int nori_log_verify(const char *dir, const struct nori_log_options *options, nori_log_report report,
                     void *context, struct nori_error *ret_error)
 {
-    return inspect(dir, options, NORI_VERIFY_FULL, report, context, ret_error);
+    return inspect(dir, options, true, report, context, ret_error);
 }
 
 int nori_log_stat(const char *dir, const struct nori_log_options *options, nori_log_report report,
                   void *context, struct nori_error *ret_error)
 {
-    return inspect(dir, options, NORI_VERIFY_TAIL, report, context, ret_error);
+    return inspect(dir, options, false, report, context, ret_error);
 }

@@ -17,13 +17,15 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The last one out tells close, holding mutex: close frees the log once it has that, not before. */
 static void leave(struct nori_wal *wal)
 {
-    if (atomic_fetch_sub(&wal->calls, 1) == 1 && atomic_load(&wal->is_closing)) {
-        nw_lock(wal, wal->mutex);
-        nw_log_wake(wal);
-        nw_unlock(wal, wal->mutex);
-    }
+    if (atomic_fetch_sub(&wal->calls, 1) != (NW_CALLS_CLOSING | 1))
+        return;
+    nw_lock(wal, wal->mutex);
+    wal->has_last_left = true;
+    nw_log_wake(wal);
+    nw_unlock(wal, wal->mutex);
 }
 
 int nw_log_enter(struct nori_wal *wal)
@@ -32,8 +34,7 @@ int nw_log_enter(struct nori_wal *wal)
         return NORI_E_INVALID;
     if (wal->env.vfs->process_generation(wal->env.vfs->context) != wal->process_generation)
         return NORI_E_INVALID;
-    atomic_fetch_add(&wal->calls, 1);
-    if (!atomic_load(&wal->is_closing))
+    if (!(atomic_fetch_add(&wal->calls, 1) & NW_CALLS_CLOSING))
         return NORI_OK;
     leave(wal);
     return NORI_E_CLOSED;
@@ -105,7 +106,7 @@ int nw_log_check(struct nori_wal *wal, struct nori_error *error)
                                "the log has failed: %.200s", wal->failure.message);
         return NORI_E_FAILED;
     }
-    if (atomic_load(&wal->is_closing))
+    if ((atomic_load(&wal->calls) & NW_CALLS_CLOSING))
         return nw_error_set(error, NORI_E_CLOSED, 0, NW_NOWHERE, "%s",
                             nori_strerror(NORI_E_CLOSED));
     return NORI_OK;

@@ -2,7 +2,7 @@
 /*
  * log.h: an open log, as its parts share it.
  *
- * Lock order: drop_mutex, append_mutex, mutex. mutex is never held across a call of the seam that
+ * Lock order: append_mutex, mutex. mutex is never held across a call of the seam that
  * reads, writes or syncs.
  */
 #ifndef NW_LOG_H
@@ -15,6 +15,9 @@
 #include "wal/recovery.h"
 
 #include <stdatomic.h>
+
+/* A bit of `calls`: close has begun, nobody comes in any more. */
+#define NW_CALLS_CLOSING 0x80000000u
 
 /* D3: more ended segments than this are never unsynced. */
 #define NW_ENDED_UNSYNCED_MAX 2
@@ -71,7 +74,6 @@ struct nori_wal {
     uint64_t process_generation;
     uint64_t log_id;
     uint64_t step_bytes; /* space is taken in steps of this */
-    struct nori_mutex *drop_mutex;
     struct nori_mutex *append_mutex;
     struct nori_mutex *mutex;
     struct nori_cond *changed;      /* positions, states, spare, failure: everybody waits here */
@@ -84,8 +86,7 @@ struct nori_wal {
     _Atomic uint64_t undurable_since_ns; /* 0: nothing waits for a sync of policy batch */
     _Atomic bool is_extension_wanted;
     _Atomic bool has_failed;
-    _Atomic bool is_closing;
-    _Atomic uint32_t calls; /* inside the log right now */
+    _Atomic uint32_t calls; /* inside the log right now, and NW_CALLS_CLOSING */
 
     /* Guarded by append_mutex. */
     struct nw_segment *current; /* NULL until the first append */
@@ -106,6 +107,7 @@ struct nori_wal {
     size_t segment_capacity;
     bool is_syncing; /* somebody leads a sync */
     bool is_sync_requested;
+    bool is_dropping;             /* somebody drops segments or removes dead files */
     struct nw_spare spare;
     uint64_t space_requests;            /* counted by those who wait for space */
     uint64_t space_answers;             /* up to this request the space thread has tried */
@@ -115,6 +117,8 @@ struct nori_wal {
     bool is_trim_wanted;
     uint64_t *dead_ids; /* files to remove once a new header is durable under its name */
     size_t dead_count;
+    bool is_dead_stuck;             /* one of them could not be removed; space thread only */
+    bool has_last_left; /* nobody is inside since close began */
     bool has_threads;
     bool must_stop;
     struct nori_thread *sync_thread;
@@ -194,6 +198,6 @@ int nw_sync_to(struct nori_wal *wal, uint64_t lsn, struct nori_error *error);
 void nw_sync_note_append(struct nori_wal *wal); /* after an append: start the window */
 
 /* ---- retention.c ---- */
-int nw_retention_remove_dead(struct nori_wal *wal, struct nori_error *error);
+int nw_retention_remove_dead(struct nori_wal *wal, size_t count_max, struct nori_error *error);
 
 #endif

@@ -58,7 +58,6 @@ static void free_wal(struct nori_wal *wal)
     vfs->cond_free(vfs->context, wal->changed);
     vfs->mutex_free(vfs->context, wal->mutex);
     vfs->mutex_free(vfs->context, wal->append_mutex);
-    vfs->mutex_free(vfs->context, wal->drop_mutex);
     nw_free(wal->env.allocator, wal->dir);
     nw_free(wal->env.allocator, wal->name);
     nw_free(wal->env.allocator, wal);
@@ -67,10 +66,8 @@ static void free_wal(struct nori_wal *wal)
 static int make_locks(struct nori_wal *wal, struct nori_error *error)
 {
     const struct nori_vfs *vfs = wal->env.vfs;
-    int rc = vfs->mutex_new(vfs->context, &wal->drop_mutex);
+    int rc = vfs->mutex_new(vfs->context, &wal->append_mutex);
 
-    if (rc >= 0)
-        rc = vfs->mutex_new(vfs->context, &wal->append_mutex);
     if (rc >= 0)
         rc = vfs->mutex_new(vfs->context, &wal->mutex);
     if (rc >= 0)
@@ -159,6 +156,8 @@ static int take_link(struct nori_wal *wal, const struct nw_link *link, uint64_t 
     segment->is_named = true;
     segment->is_synced = true;
     segment->needs_trim = link->format == 2 && link->file_bytes > segment->end;
+    nw_assert(wal->segment_count == 0 ||
+              segment->start >= wal->segments[wal->segment_count - 1]->start);
     wal->segments[wal->segment_count++] = segment;
     return NORI_OK;
 }
@@ -305,9 +304,10 @@ int nori_wal_open(const struct nori_wal_config *config, nori_wal **ret_wal,
 static void wait_for_callers(struct nori_wal *wal)
 {
     nw_lock(wal, wal->mutex);
-    atomic_store(&wal->is_closing, true);
+    if (atomic_fetch_or(&wal->calls, NW_CALLS_CLOSING) == 0)
+        wal->has_last_left = true;
     nw_log_wake(wal);
-    while (atomic_load(&wal->calls) > 0)
+    while (!wal->has_last_left)
         (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
     nw_unlock(wal, wal->mutex);
 }
@@ -328,7 +328,7 @@ static int settle(struct nori_wal *wal, struct nori_error *error)
     if (rc >= 0)
         rc = nw_sync_to(wal, atomic_load(&wal->written_lsn), error);
     if (rc >= 0)
-        (void)nw_retention_remove_dead(wal, error); /* else the next life does */
+        (void)nw_retention_remove_dead(wal, SIZE_MAX, error); /* else the next life does */
     if (rc >= 0) {
         atomic_store(&words->clean, atomic_load(&wal->written_lsn));
         atomic_store(&words->clean_salt, wal->current->salt);

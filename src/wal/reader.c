@@ -51,6 +51,7 @@ struct nori_reader {
     uint64_t sequence;  /* of the next record */
     uint64_t marks_lsn; /* what the marks of the last segment tell, if has_marks_lsn */
     bool has_marks_lsn;
+    uint64_t end_lsn;          /* the log ends here, and nobody writes; UINT64_MAX: not known */
     uint64_t looked_from;      /* LSN of the bad bytes behind which marks were looked for */
     uint64_t looked_watermark; /* the highest that they told */
     bool is_in_batch;          /* the last record returned goes on in the next */
@@ -143,6 +144,7 @@ static int load_chain(struct nori_reader *reader)
         reader->cut = current_cut(reader);
         reader->durable_lsn = 0;
         reader->has_marks_lsn = false;
+        reader->end_lsn = UINT64_MAX;
         rc = nw_chain_load(&reader->chain, &reader->env, false, &reader->error);
         if (rc != NORI_E_CORRUPT || attempt == 3)
             break;
@@ -422,6 +424,8 @@ static int at_bad_bytes(struct nori_reader *reader, const struct limit *limit,
         return corrupt(reader);
     if (lsn_of(reader) < believed_watermark(reader))
         return corrupt(reader);
+    if (reader->control) /* nothing comes here before a writer raises `cut` */
+        reader->end_lsn = lsn_of(reader);
     return NORI_END;
 }
 
@@ -480,6 +484,8 @@ static int give_value(struct nori_reader *reader, const struct nw_stored_record 
     size_t len = 0;
     int rc;
 
+    if (reader->here.format == 1) /* no header states one */
+        limit = nw_max_u64(limit, NW_RECORD_MAX_DEFAULT);
     ret_record->value = record->stored;
     ret_record->value_len = (size_t)record->stored_len;
     if (record->compression == NORI_COMPRESSION_NONE)
@@ -496,8 +502,8 @@ static int give_value(struct nori_reader *reader, const struct nw_stored_record 
         rc = nw_decompress(reader->compressor, record->compression, record->stored,
                            (size_t)record->stored_len, reader->value.data, len, &len);
     if (rc < 0)
-        return nw_error_set(&reader->error, rc == NORI_E_TOOBIG ? NORI_E_CORRUPT : rc, 0,
-                            place_of(reader), "segment %llu: decompress a value: %s",
+        return nw_error_set(&reader->error, rc, 0, place_of(reader),
+                            "segment %llu: decompress a value: %s",
                             (unsigned long long)reader->here.id, nori_strerror(rc));
     ret_record->value = reader->value.data;
     ret_record->value_len = len;
@@ -556,7 +562,7 @@ static int read_stored(struct nori_reader *reader, const struct limit *limit,
         *has_looked_again = false;
         return rc == 1 ? NORI_OK : rc == 0 ? NORI_END : rc;
     }
-    if (lsn_of(reader) >= limit->lsn)
+    if (lsn_of(reader) >= limit->lsn || (!limit->is_known && lsn_of(reader) == reader->end_lsn))
         return NORI_END;
     rc = read_whole(reader, begin, limit->lsn, ret_record);
     /* A limit that no writer stands behind may be one of an earlier life, inside a record. */
@@ -644,7 +650,7 @@ static int walk_to(struct nori_reader *reader, struct nori_position position)
                                (unsigned long long)position.segment_id);
         if (nw_record_is_control(&record))
             continue;
-        reader->sequence++;
+        reader->sequence += reader->sequence != 0;
         reader->is_in_batch = nw_record_continues(&record);
     }
     if (reader->cursor.offset > position.offset)
@@ -813,9 +819,9 @@ int nori_wal_read_with(nori_wal *wal, const struct nori_reader_config *config,
         return nw_log_leave(wal, NORI_E_INVALID, &error);
     rc = normalise(config, &full, &error);
     if (rc >= 0) {
-        if (!config || !config->vfs)
+        if (!config || !NW_HAS_MEMBER(config, vfs) || !config->vfs)
             full.vfs = wal->env.vfs;
-        if (!config || config->size < sizeof full || !config->allocator)
+        if (!config || !NW_HAS_MEMBER(config, allocator) || !config->allocator)
             full.allocator = wal->env.allocator;
         full.max_record_size = nw_max_u64(full.max_record_size, wal->config.max_record_size);
         /* By handle, not by path: the process may have gone to another folder since. */
@@ -835,18 +841,27 @@ int nori_wal_read_from(nori_wal *wal, struct nori_position position, nori_reader
 
 int nori_wal_first_position(nori_wal *wal, struct nori_position *ret_position)
 {
+    struct nori_error error = NORI_ERROR_INIT;
     struct nori_reader *reader = NULL;
     struct nori_record record;
-    int rc;
+    struct nori_position position;
+    int rc = ret_position ? NORI_OK : NORI_E_INVALID;
 
-    if (!ret_position)
-        return NORI_E_INVALID;
-    rc = nori_wal_read_from(wal, (struct nori_position){0, 0}, &reader);
+    if (rc >= 0)
+        rc = nori_wal_read_from(wal, (struct nori_position){0, 0}, &reader);
     if (rc < 0)
         return rc;
-    rc = read_next(reader, &record, ret_position);
+    rc = read_next(reader, &record, &position);
+    if (rc == NORI_OK)
+        *ret_position = position;
+    if (rc == NORI_END)
+        rc = nw_error_set(&error, NORI_E_NOTFOUND, 0, NW_NOWHERE, "the log holds no record");
+    else if (rc < 0)
+        nw_error_copy(&error, &reader->error);
     free_reader(reader);
-    return rc == NORI_END ? NORI_E_NOTFOUND : rc;
+    if (rc < 0 && nw_log_enter(wal) == NORI_OK)
+        (void)nw_log_leave(wal, rc, &error);
+    return rc;
 }
 
 /* ---- the public calls on a reader ---- */
@@ -860,6 +875,7 @@ static bool is_usable(const struct nori_reader *reader)
 int nori_reader_next(nori_reader *reader, struct nori_record *ret_record,
                      struct nori_position *ret_position)
 {
+    struct nori_record record;
     struct nori_position position;
     int rc;
 
@@ -871,7 +887,9 @@ int nori_reader_next(nori_reader *reader, struct nori_record *ret_record,
         *ret_record = rc == NORI_OK ? reader->next : *ret_record;
         position = reader->next_position;
     } else {
-        rc = read_next(reader, ret_record, &position);
+        rc = read_next(reader, &record, &position);
+        if (rc == NORI_OK)
+            *ret_record = record;
     }
     if (rc == NORI_OK && ret_position)
         *ret_position = position;

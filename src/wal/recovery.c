@@ -26,6 +26,8 @@
 #include "wal/recovery.h"
 
 #include "base/plant.h"
+#include "wal/ahead.h"
+#include "wal/quarantine.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,12 +46,13 @@ struct judge {
     void *context;
     bool for_writing;
     struct nw_cursor cursor;
-    uint64_t watermark;   /* in-band only */
-    uint64_t control_lsn; /* what `control` claims */
-    uint64_t control_salt;
-    uint64_t hidden;                  /* records that holes hide */
-    const struct nw_damage *accepted; /* where a repair ends the log */
-    uint64_t first_sequence;          /* of the oldest live link */
+    struct nw_ahead ahead;
+    uint64_t watermark;                /* in-band only */
+    struct nw_control_durable durable; /* what `control` claims */
+    uint64_t hidden;                   /* records that holes hide */
+    const struct nw_damage *accepted;  /* where a repair ends the log */
+    bool is_shortened;       /* a repair moved segments away: a torn tail counts as damage (D7) */
+    uint64_t first_sequence; /* of the oldest live link */
 };
 
 static uint64_t link_end_lsn(const struct nw_link *link)
@@ -57,25 +60,30 @@ static uint64_t link_end_lsn(const struct nw_link *link)
     return link->end == NW_OPEN_END ? UINT64_MAX : link->start + link->end;
 }
 
-static uint64_t believe(const struct nw_chain *chain, uint64_t lsn, uint64_t salt)
+static uint64_t believe(const struct nw_chain *chain, const struct nw_control_durable *durable)
 {
-    const struct nw_link *link = nw_chain_find_salt(chain, salt);
+    const struct nw_link *link;
+    uint64_t lsn = durable->lsn;
 
+    if (durable->check != nw_control_check(durable->lsn, durable->salt))
+        return 0;
+    link = nw_chain_find_salt(chain, durable->salt);
     return link && lsn >= link->start ? nw_min_u64(lsn, link_end_lsn(link)) : 0;
 }
 
 uint64_t nw_control_watermark(const struct nw_control *control, const struct nw_chain *chain)
 {
+    struct nw_control_durable durable;
+
     if (!control || control->words->log_id != chain->log_id)
         return 0;
-    return believe(chain, atomic_load(&control->words->durable),
-                   atomic_load(&control->words->durable_salt));
+    durable = nw_control_durable(control);
+    return believe(chain, &durable);
 }
 
 static uint64_t watermark_of(const struct judge *judge)
 {
-    return nw_max_u64(judge->watermark,
-                      believe(&judge->recovered->chain, judge->control_lsn, judge->control_salt));
+    return nw_max_u64(judge->watermark, believe(&judge->recovered->chain, &judge->durable));
 }
 
 /* As they are now: beside a live writer they move on while the log is read. */
@@ -90,8 +98,7 @@ static void remember_control(struct judge *judge)
     }
     if (!recovered->control)
         return;
-    judge->control_lsn = atomic_load(&recovered->control->words->durable);
-    judge->control_salt = atomic_load(&recovered->control->words->durable_salt);
+    judge->durable = nw_control_durable(recovered->control);
 }
 
 void nw_recovered_done(struct nw_recovered *recovered)
@@ -139,6 +146,18 @@ static int corrupt_at(struct judge *judge, const struct nw_link *link, uint64_t 
                         why, (unsigned long long)bytes);
 }
 
+/* Scan link i from scan->end on, or take what the threads found. */
+static int scan_link(struct judge *judge, size_t i, struct nw_segment_scan *scan)
+{
+    const struct nw_chain *chain = &judge->recovered->chain;
+
+    if (scan->end == chain->links[i].begin && nw_ahead_take(&judge->ahead, i, scan))
+        return NORI_OK;
+    return nw_segment_scan(judge->env, chain, &chain->links[i], &judge->cursor,
+                           judge->config->max_record_size, scan, judge->progress, judge->context,
+                           judge->error);
+}
+
 /* The log ends before the end of the chain: what marks say there still counts, and what is there
  * is left behind. */
 static int look_at_rest(struct judge *judge, size_t i)
@@ -152,9 +171,7 @@ static int look_at_rest(struct judge *judge, size_t i)
 
         if (link->format == 2)
             scan.next_sequence = link->header.base_sequence;
-        rc =
-            nw_segment_scan(judge->env, chain, link, &judge->cursor, judge->config->max_record_size,
-                            &scan, judge->progress, judge->context, judge->error);
+        rc = scan_link(judge, i, &scan);
         if (rc < 0)
             return rc;
         judge->watermark =
@@ -162,6 +179,15 @@ static int look_at_rest(struct judge *judge, size_t i)
         judge->recovered->torn_bytes += scan.end - link->begin + scan.garbage_bytes;
     }
     return NORI_OK;
+}
+
+static uint64_t bytes_at_risk(const struct judge *judge, const struct nw_link *link,
+                              const struct nw_segment_scan *scan)
+{
+    uint64_t end_lsn = link->start + scan->end;
+    uint64_t watermark = watermark_of(judge);
+
+    return nw_max_u64(judge->recovered->torn_bytes, watermark > end_lsn ? watermark - end_lsn : 0);
 }
 
 static bool is_accepted(const struct judge *judge, const struct nw_link *link,
@@ -205,12 +231,11 @@ static int decide(struct judge *judge, size_t i, const struct nw_segment_scan *s
     if (is_accepted(judge, link, scan)) {
         judge->recovered->was_cut = true;
         judge->info->corruption_detected = 1;
-    } else if (verdict->decision == NW_DECIDE_CORRUPT) {
+    } else if (verdict->decision == NW_DECIDE_CORRUPT ||
+               (judge->is_shortened && judge->recovered->torn_bytes > 0)) {
         judge->recovered->damage = (struct nw_damage){NW_DAMAGE_RECORDS, link->id, scan->end,
                                                       damage_end(link, scan), scan->next_sequence};
-        return corrupt_at(judge, link, scan->end, verdict->why,
-                          nw_max_u64(judge->recovered->torn_bytes,
-                                     watermark_of(judge) - link->start - scan->end));
+        return corrupt_at(judge, link, scan->end, verdict->why, bytes_at_risk(judge, link, scan));
     } else if (verdict->decision == NW_DECIDE_REFUSE) {
         return nw_error_set(judge->error, NORI_E_CORRUPT, 0, judge->recovered->torn_at,
                             "segment %llu at %llu: %s", (unsigned long long)link->id,
@@ -231,6 +256,9 @@ static int skip_durable(struct judge *judge, size_t *ret_index, struct nw_segmen
     struct nw_chain *chain = &judge->recovered->chain;
     uint64_t watermarks[2] = {watermark_of(judge), judge->watermark};
 
+    /* Only their records tell where segments of format 1 end: they are read whole. */
+    if (chain->links[chain->first_live].format == 1)
+        return NORI_OK;
     for (size_t attempt = 0; attempt < 2; attempt++) {
         uint64_t watermark = watermarks[attempt];
         size_t i = chain->count;
@@ -263,7 +291,8 @@ static int skip_durable(struct judge *judge, size_t *ret_index, struct nw_segmen
             return rc;
         if (scan->stop == NW_STOP_AT_END) {
             *ret_index = i - 1;
-            return NORI_OK;
+            /* Nothing but its records tells where a segment of format 1 ends. */
+            return nw_scan_measure_format1(judge->env, chain, judge->error);
         }
         memset(scan, 0, sizeof *scan); /* not a place between batches: it proves nothing */
     }
@@ -321,6 +350,9 @@ static int scan_live(struct judge *judge)
     judge->first_sequence = chain->links[i].format == 2 ? chain->links[i].header.base_sequence : 1;
     if (judge->config->verify == NORI_VERIFY_TAIL)
         rc = skip_durable(judge, &i, &scan);
+    else
+        nw_ahead_scan(&judge->ahead, judge->env, chain, i, judge->config->max_record_size,
+                      judge->progress, judge->context);
     if (rc < 0)
         return rc;
     for (bool is_first = true;; is_first = false) {
@@ -341,9 +373,7 @@ static int scan_live(struct judge *judge)
         previous_format = link->format;
         if (rc < 0)
             return rc;
-        rc =
-            nw_segment_scan(judge->env, chain, link, &judge->cursor, judge->config->max_record_size,
-                            &scan, judge->progress, judge->context, judge->error);
+        rc = scan_link(judge, i, &scan);
         if (rc < 0)
             return rc;
         rc = take_scan(judge, i, &scan);
@@ -431,6 +461,7 @@ static int judge_all(struct judge *judge)
 {
     struct nw_recovered *recovered = judge->recovered;
     struct nw_chain *chain = &recovered->chain;
+    uint64_t set_aside;
     int rc = nw_chain_load(chain, judge->env, judge->for_writing, judge->error);
 
     if (rc < 0) {
@@ -462,6 +493,8 @@ static int judge_all(struct judge *judge)
     recovered->next_id = chain->has_ids ? chain->id_max + 1 : 0;
     if (!recovered->was_clean)
         recovered->next_id += 4; /* names of so many may have been lost */
+    if (nw_quarantine_id_max(judge->env, &set_aside) && set_aside >= recovered->next_id)
+        recovered->next_id = set_aside + 1; /* ids are never used twice */
     judge->info->valid_records = recovered->next_sequence - judge->first_sequence - judge->hidden;
     judge->info->was_clean = recovered->was_clean;
     describe(recovered, judge->info);
@@ -475,7 +508,9 @@ static int judge_with(struct judge *judge)
     memset(judge->recovered, 0, sizeof *judge->recovered);
     nw_chain_init(&judge->recovered->chain, judge->env->allocator);
     nw_cursor_begin(&judge->cursor, judge->env->allocator, NULL, 2, 0, 0, 0, false);
+    judge->ahead = (struct nw_ahead){.allocator = judge->env->allocator};
     rc = judge_all(judge);
+    nw_ahead_done(&judge->ahead);
     nw_cursor_done(&judge->cursor);
     if (rc < 0)
         nw_recovered_done(judge->recovered);
@@ -608,6 +643,15 @@ static uint64_t rewrite_from(const struct nw_link *link, uint64_t watermark,
     return nw_cursor_next(cursor, &record) == 0 ? watermark - link->start : 0;
 }
 
+/* The LSN where link i ends: by its own end, where the next one starts, or where the log ends. */
+static uint64_t end_within(const struct nw_recovered *recovered, size_t i)
+{
+    uint64_t end_lsn = nw_min_u64(link_end_lsn(&recovered->chain.links[i]), recovered->end_lsn);
+    const struct nw_link *next = nw_chain_next_live(&recovered->chain, i, &i);
+
+    return next ? nw_min_u64(end_lsn, next->start) : end_lsn;
+}
+
 /* D5 */
 static int secure(const struct nw_env *env, const struct nori_wal_config *config,
                   struct nw_recovered *recovered, uint64_t watermark,
@@ -621,7 +665,7 @@ static int secure(const struct nw_env *env, const struct nori_wal_config *config
     rc = nw_buffer_reserve(&buffer, REWRITE_CHUNK_LEN);
     for (size_t i = chain->first_live; rc >= 0 && i < chain->count; i++) {
         struct nw_link *link = &chain->links[i];
-        uint64_t end = nw_min_u64(link_end_lsn(link), recovered->end_lsn) - link->start;
+        uint64_t end = end_within(recovered, i) - link->start;
         struct nori_file *file = NULL;
         struct nw_cursor cursor;
         uint64_t from;
@@ -669,8 +713,8 @@ static void set_words(struct nw_recovered *recovered)
     atomic_fetch_add(&words->cut, 1);
     atomic_store(&words->oldest,
                  last ? recovered->chain.links[recovered->chain.first_live].start : 0);
-    atomic_store(&words->durable, recovered->end_lsn);
-    atomic_store(&words->durable_salt, last && last->format == 2 ? last->header.salt : 0);
+    nw_control_set_durable(recovered->control, recovered->end_lsn,
+                           last && last->format == 2 ? last->header.salt : 0);
     atomic_store(&words->written, recovered->end_lsn);
     atomic_store(&words->published, recovered->end_lsn);
     nw_control_wake(recovered->control);
@@ -707,12 +751,15 @@ static int judge_and_mend(struct judge *judge, struct nw_damage *accepted)
         damage = judge->recovered->damage;
         if (rc != NORI_E_CORRUPT || !is_lenient || round == MENDS_MAX)
             break;
+        if (judge->config->flags & NORI_OPEN_MUST_CREATE)
+            break; /* there is a log already: nothing is mended */
         was_damaged = true;
         memcpy(why, judge->error->message, sizeof why);
         rc = nw_repair(judge->env, judge->config, &damage, why, accepted, &quarantined,
                        judge->error);
         if (rc < 0)
             break;
+        judge->is_shortened |= rc == 1;
     }
     judge->info->bytes_quarantined = quarantined;
     judge->info->corruption_detected |= was_damaged;

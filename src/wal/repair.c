@@ -117,35 +117,6 @@ static int cut(struct repair *repair, const struct nw_link *link, const struct n
 
 /* ---- salvage ---- */
 
-/* The first mark of a segment at or behind `from`: 1 and its place, or 0. */
-static int find_mark(const struct repair *repair, const struct nw_link *link,
-                     struct nori_file *file, uint64_t from, uint64_t *ret_offset,
-                     struct nw_mark *ret_mark)
-{
-    uint8_t *chunk = nw_alloc(repair->env->allocator, CHUNK_LEN);
-    int rc = chunk ? 0 : NORI_E_NOMEM;
-
-    while (rc == 0 && from < link->end) {
-        size_t want = (size_t)nw_min_u64(link->end - from, CHUNK_LEN);
-        const uint8_t *found;
-        size_t got = 0;
-
-        rc = file->ops->read(file, chunk, want, from, &got);
-        if (rc < 0)
-            break;
-        found = nw_mark_find(chunk, got, from, link->header.salt, repair->chain.log_id, ret_mark);
-        if (found) {
-            *ret_offset = from + (uint64_t)(found - chunk);
-            rc = 1;
-        } else if (got < CHUNK_LEN) {
-            break;
-        }
-        from += got - (NW_MARK_LEN - 1);
-    }
-    nw_free(repair->env->allocator, chunk);
-    return rc;
-}
-
 /* Cover [from, to) with holes, all of the hidden records in the first, and make that durable. */
 static int write_holes(const struct repair *repair, const struct nw_link *link,
                        struct nori_file *file, uint64_t from, uint64_t to, uint64_t hidden)
@@ -198,7 +169,8 @@ static int find_stretch(const struct repair *repair, const struct nw_link *link,
 {
     struct stretch stretch = {.from = damage->offset, .sequence = damage->next_sequence};
     struct nw_mark mark;
-    int rc = find_mark(repair, link, file, damage->offset + 1, &stretch.to, &mark);
+    int rc = nw_scan_find_mark_behind(link, repair->chain.log_id, file, repair->env->allocator,
+                                      damage->offset + 1, &stretch.to, &mark);
 
     if (rc < 0)
         return rc;
@@ -265,7 +237,7 @@ static int salvage_records(struct repair *repair, size_t index, const struct nw_
 struct remains {
     uint64_t salt;
     uint64_t log_id;
-    uint64_t base_sequence;
+    uint64_t base_sequence; /* 0: the records before the first mark are damaged, too */
 };
 
 /* Read the records before the first mark under its salt: how many there are tells the first
@@ -305,10 +277,11 @@ static int read_remains(struct repair *repair, struct nori_file *file, uint64_t 
             break;
         count += !nw_record_is_control(&record);
     }
-    *ret_remains = (struct remains){mark.salt, mark.log_id, mark.next_sequence - count};
-    rc = cursor.offset == mark_offset && mark.next_sequence > count;
+    *ret_remains = (struct remains){mark.salt, mark.log_id, 0};
+    if (cursor.offset == mark_offset && mark.next_sequence > count)
+        ret_remains->base_sequence = mark.next_sequence - count;
     nw_cursor_done(&cursor);
-    return rc;
+    return 1;
 }
 
 /* The newest file that can be read below this id, as the head of a chain of its own, or NULL. */
@@ -318,37 +291,39 @@ static const struct nw_link *load_before(struct repair *repair, uint64_t segment
     return *ret_rc < 0 ? NULL : nw_chain_last(&repair->chain);
 }
 
-/* The header of the file that names `salt` as its predecessor's; false if there is none. */
-static bool find_heir(struct repair *repair, uint64_t segment_id, uint64_t salt,
-                      struct nw_header *ret_header)
+/* The header of the file that names `salt` as its predecessor's: 1, or 0 if there is none. What
+ * cannot be read is an error: to take it for missing would end the log here. */
+static int find_heir(struct repair *repair, uint64_t segment_id, uint64_t salt,
+                     struct nw_header *ret_header)
 {
-    bool is_found = false;
+    int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
+    int is_found = 0;
 
-    if (nw_chain_list(&repair->chain, repair->env, repair->error) < 0)
-        return false;
-    for (size_t i = 0; i < repair->chain.count; i++) {
+    for (size_t i = 0; rc >= 0 && i < repair->chain.count; i++) {
         uint8_t start[NW_HEADER_LEN];
         size_t len = sizeof start;
         uint64_t bytes;
         char name[NW_NAME_MAX];
         struct nw_header header;
-        struct nori_error ignored = NORI_ERROR_INIT;
 
+        if (repair->chain.links[i].id <= segment_id)
+            continue;
         nw_name_format(name, repair->chain.links[i].id);
-        if (repair->chain.links[i].id <= segment_id ||
-            nw_env_read_start(repair->env, name, start, &len, &bytes, &ignored) < 0 ||
-            nw_header_decode(start, len, &header) != 0 || header.prev_salt != salt)
+        rc = nw_env_read_start(repair->env, name, start, &len, &bytes, repair->error);
+        if (rc < 0 || nw_header_decode(start, len, &header) != 0 || header.prev_salt != salt)
             continue;
         *ret_header = header; /* the highest one wins */
-        is_found = true;
+        is_found = 1;
     }
-    return is_found;
+    return rc < 0 ? rc : is_found;
 }
 
-/* Where the segment before ends, by its own records: 1, or 0 if they do not tell. */
-static int find_end(struct repair *repair, const struct nw_link *link, uint64_t *ret_end)
+/* Where the segment before ends, by its own records, and which comes next: 1, or 0 if they do not
+ * tell. */
+static int find_end(struct repair *repair, const struct nw_link *link, uint64_t *ret_end,
+                    uint64_t *ret_sequence)
 {
-    struct nw_segment_scan scan = {.end = link->begin};
+    struct nw_segment_scan scan = {.end = link->begin, .next_sequence = link->first_sequence};
     struct nw_cursor cursor;
     int rc;
 
@@ -357,28 +332,40 @@ static int find_end(struct repair *repair, const struct nw_link *link, uint64_t 
                          repair->config->max_record_size, &scan, NULL, NULL, repair->error);
     nw_cursor_done(&cursor);
     *ret_end = scan.end;
-    return rc < 0 ? rc : scan.stop == NW_STOP_CLEAN;
+    *ret_sequence = scan.next_sequence;
+    return rc < 0 ? rc : scan.stop == NW_STOP_CLEAN || scan.stop == NW_STOP_AT_END;
 }
 
-/* Where the segment starts: its heir states it; the newest one starts where the one before ends;
- * the first of all at 0. 1, or 0 if nothing tells. */
+/* Where the segment starts, and which record is its first: its heir, the segment before, and its
+ * own records tell; the first of all starts at 0. 1, or 0 if nothing tells. */
 static int find_start(struct repair *repair, const struct nw_link *before,
                       const struct nw_header *heir, const struct remains *remains,
-                      uint64_t *ret_start)
+                      struct nw_header *header)
 {
     uint64_t end = 0;
-    int rc;
+    uint64_t sequence = 1;
+    int rc = 1;
 
-    *ret_start = 0;
-    if (heir) {
-        *ret_start = heir->start - heir->prev_end;
-        return heir->start >= heir->prev_end;
+    if (before)
+        rc = find_end(repair, before, &end, &sequence);
+    if (rc < 0)
+        return rc;
+    header->base_sequence = remains->base_sequence;
+    if (heir && heir->start < heir->prev_end)
+        return 0;
+    header->start = heir ? heir->start - heir->prev_end : before ? before->start + end : 0;
+    if (before && before->format == 1)
+        header->prev_end = end; /* its only authority */
+    else if (before)
+        header->prev_end = header->start - before->start;
+    if (remains->base_sequence == 0) {
+        /* The one before must lead exactly to here, or begin the log. */
+        header->base_sequence = sequence;
+        return rc == 1 && (before ? end == header->prev_end : header->start == 0);
     }
-    if (!before)
+    if (!heir && !before)
         return remains->base_sequence == 1;
-    rc = find_end(repair, before, &end);
-    *ret_start = before->start + end;
-    return rc;
+    return heir && !(before && before->format == 1) ? 1 : rc;
 }
 
 /* The header that this segment must have had, as far as it matters. 1, or 0: not enough is
@@ -388,20 +375,26 @@ static int rebuild(struct repair *repair, uint64_t segment_id, const struct rema
 {
     const struct nw_link *before;
     struct nw_header heir;
-    bool has_heir = find_heir(repair, segment_id, remains->salt, &heir);
+    int has_heir = find_heir(repair, segment_id, remains->salt, &heir);
     int rc;
 
     memset(header, 0, sizeof *header);
+    if (has_heir < 0)
+        return has_heir;
     before = load_before(repair, segment_id, &rc);
     if (rc < 0)
         return rc == NORI_E_CORRUPT ? 0 : rc;
-    if (before && (before->format != 2 || before->header.log_id != remains->log_id))
+    if (before && before->format == 2 && before->header.log_id != remains->log_id)
         return 0;
-    rc = find_start(repair, before, has_heir ? &heir : NULL, remains, &header->start);
+    if (before && before->format == 1) {
+        rc = nw_scan_measure_format1(repair->env, &repair->chain, repair->error);
+        if (rc < 0)
+            return rc;
+    }
+    rc = find_start(repair, before, has_heir ? &heir : NULL, remains, header);
     if (rc != 1)
         return rc;
     header->segment_id = segment_id;
-    header->base_sequence = remains->base_sequence;
     header->log_id = remains->log_id;
     header->salt = remains->salt;
     header->created_ms = repair->env->vfs->realtime_ms(repair->env->vfs->context);
@@ -409,13 +402,12 @@ static int rebuild(struct repair *repair, uint64_t segment_id, const struct rema
     header->node_id = repair->config->node_id;
     if (before) {
         header->prev_id = before->id;
-        header->prev_salt = before->header.salt;
-        header->prev_end = header->start - before->start;
+        header->prev_salt = before->format == 2 ? before->header.salt : 0;
         return header->start >= before->start + before->begin;
     }
     /* Retention may have dropped what came before: then any salt that nobody has says so. */
-    header->prev_id = remains->base_sequence == 1 ? NW_NO_SEGMENT : segment_id - 1;
-    header->prev_salt = remains->base_sequence == 1 ? 0 : 1;
+    header->prev_id = header->base_sequence == 1 ? NW_NO_SEGMENT : segment_id - 1;
+    header->prev_salt = header->base_sequence == 1 ? 0 : 1;
     return 1;
 }
 
@@ -434,8 +426,11 @@ static int salvage_header(struct repair *repair, uint64_t segment_id, uint64_t l
     nw_name_format(name, segment_id);
     rc = repair->env->folder->ops->open_file(repair->env->folder, name, NORI_FILE_WRITE, 0, &file);
     if (rc < 0)
-        return 0;
+        return nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "open %s",
+                           name);
     rc = read_remains(repair, file, log_id, &remains);
+    if (rc < 0)
+        rc = nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "read %s", name);
     if (rc == 1)
         rc = rebuild(repair, segment_id, &remains, &header);
     if (rc == 1) {
@@ -491,6 +486,27 @@ static int survey(struct repair *repair, uint64_t *ret_log_id)
     return NORI_OK;
 }
 
+/* Do the records in a file tell that it had another header? That one is good, but not its own. */
+static int has_wrong_header(struct repair *repair, uint64_t segment_id,
+                            const struct nw_header *header)
+{
+    struct nori_file *file = NULL;
+    struct remains remains;
+    char name[NW_NAME_MAX];
+    int rc;
+
+    nw_name_format(name, segment_id);
+    rc = repair->env->folder->ops->open_file(repair->env->folder, name, 0, 0, &file);
+    if (rc >= 0) {
+        rc = read_remains(repair, file, 0, &remains);
+        file->ops->close(file);
+    }
+    if (rc < 0)
+        return nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "read %s",
+                           name);
+    return rc == 1 && remains.salt != header->salt;
+}
+
 /* Make the oldest damaged header anew for which enough is known: 1, or 0 if there is none. */
 static int salvage_headers(struct repair *repair, uint64_t log_id)
 {
@@ -501,16 +517,69 @@ static int salvage_headers(struct repair *repair, uint64_t log_id)
     rc = nw_chain_list(&files, repair->env, repair->error);
     for (size_t i = 0; rc == 0 && i < files.count; i++) {
         struct nw_header header;
+        uint64_t id = files.links[i].id;
 
-        rc = read_header(repair, files.links[i].id, &header);
-        if (rc > 0)
-            rc = salvage_header(repair, files.links[i].id, log_id);
+        rc = read_header(repair, id, &header);
+        if (rc > 0) {
+            rc = salvage_header(repair, id, log_id);
+        } else if (rc == 0) {
+            rc = has_wrong_header(repair, id, &header);
+            rc = rc == 1 ? salvage_header(repair, id, 0) : rc;
+        }
     }
     nw_chain_done(&files);
     return rc;
 }
 
+int nw_repair_can_rebuild(const struct nw_env *env, const struct nori_wal_config *config,
+                          uint64_t segment_id, struct nori_error *error)
+{
+    struct repair repair = {.env = env, .config = config, .why = "", .error = error};
+    struct nori_file *file = NULL;
+    struct remains remains;
+    struct nw_header header;
+    char name[NW_NAME_MAX];
+    uint64_t log_id;
+    int rc;
+
+    nw_chain_init(&repair.chain, env->allocator);
+    rc = nw_chain_list(&repair.chain, env, error);
+    if (rc >= 0)
+        rc = survey(&repair, &log_id);
+    nw_name_format(name, segment_id);
+    if (rc >= 0)
+        rc = env->folder->ops->open_file(env->folder, name, 0, 0, &file);
+    if (rc >= 0) {
+        rc = read_remains(&repair, file, log_id, &remains);
+        file->ops->close(file);
+    }
+    if (rc == 1)
+        rc = rebuild(&repair, segment_id, &remains, &header);
+    nw_chain_done(&repair.chain);
+    return rc < 0 ? nw_io_error(error, rc, (struct nori_position){segment_id, 0}, "read %s", name)
+                  : rc;
+}
+
 /* ---- the two kinds of damage ---- */
+
+/* A whole segment of another place or another log is no part of this one: it alone is moved. 1, or
+ * 0 if it is none. Prefix does not if it is the oldest: what is behind it may lack a beginning. */
+static int move_stray(struct repair *repair, uint64_t segment_id, uint64_t log_id)
+{
+    struct nw_link link = {.id = segment_id};
+    struct nw_header header;
+    int rc = read_header(repair, segment_id, &header);
+
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    if (header.segment_id == segment_id && header.log_id == log_id)
+        return 0;
+    if (repair->config->recovery_mode == NORI_RECOVER_PREFIX &&
+        repair->chain.links[0].id == segment_id)
+        return 0;
+    rc = nw_quarantine_move(&repair->quarantine, &link, repair->why, repair->error);
+    return rc < 0 ? rc : 1;
+}
 
 static int repair_chain(struct repair *repair, const struct nw_damage *damage)
 {
@@ -521,9 +590,13 @@ static int repair_chain(struct repair *repair, const struct nw_damage *damage)
         rc = survey(repair, &log_id);
     if (rc >= 0 && repair->config->recovery_mode == NORI_RECOVER_SALVAGE)
         rc = salvage_headers(repair, log_id);
+    if (rc == 0)
+        rc = move_stray(repair, damage->segment_id, log_id);
     if (rc == 1)
         return NORI_OK;
-    return rc < 0 ? rc : move_from(repair, damage->segment_id);
+    if (rc >= 0)
+        rc = move_from(repair, damage->segment_id);
+    return rc < 0 ? rc : 1;
 }
 
 static int repair_records(struct repair *repair, const struct nw_damage *damage,

@@ -26,10 +26,19 @@ struct nw_damage {
  * damage, *accepted says so: the caller judges again with it and has a new header state the end
  * before anything else. Crashing anywhere in here and repairing again loses nothing more.
  *
+ * 1: segments were moved away because of a header. What they and the watermark in `control` told
+ * about those before is gone with them, so a tail that looks torn now may have been durable.
  * NORI_E_VERSION: something behind the damage is of a newer version; nothing was changed (D12).
  */
 int nw_repair(const struct nw_env *env, const struct nori_wal_config *config,
               const struct nw_damage *damage, const char *why, struct nw_damage *accepted,
               uint64_t *quarantined_bytes, struct nori_error *error);
+
+/*
+ * Would salvage make the damaged header of this segment anew? 1 or 0, or an error in *error.
+ * Nothing is changed.
+ */
+int nw_repair_can_rebuild(const struct nw_env *env, const struct nori_wal_config *config,
+                          uint64_t segment_id, struct nori_error *error);
 
 #endif

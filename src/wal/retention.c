@@ -9,10 +9,11 @@
  * and before any live segment does: else a crash could leave a dead file that looks like the oldest
  * of the log.
  *
- * Threads. drop_mutex: one at a time. Readers that have a dropped file open go on reading it.
+ * Threads. is_dropping: one caller at a time; the space thread does not wait for it, so that nobody
+ * waits for space behind a long deletion. Readers that have a dropped file open go on reading it.
  *
- * Failure. What was dropped is gone; the error says what could not be. Nothing else changes. A failed
- * sync of the folder is final, as any (D8).
+ * Failure. What was dropped is gone; the error says what could not be. Nothing else changes. A
+ * failed sync of the folder is final, as any (D8).
  */
 #include "format/names.h"
 #include "wal/log.h"
@@ -39,14 +40,15 @@ static int remove_durably(struct nori_wal *wal, uint64_t id, struct nori_error *
     return nw_log_fail(wal, error); /* D8: whichever sync it was */
 }
 
-/* drop_mutex held */
-static int remove_dead(struct nori_wal *wal, struct nori_error *error)
+/* At most so many; is_dropping is ours. */
+static int remove_dead(struct nori_wal *wal, size_t count_max, struct nori_error *error)
 {
     int rc = NORI_OK;
 
     nw_lock(wal, wal->mutex);
     /* The header that killed them is the first of this life. */
-    while (rc >= 0 && wal->dead_count > 0 && wal->current && wal->current->is_named) {
+    while (rc >= 0 && count_max-- > 0 && wal->dead_count > 0 && wal->current &&
+           wal->current->is_named) {
         uint64_t id = wal->dead_ids[wal->dead_count - 1];
 
         nw_unlock(wal, wal->mutex);
@@ -58,13 +60,36 @@ static int remove_dead(struct nori_wal *wal, struct nori_error *error)
     return rc;
 }
 
-int nw_retention_remove_dead(struct nori_wal *wal, struct nori_error *error)
+/* One caller at a time; without waiting: false if somebody is at it. */
+static bool begin_drop(struct nori_wal *wal, bool may_wait)
+{
+    bool is_mine;
+
+    nw_lock(wal, wal->mutex);
+    while (wal->is_dropping && may_wait)
+        (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
+    is_mine = !wal->is_dropping;
+    wal->is_dropping = true;
+    nw_unlock(wal, wal->mutex);
+    return is_mine;
+}
+
+static void end_drop(struct nori_wal *wal)
+{
+    nw_lock(wal, wal->mutex);
+    wal->is_dropping = false;
+    nw_log_wake(wal);
+    nw_unlock(wal, wal->mutex);
+}
+
+int nw_retention_remove_dead(struct nori_wal *wal, size_t count_max, struct nori_error *error)
 {
     int rc;
 
-    nw_lock(wal, wal->drop_mutex);
-    rc = remove_dead(wal, error);
-    nw_unlock(wal, wal->drop_mutex);
+    if (!begin_drop(wal, false))
+        return NORI_OK; /* whoever drops removes them first */
+    rc = remove_dead(wal, count_max, error);
+    end_drop(wal);
     return rc;
 }
 
@@ -119,7 +144,7 @@ static bool has_dead(struct nori_wal *wal)
     return has_any;
 }
 
-/* drop_mutex held */
+/* is_dropping is ours */
 static int drop_before(struct nori_wal *wal, uint64_t lsn, uint64_t *deleted,
                        struct nori_error *error)
 {
@@ -131,8 +156,9 @@ static int drop_before(struct nori_wal *wal, uint64_t lsn, uint64_t *deleted,
     if (has_dead(wal) && oldest_to_drop(wal, lsn, &next_start))
         rc = nw_roll_durably(wal, error);
     if (rc >= 0)
-        rc = remove_dead(wal, error);
-    nw_assert(rc < 0 || !has_dead(wal) || !oldest_to_drop(wal, lsn, &next_start));
+        rc = remove_dead(wal, SIZE_MAX, error);
+    if (rc >= 0 && has_dead(wal))
+        return NORI_OK; /* nothing was to be dropped when we looked: another call may */
     while (rc >= 0 && (oldest = oldest_to_drop(wal, lsn, &next_start)) != NULL) {
         if (!NW_PLANT("drop-before-durable"))
             /* its successor's header is durable, and named */
@@ -163,8 +189,11 @@ static int lsn_of(struct nori_wal *wal, struct nori_position position, uint64_t 
 
         if (segment->id <= position.segment_id)
             *ret_lsn = segment->start;
-        if (segment->id == position.segment_id &&
-            (nw_add_overflow(segment->start, position.offset, ret_lsn) || *ret_lsn > written))
+        if (segment->id != position.segment_id)
+            continue;
+        if (segment->end != NW_OPEN_END) /* what lies behind an end is no place in the next one */
+            *ret_lsn += nw_min_u64(position.offset, segment->end);
+        else if (nw_add_overflow(segment->start, position.offset, ret_lsn) || *ret_lsn > written)
             rc = NORI_E_NOTFOUND;
     }
     if (wal->segment_count > 0 && position.segment_id > wal->segments[wal->segment_count - 1]->id)
@@ -209,7 +238,7 @@ int nori_wal_delete_segments_before(nori_wal *wal, struct nori_position position
     rc = nw_log_check(wal, &error);
     if (rc < 0)
         return nw_log_leave(wal, rc, &error);
-    nw_lock(wal, wal->drop_mutex);
+    (void)begin_drop(wal, true);
     rc = lsn_of(wal, position, &lsn, &error);
     if (rc >= 0) {
         rc = roll_if_at_end(wal, lsn, &error);
@@ -221,6 +250,6 @@ int nori_wal_delete_segments_before(nori_wal *wal, struct nori_position position
         if (ret_deleted)
             *ret_deleted = deleted; /* also when not all could go */
     }
-    nw_unlock(wal, wal->drop_mutex);
+    end_drop(wal);
     return nw_log_leave(wal, rc, &error);
 }

@@ -159,8 +159,16 @@ static void take_over(struct nori_wal *wal, struct nw_segment *segment, struct n
     wal->mark_durable_lsn = atomic_load(&wal->durable_lsn);
     wal->must_roll = false;
     wal->next_id++;
-    wal->is_sync_requested = true; /* an ended segment is synced, a new one gets its name */
     atomic_store(&wal->is_extension_wanted, false);
+    nw_unlock(wal, wal->mutex);
+}
+
+/* An ended segment is synced, a new one gets its name. After publishing, or that sync would stop
+ * short of the new header. */
+static void request_sync(struct nori_wal *wal)
+{
+    nw_lock(wal, wal->mutex);
+    wal->is_sync_requested = true;
     wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
     nw_unlock(wal, wal->mutex);
 }
@@ -235,6 +243,7 @@ int nw_roll(struct nori_wal *wal, struct nori_error *error)
         /* readers must learn the end before they look behind it */
         atomic_fetch_add(&wal->control->words->cut, 1);
     nw_stage_publish(wal);
+    request_sync(wal);
     report_roll(wal, previous, ended_bytes, begun_ns);
 out:
     nw_free(wal->env.allocator, segment);

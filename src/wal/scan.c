@@ -14,8 +14,6 @@
 #include "wal/scan.h"
 
 #include "base/plant.h"
-#include "format/control_record.h"
-
 #include <string.h>
 
 #define CHUNK_LEN      ((size_t)256 << 10)
@@ -145,6 +143,35 @@ static enum nw_scan_stop classify(const struct nw_link *link, bool has_successor
     return cursor_rc == NW_CURSOR_SHORT ? NW_STOP_SHORT : NW_STOP_BAD;
 }
 
+/* Read all batches, and look at what lies behind them. A live writer may have gone on between the
+ * two: what was behind the end and holds a mark is read again, until that leads no further. */
+static int read_to_end(const struct nw_link *link, uint64_t log_id, struct nw_cursor *cursor,
+                       struct nw_segment_scan *scan, nw_scan_progress progress, void *context,
+                       int *ret_stop)
+{
+    uint64_t begin;
+
+    do {
+        int rc;
+
+        begin = scan->end;
+        cursor->offset = begin;
+        nw_cursor_refresh(cursor);
+        rc = read_batches(link, cursor, scan, progress, context);
+        if (rc < 0)
+            return rc;
+        *ret_stop = rc;
+        scan->bytes += scan->end - begin;
+        nw_assert(scan->end <= link->end);
+        scan->garbage_bytes = 0;
+        scan->behind_lsn = 0;
+        rc = scan->end == link->end ? 0 : look_behind(link, log_id, cursor, scan);
+        if (rc < 0)
+            return rc;
+    } while (scan->behind_lsn > 0 && scan->end > begin);
+    return 0;
+}
+
 int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain,
                     const struct nw_link *link, struct nw_cursor *cursor, uint64_t record_limit,
                     struct nw_segment_scan *scan, nw_scan_progress progress, void *context,
@@ -152,6 +179,7 @@ int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain,
 {
     struct nori_file *file = NULL;
     uint64_t begin = scan->end;
+    int stop = 0;
     int rc;
 
     nw_assert(link->is_live && begin >= link->begin);
@@ -161,15 +189,9 @@ int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain,
     nw_cursor_restart(cursor, file, link->format, link->format == 2 ? link->header.salt : 0, begin,
                       nw_link_record_limit(link, record_limit));
     cursor->stop = link->end;
-    rc = read_batches(link, cursor, scan, progress, context);
-    if (rc >= 0) {
-        int stop = rc;
-
-        scan->bytes += scan->end - begin;
-        nw_assert(scan->end <= link->end);
-        rc = scan->end == link->end ? 0 : look_behind(link, chain->log_id, cursor, scan);
+    rc = read_to_end(link, chain->log_id, cursor, scan, progress, context, &stop);
+    if (rc >= 0)
         scan->stop = classify(link, link != nw_chain_last(chain), stop, scan);
-    }
     if (rc < 0 && NORI_VFS_CODE(rc) == NORI_E_VERSION)
         rc =
             nw_error_set(error, NORI_E_VERSION, 0, (struct nori_position){link->id, cursor->offset},
@@ -188,14 +210,19 @@ int nw_scan_find_mark_before(const struct nw_link *link, uint64_t log_id, struct
                              const struct nori_allocator *allocator, uint64_t offset,
                              uint64_t *ret_offset, uint64_t *ret_sequence)
 {
+    struct nori_file_info info;
     uint8_t *chunk = NULL;
-    uint64_t high = offset;
+    uint64_t high;
     int rc = 0;
 
     *ret_offset = link->begin;
     *ret_sequence = link->format == 2 ? link->header.base_sequence : 1;
     if (link->format != 2 || offset <= link->begin + NW_MARK_LEN)
         return 0;
+    rc = file->ops->stat(file, &info);
+    if (rc < 0)
+        return rc;
+    high = nw_min_u64(offset, info.bytes); /* a hostile `control` may name a place far behind it */
     chunk = nw_alloc(allocator, CHUNK_LEN);
     if (!chunk)
         return NORI_E_NOMEM;
@@ -222,10 +249,39 @@ int nw_scan_find_mark_before(const struct nw_link *link, uint64_t log_id, struct
     return rc;
 }
 
+int nw_scan_find_mark_behind(const struct nw_link *link, uint64_t log_id, struct nori_file *file,
+                             const struct nori_allocator *allocator, uint64_t from,
+                             uint64_t *ret_offset, struct nw_mark *ret_mark)
+{
+    uint8_t *chunk = nw_alloc(allocator, CHUNK_LEN);
+    int rc = chunk ? 0 : NORI_E_NOMEM;
+
+    while (rc == 0 && from < link->end) {
+        size_t want = (size_t)nw_min_u64(link->end - from, CHUNK_LEN);
+        const uint8_t *found;
+        size_t got = 0;
+
+        rc = file->ops->read(file, chunk, want, from, &got);
+        if (rc < 0)
+            break;
+        found = nw_mark_find(chunk, got, from, link->header.salt, log_id, ret_mark);
+        if (found) {
+            *ret_offset = from + (uint64_t)(found - chunk);
+            rc = 1;
+        } else if (got < CHUNK_LEN) {
+            break;
+        }
+        from += got - (NW_MARK_LEN - 1);
+    }
+    nw_free(allocator, chunk);
+    return rc;
+}
+
 int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
                             struct nori_error *error)
 {
     size_t count = chain->first_live;
+    size_t unknown = count; /* before it are damaged ones, and those that are counted from there */
     uint64_t sequence = 1;
     uint64_t lsn = 0;
     struct nw_cursor cursor;
@@ -245,6 +301,8 @@ int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
         sequence = scan.next_sequence;
         if (rc >= 0 && scan.stop == NW_STOP_AT_END && link->end == NW_OPEN_END)
             link->end = scan.end;
+        if (rc >= 0 && scan.stop != NW_STOP_AT_END)
+            unknown = count + 1;
     }
     nw_cursor_done(&cursor);
     if (rc >= 0 && count > chain->first_live && count < chain->count &&
@@ -255,6 +313,8 @@ int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
         for (size_t i = chain->first_live; i < count; i++) {
             chain->links[i].start += lsn_shift;
             chain->links[i].first_sequence += sequence_shift;
+            if (i < unknown)
+                chain->links[i].first_sequence = 0;
         }
     }
     return rc;

@@ -3,6 +3,7 @@
 #ifndef NW_SEGMENT_SCAN_H
 #define NW_SEGMENT_SCAN_H
 
+#include "format/control_record.h"
 #include "wal/chain.h"
 #include "wal/cursor.h"
 
@@ -50,7 +51,8 @@ int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain,
 /*
  * Give the live links of format 1 what only their records tell: ends (of all but the last), starts
  * and first sequence numbers that fit the first header behind them. Nothing to do without such
- * links. Stops quietly at damage: who reads there finds it.
+ * links. Stops quietly at damage: who reads there finds it; up to there the numbers are not known
+ * (0) if they are counted back from a header.
  */
 int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
                             struct nori_error *error);
@@ -69,5 +71,13 @@ uint64_t nw_scan_watermark_behind(const struct nw_env *env, const struct nw_chai
 int nw_scan_find_mark_before(const struct nw_link *link, uint64_t log_id, struct nori_file *file,
                              const struct nori_allocator *allocator, uint64_t offset,
                              uint64_t *ret_offset, uint64_t *ret_sequence);
+
+/*
+ * Look for the first mark of a link that lies wholly between `from` and link->end: 1, its offset
+ * and what it says, or 0 if there is none. Errors are those of the seam, and NORI_E_NOMEM.
+ */
+int nw_scan_find_mark_behind(const struct nw_link *link, uint64_t log_id, struct nori_file *file,
+                             const struct nori_allocator *allocator, uint64_t from,
+                             uint64_t *ret_offset, struct nw_mark *ret_mark);
 
 #endif

@@ -26,6 +26,7 @@
 #define STEP_ZERO    ((uint64_t)4 << 20)
 #define STEP_RESERVE ((uint64_t)16 << 20)
 #define STEP_FIRST   ((uint64_t)1 << 20)
+#define STALE_SPARE  1 /* `spare` holds something */
 #define BLOCK        ((uint64_t)4096)
 #define OPEN_TRIMS   ((size_t)16) /* files kept open because a reader still maps them */
 
@@ -104,7 +105,7 @@ static bool is_file_zero(struct nori_file *file, uint64_t bytes, uint8_t *chunk,
     return true;
 }
 
-/* An older `spare` is used as it is if it is all zero, and emptied if it is not. */
+/* An older `spare` is used as it is if it is all zero; STALE_SPARE if it is not. */
 static int clean_spare(struct nori_wal *wal, struct nori_file *file, uint64_t *ret_bytes)
 {
     struct nori_file_info info = {0};
@@ -118,7 +119,16 @@ static int clean_spare(struct nori_wal *wal, struct nori_file *file, uint64_t *r
         return NORI_OK;
     }
     *ret_bytes = 0;
-    return file->ops->truncate(file, 0);
+    return STALE_SPARE;
+}
+
+static int open_spare(struct nori_wal *wal, struct nw_spare *spare, uint64_t *ret_bytes)
+{
+    struct nori_folder *folder = wal->env.folder;
+    int rc = folder->ops->open_file(folder, NW_NAME_SPARE, NORI_FILE_WRITE | NORI_FILE_CREATE,
+                                    wal->config.file_mode, &spare->file);
+
+    return rc < 0 ? rc : clean_spare(wal, spare->file, ret_bytes);
 }
 
 /* Make `spare`: all zero, owned, and durably so: no byte of an earlier life may come back behind
@@ -128,12 +138,16 @@ static int make_spare(struct nori_wal *wal, struct nw_spare *spare, bool *ret_sy
     const struct nori_folder_ops *ops = wal->env.folder->ops;
     uint64_t bytes = 0;
     uint64_t least = BLOCK;
-    int rc = ops->open_file(wal->env.folder, NW_NAME_SPARE, NORI_FILE_WRITE | NORI_FILE_CREATE,
-                            wal->config.file_mode, &spare->file);
+    int rc = open_spare(wal, spare, &bytes);
 
-    if (rc < 0)
-        return rc;
-    rc = clean_spare(wal, spare->file, &bytes);
+    if (rc == STALE_SPARE) {
+        /* Not emptied: a reader may map it still. */
+        spare->file->ops->close(spare->file);
+        spare->file = NULL;
+        rc = ops->remove(wal->env.folder, NW_NAME_SPARE);
+        if (rc >= 0)
+            rc = open_spare(wal, spare, &bytes);
+    }
     if (rc >= 0 && bytes >= least)
         rc = take(wal, spare->file, 0, bytes); /* what is there may be a hole */
     if (rc >= 0 && bytes < next_step(wal, 0)) {
@@ -193,6 +207,10 @@ static void extend_current(struct nori_wal *wal, struct nw_segment *segment)
         (void)nw_io_error(&problem, rc, (struct nori_position){segment->id, owned},
                           "take space for %06llu.wal at %llu", (unsigned long long)segment->id,
                           (unsigned long long)owned);
+    /* D8: zeros are written, too; the file may lack what was written before. */
+    if (rc < 0 && problem.code != NORI_E_NOSPACE &&
+        wal->config.preallocate == NORI_PREALLOCATE_ZERO)
+        (void)nw_log_fail(wal, &problem);
     nw_lock(wal, wal->mutex);
     wal->extending = NULL;
     wal->space_problem = problem;
@@ -276,6 +294,14 @@ static bool has_unnamed(const struct nori_wal *wal)
     return wal->segment_count > 0 && !wal->segments[wal->segment_count - 1]->is_named;
 }
 
+/* Dead files go one a round, so that nobody waits for space behind them. mutex held. */
+static bool can_remove_dead(const struct nori_wal *wal)
+{
+    return wal->dead_count > 0 && !wal->is_dead_stuck && !wal->is_dropping &&
+           wal->segment_count > 0 && wal->segments[wal->segment_count - 1]->end == NW_OPEN_END &&
+           !has_unnamed(wal);
+}
+
 /* One round of all there is to do. mutex held; released meanwhile. */
 static void work(struct nori_wal *wal)
 {
@@ -295,6 +321,13 @@ static void work(struct nori_wal *wal)
         wal->is_trim_wanted = false;
         trim_ended(wal);
     }
+    if (can_remove_dead(wal)) {
+        struct nori_error ignored = NORI_ERROR_INIT; /* tried again before anything is dropped */
+
+        nw_unlock(wal, wal->mutex);
+        wal->is_dead_stuck = nw_retention_remove_dead(wal, 1, &ignored) < 0;
+        nw_lock(wal, wal->mutex);
+    }
 }
 
 void nw_space_run(void *argument)
@@ -305,7 +338,7 @@ void nw_space_run(void *argument)
     while (!wal->must_stop) {
         bool must_work =
             wal->space_requests > wal->space_answers || wal->is_trim_wanted ||
-            atomic_load(&wal->is_extension_wanted) ||
+            can_remove_dead(wal) || atomic_load(&wal->is_extension_wanted) ||
             (!wal->spare.is_ready && wal->spare.problem.code == 0 && !has_unnamed(wal));
 
         if (must_work && !atomic_load(&wal->has_failed))

@@ -22,6 +22,20 @@
 
 #include <string.h>
 
+/*
+ * A record that was refused must not come back (D9). What a failed write left lacks at least its
+ * last byte; should that be the zero which stands there anyway, the record would be whole. So its
+ * beginning is made unreadable, in a page that the write just touched. If even that fails, nothing
+ * is worse.
+ */
+static void spoil(const struct nw_segment *segment, uint64_t offset)
+{
+    static const uint8_t no_record[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    struct nori_span span = {no_record, sizeof no_record};
+
+    (void)segment->file->ops->write(segment->file, &span, 1, offset);
+}
+
 /* Write the buffer at the current segment's `offset`, which moves behind it. */
 int nw_stage_flush(struct nori_wal *wal, struct nori_error *error)
 {
@@ -42,8 +56,10 @@ int nw_stage_flush(struct nori_wal *wal, struct nori_error *error)
     wal->must_roll = !NW_PLANT("append-behind-garbage");
     (void)nw_io_error(error, rc, position, "append: write %06llu.wal at %llu",
                       (unsigned long long)position.segment_id, (unsigned long long)position.offset);
-    if (error->code == NORI_E_NOSPACE)
+    if (error->code == NORI_E_NOSPACE) {
+        spoil(segment, wal->offset);
         return NORI_E_NOSPACE;
+    }
     return nw_log_fail(wal, error);
 }
 

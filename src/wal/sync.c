@@ -92,7 +92,6 @@ static int sync_segment(struct nori_wal *wal, struct nw_segment *segment)
 /* mutex held */
 static void set_durable(struct nori_wal *wal, uint64_t lsn)
 {
-    struct nw_control_words *words = wal->control->words;
     /* Where one ends and its successor starts it is the one that ends: the other may have no
      * name yet. */
     const struct nw_segment *segment = lsn > 0 ? nw_log_segment_at(wal, lsn - 1) : NULL;
@@ -101,8 +100,7 @@ static void set_durable(struct nori_wal *wal, uint64_t lsn)
     nw_assert(!segment || segment->is_named);
     atomic_store(&wal->durable_lsn, lsn);
     /* first: with the older salt it is cut off at that segment's end */
-    atomic_store(&words->durable, lsn);
-    atomic_store(&words->durable_salt, segment ? segment->salt : 0);
+    nw_control_set_durable(wal->control, lsn, segment ? segment->salt : 0);
     nw_control_wake(wal->control);
 }
 
@@ -222,7 +220,6 @@ void nw_sync_run(void *argument)
     nw_lock(wal, wal->mutex);
     while (!wal->must_stop) {
         uint64_t deadline_ns = next_deadline(wal);
-        bool has_dead;
 
         if (deadline_ns > nw_now_ns(wal)) {
             /* While another leads, its end is what matters. */
@@ -230,15 +227,6 @@ void nw_sync_run(void *argument)
             continue;
         }
         (void)lead(wal);
-        has_dead = wal->dead_count > 0 && !atomic_load(&wal->has_failed);
-        if (has_dead) {
-            struct nori_error ignored = NORI_ERROR_INIT;
-
-            nw_unlock(wal, wal->mutex);
-            /* tried again before anything is dropped */
-            (void)nw_retention_remove_dead(wal, &ignored);
-            nw_lock(wal, wal->mutex);
-        }
     }
     nw_unlock(wal, wal->mutex);
 }
@@ -274,20 +262,20 @@ static int find_target(struct nori_wal *wal, struct nori_position position, uint
     uint64_t written = atomic_load(&wal->written_lsn);
     uint64_t lsn;
 
-    if (wal->segment_count > 0 && position.segment_id == 0 && position.offset == 0)
-        position.segment_id = wal->segments[0]->id; /* the oldest there is */
+    if (position.segment_id == 0 && position.offset == 0) { /* the oldest record there is */
+        lsn = wal->segment_count > 0 ? wal->segments[0]->start + wal->segments[0]->begin : 0;
+        *ret_lsn = lsn < written ? lsn + 1 : written; /* none yet: the current end */
+        return NORI_OK;
+    }
     for (size_t i = wal->segment_count; i > 0; i--) {
         const struct nw_segment *segment = wal->segments[i - 1];
 
         if (segment->id != position.segment_id)
             continue;
-        if (nw_add_overflow(segment->start, position.offset, &lsn) || lsn > written)
+        if (nw_add_overflow(segment->start, position.offset, &lsn) || lsn > written ||
+            position.offset > segment->end)
             return NORI_E_NOTFOUND;
         *ret_lsn = lsn < written ? lsn + 1 : lsn; /* durable positions stand between batches */
-        return NORI_OK;
-    }
-    if (wal->segment_count == 0 && position.segment_id == 0 && position.offset == 0) {
-        *ret_lsn = 0; /* nothing was ever appended: the current end */
         return NORI_OK;
     }
     return NORI_E_NOTFOUND;
@@ -312,7 +300,9 @@ int nori_wal_wait_durable(nori_wal *wal, struct nori_position position, int64_t 
         rc = nw_log_check(wal, &error);
         if (rc < 0)
             break;
-        if (wal->config.fsync_policy == NORI_FSYNC_OS && !wal->is_syncing &&
+        /* Under `os` nobody else starts one; under `batch` nobody does if nothing was appended
+         * since the last, as when only a segment was begun. */
+        if (atomic_load(&wal->undurable_since_ns) == 0 && !wal->is_syncing &&
             !wal->is_sync_requested) {
             wal->is_sync_requested = true;
             wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);

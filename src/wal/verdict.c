@@ -4,7 +4,7 @@
  *
  * A table, read from the top: the first row that matches wins. A test goes through every
  * combination of facts, and sees that each is decided and that no row is out of reach.
- * docs/durability.md explains the rows to users.
+ * docs/recovery.md explains the rows to users.
  *
  * A valid record behind a bad one is no fact here: unsynced sectors reach the medium in any order,
  * so it proves nothing. What proves that a byte was durable is a watermark: the durable LSN in a

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * log_overview.c: nori_log_explain, and its answer when no place is asked for.
+ *
+ * What. The log is walked once, as verify does, for its chain, its watermarks and its damage; then
+ * either a place is explained, or the log as a whole: is `control` believed, which files there are
+ * and how they hang together, how far the log was durable, and what lies in `spare` and quarantine.
+ *
+ * Failure. Nothing is changed, so there is nothing to undo. Damage is an answer.
+ *
+ * Not here. One place: log_explain.c.
+ */
+#include "wal/explain.h"
+#include "wal/quarantine.h"
+#include "wal/recovery.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const char *control_in_words(const struct nw_explain *explain,
+                                    const struct nw_control *control)
+{
+    uint64_t bytes = 0;
+    size_t none = 0;
+    char nothing;
+
+    if (control && control->words->log_id != explain->walk.chain.log_id)
+        return "control: not believed: it is of another log";
+    if (control && explain->control_lsn == 0)
+        return "control: of this log, but its watermark is in no segment that is part of it";
+    if (control)
+        return "control: believed: it is of this log and in its place";
+    if (nw_env_read_start(&explain->env, NW_NAME_CONTROL, &nothing, &none, &bytes, NULL) < 0)
+        return "control: there is none; marks and headers tell how far the log was durable";
+    return "control: not believed: a copy, of another version, or not whole";
+}
+
+static void overview_control(struct nw_explain *explain, const struct nw_control *control)
+{
+    (void)nw_explain_say(explain, NULL, 0, "%s", control_in_words(explain, control));
+    (void)nw_explain_say(explain, NULL, 0,
+                         "watermarks: everything below LSN %" PRIu64
+                         " was durable (control says %" PRIu64 ")",
+                         explain->walk.watermark, explain->control_lsn);
+}
+
+static void overview_link(struct nw_explain *explain, const struct nw_link *link)
+{
+    if (!link->is_live) {
+        (void)nw_explain_say(explain, link, 0, "no part of the log: dead, or damaged");
+    } else if (link->end == NW_OPEN_END) {
+        (void)nw_explain_say(
+            explain, link, 0,
+            "format %" PRIu32 ", begins at LSN %" PRIu64 " with record %" PRIu64
+            "; nothing states its end; %" PRIu64 " bytes%s",
+            link->format, link->start, link->first_sequence, link->file_bytes,
+            link->format == 2 && link->header.header_len == 0 ? "; its header is damaged" : "");
+    } else {
+        (void)nw_explain_say(
+            explain, link, 0,
+            "format %" PRIu32 ", LSN %" PRIu64 " to %" PRIu64 ", first record %" PRIu64
+            ", ends at offset %" PRIu64 "%s",
+            link->format, link->start, link->start + link->end, link->first_sequence, link->end,
+            link->format == 2 && link->header.header_len == 0 ? "; its header is damaged" : "");
+    }
+}
+
+static void overview_spare(struct nw_explain *explain)
+{
+    const struct nw_link *last = nw_chain_last(&explain->walk.chain);
+    struct nori_error ignored = NORI_ERROR_INIT;
+    uint8_t start[NW_HEADER_LEN];
+    size_t len = sizeof start;
+    uint64_t bytes = 0;
+
+    if (nw_env_read_start(&explain->env, NW_NAME_SPARE, start, &len, &bytes, &ignored) < 0)
+        (void)nw_explain_say(explain, NULL, 0, "spare: there is none");
+    else if (last && last->is_spare)
+        (void)nw_explain_say(explain, NULL, 0,
+                             "spare: it is the newest segment; the next open gives it its name");
+    else if (nw_nonzero_len(start, len) == 0)
+        (void)nw_explain_say(explain, NULL, 0,
+                             "spare: %" PRIu64 " bytes, prepared to be the next segment", bytes);
+    else
+        (void)nw_explain_say(
+            explain, NULL, 0,
+            "spare: %" PRIu64 " bytes with a header that does not continue the log", bytes);
+}
+
+static int say_piece(void *context, const char *name)
+{
+    return nw_explain_say(context, NULL, 0, "%s/%s", NW_NAME_QUARANTINE, name);
+}
+
+static void overview_quarantine(struct nw_explain *explain)
+{
+    struct nori_folder *folder = explain->env.folder;
+    struct nori_folder *quarantine = NULL;
+
+    if (folder->ops->open_folder(folder, NW_NAME_QUARANTINE, 0, 0, &quarantine) < 0) {
+        (void)nw_explain_say(explain, NULL, 0, "quarantine: there is none");
+        return;
+    }
+    (void)quarantine->ops->list(quarantine, say_piece, explain);
+    quarantine->ops->close(quarantine);
+}
+
+static void overview(struct nw_explain *explain, const struct nw_control *control)
+{
+    const struct nw_walk *walk = &explain->walk;
+
+    overview_control(explain, control);
+    for (size_t i = 0; i < walk->chain.count; i++)
+        overview_link(explain, &walk->chain.links[i]);
+    for (size_t i = 0; i < walk->count; i++) {
+        const struct nw_finding *finding = &walk->findings[i];
+
+        (void)nw_explain_say(explain, NULL, 0, "%s at %" PRIu64 ": %s", finding->file,
+                             finding->offset, finding->message);
+    }
+    overview_spare(explain);
+    overview_quarantine(explain);
+}
+
+/* The whole log, up to where recovery would end it. */
+static int walk(struct nw_explain *explain)
+{
+    struct nori_wal_config config = NORI_WAL_CONFIG_INIT;
+    struct nori_wal_config full;
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+    struct nw_recovered recovered;
+    int rc;
+
+    config.verify = NORI_VERIFY_TAIL;
+    rc = nw_config_normalise(&config, &full, explain->error);
+    nw_assert(rc >= 0);
+    explain->walk.is_alive = explain->env.folder->ops->is_locked(explain->env.folder) == 1;
+    rc = nw_recovery_judge(&explain->env, &full, &recovered, &info, NULL, NULL, &error);
+    if (rc >= 0) {
+        if (explain->walk.is_alive)
+            explain->walk.end_lsn = recovered.end_lsn;
+        nw_recovered_done(&recovered);
+    } else if (rc != NORI_E_CORRUPT) {
+        nw_error_copy(explain->error, &error);
+        return rc;
+    }
+    rc = nw_walk_run(&explain->walk, explain->error);
+    if (rc >= 0 && explain->walk.chain.count == 0)
+        rc = nw_error_set(explain->error, NORI_E_NOTFOUND, 0, NW_NOWHERE, "there is no log");
+    return rc;
+}
+
+int nori_log_explain(const char *dir, const struct nori_log_options *options,
+                     nori_log_report report, void *context, struct nori_error *ret_error)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+    struct nw_explain explain = {.teller = {report, context, 0}, .error = &error};
+    struct nw_control *control = NULL;
+    struct nori_log_options full;
+    int rc = nw_inspect_begin(dir, options, 0, &explain.env, &full, ret_error);
+
+    if (rc < 0)
+        return rc;
+    nw_walk_init(&explain.walk, &explain.env);
+    rc = walk(&explain);
+    if (rc >= 0)
+        rc = nw_control_open(&explain.env, false, &control, &error);
+    explain.control_lsn = nw_control_watermark(control, &explain.walk.chain);
+    if (rc >= 0 && full.position.segment_id == 0 && full.position.offset == 0)
+        overview(&explain, control);
+    else if (rc >= 0)
+        rc = nw_explain_place(&explain, full.position);
+    nw_control_unref(control);
+    nw_walk_done(&explain.walk);
+    explain.env.folder->ops->close(explain.env.folder);
+    if (rc < 0)
+        nw_error_copy(ret_error, &error);
+    return explain.teller.stopped != 0 ? explain.teller.stopped : rc;
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * log_repair.c: nori_log_repair.
+ *
+ * What. The log is walked as nori_log_verify does, and what the recovery mode makes of each finding
+ * is told. Then, unless it is a dry run, the log is opened with that mode and closed again, and
+ * what is new in quarantine is told: that is what was really done.
+ *
+ * Failure. Before the open nothing has changed. The open mends one damage after the other; what it
+ * did until it failed stays, and is told.
+ *
+ * Not here. The repair itself: repair.c. The walk: damage.c.
+ */
+#include "wal/damage.h"
+#include "wal/inspect.h"
+#include "wal/quarantine.h"
+#include "wal/recovery.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECE_NAME_MAX 96
+#define PLAN_LEN       256
+
+struct pieces {
+    const struct nori_allocator *allocator;
+    char (*names)[PIECE_NAME_MAX];
+    size_t count;
+    size_t capacity;
+    bool is_short; /* of memory */
+};
+
+struct mending {
+    struct nw_env env;
+    struct nori_log_options options;
+    struct nori_wal_config config; /* to open with, completed */
+    struct nw_teller teller;
+    struct nw_walk walk;
+    struct pieces before;
+    struct pieces after;
+    struct nori_recovery_info info;
+    struct nori_position end;
+    struct nori_error *error;
+    uint64_t bytes_done;
+    bool is_cut; /* the plan: the log ends before this finding */
+    uint64_t cut_id;
+};
+
+/* ---- what is in quarantine ---- */
+
+static int keep_name(void *context, const char *name)
+{
+    struct pieces *pieces = context;
+    size_t len = strlen(name);
+
+    if (len >= PIECE_NAME_MAX || (len > 4 && strcmp(name + len - 4, ".txt") == 0) ||
+        strstr(name, ".txt."))
+        return 0;
+    if (pieces->count == pieces->capacity) {
+        size_t capacity = pieces->capacity ? pieces->capacity * 2 : 16;
+        void *names =
+            nw_realloc(pieces->allocator, pieces->names, capacity * sizeof *pieces->names);
+
+        pieces->is_short = !names;
+        if (!names)
+            return 1;
+        pieces->names = names;
+        pieces->capacity = capacity;
+    }
+    memcpy(pieces->names[pieces->count++], name, len + 1);
+    return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static int list_pieces(const struct nw_env *env, struct pieces *pieces)
+{
+    struct nori_folder *folder = NULL;
+
+    pieces->allocator = env->allocator;
+    if (env->folder->ops->open_folder(env->folder, NW_NAME_QUARANTINE, 0, 0, &folder) < 0)
+        return NORI_OK; /* there is none */
+    (void)folder->ops->list(folder, keep_name, pieces);
+    folder->ops->close(folder);
+    if (pieces->count > 1)
+        qsort(pieces->names, pieces->count, sizeof *pieces->names, compare_names);
+    return pieces->is_short ? NORI_E_NOMEM : NORI_OK;
+}
+
+static bool has_piece(const struct pieces *pieces, const char *name)
+{
+    for (size_t i = 0; i < pieces->count; i++)
+        if (strcmp(pieces->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* The size of a piece; 0 if it cannot be had. */
+static uint64_t size_of_piece(const struct mending *mending, const char *name)
+{
+    struct nw_env env = mending->env;
+    uint64_t bytes = 0;
+    size_t none = 0;
+    char nothing;
+
+    if (mending->env.folder->ops->open_folder(mending->env.folder, NW_NAME_QUARANTINE, 0, 0,
+                                              &env.folder) < 0)
+        return 0;
+    (void)nw_env_read_start(&env, name, &nothing, &none, &bytes, NULL);
+    env.folder->ops->close(env.folder);
+    return bytes;
+}
+
+static void tell_piece(struct mending *mending, const char *name)
+{
+    struct nori_log_item item = {.kind = NORI_LOG_FINDING, .severity = NORI_SEVERITY_INFO};
+    char file[PIECE_NAME_MAX + 16];
+    char message[PLAN_LEN];
+    char segment[NW_NAME_MAX] = "";
+    const char *wal = strstr(name, ".wal");
+    unsigned long long from = 0;
+    unsigned long long to = 0;
+    size_t len = wal ? (size_t)(wal - name) + 4 : 0;
+
+    if (len > 0 && len < sizeof segment) {
+        memcpy(segment, name, len);
+        segment[len] = '\0';
+        (void)nw_name_parse(segment, &item.position.segment_id);
+    }
+    if (wal && sscanf(wal, ".wal.%llu-%llu", &from, &to) == 2) {
+        item.position.offset = from;
+        item.bytes = to - from;
+        (void)snprintf(message, sizeof message, "bytes %llu to %llu of %s were set aside", from, to,
+                       segment);
+    } else {
+        item.bytes = size_of_piece(mending, name);
+        (void)snprintf(message, sizeof message, "the file %s was set aside", segment);
+    }
+    (void)snprintf(file, sizeof file, "%s/%s", NW_NAME_QUARANTINE, name);
+    item.file = file;
+    item.message = message;
+    (void)nw_tell(&mending->teller, &item);
+}
+
+/* ---- what is done about a finding ---- */
+
+static void plan_cut(struct mending *mending, const struct nw_finding *finding, char plan[PLAN_LEN])
+{
+    mending->is_cut = true;
+    mending->cut_id = finding->segment_id;
+    if (finding->kind == NW_FINDING_RECORDS)
+        (void)snprintf(
+            plan, PLAN_LEN,
+            "the log ends here: what follows in %s is set aside, and every later segment",
+            finding->file);
+    else
+        (void)snprintf(plan, PLAN_LEN,
+                       "the log ends before this segment: %s and every later one is set aside",
+                       finding->file);
+}
+
+static int plan_for(struct mending *mending, const struct nw_finding *finding, char plan[PLAN_LEN])
+{
+    bool is_salvage = mending->config.recovery_mode == NORI_RECOVER_SALVAGE;
+    int can = finding->can_go_on;
+
+    if (mending->is_cut) {
+        (void)snprintf(plan, PLAN_LEN, "it is set aside with what follows the damage before it");
+    } else if (finding->severity < NORI_SEVERITY_ERROR) {
+        (void)snprintf(plan, PLAN_LEN, "nothing: it is kept as it is");
+    } else if (finding->code != NORI_E_CORRUPT) {
+        (void)snprintf(plan, PLAN_LEN, "nothing can be done until this can be read");
+    } else if (is_salvage && finding->kind == NW_FINDING_RECORDS && can) {
+        (void)snprintf(plan, PLAN_LEN,
+                       "bytes %llu to %llu are set aside and covered by a hole; everything else in "
+                       "the segment is kept",
+                       (unsigned long long)finding->offset,
+                       (unsigned long long)(finding->offset + finding->bytes));
+    } else {
+        if (is_salvage && finding->kind == NW_FINDING_HEADER && can)
+            can = nw_repair_can_rebuild(&mending->env, &mending->config, finding->segment_id,
+                                        mending->error);
+        if (can < 0)
+            return can;
+        if (is_salvage && finding->kind == NW_FINDING_HEADER && can)
+            (void)snprintf(plan, PLAN_LEN,
+                           "the damaged header is set aside and made anew; its records are kept");
+        else
+            plan_cut(mending, finding, plan);
+    }
+    return NORI_OK;
+}
+
+static int tell_findings(struct mending *mending)
+{
+    for (size_t i = 0; i < mending->walk.count; i++) {
+        struct nori_log_item item;
+        char plan[PLAN_LEN];
+        int rc = plan_for(mending, &mending->walk.findings[i], plan);
+
+        if (rc < 0)
+            return rc;
+        nw_item_of_finding(&item, &mending->walk.findings[i]);
+        item.advice = plan;
+        if (nw_tell(&mending->teller, &item) != 0)
+            break;
+    }
+    return NORI_OK;
+}
+
+/* ---- the steps ---- */
+
+static int tell_progress(void *context, uint64_t bytes)
+{
+    struct mending *mending = context;
+    struct nori_log_item item = {.kind = NORI_LOG_PROGRESS};
+
+    mending->bytes_done += bytes;
+    item.bytes = mending->bytes_done;
+    return nw_tell(&mending->teller, &item) == 0 ? 0 : NORI_E_CLOSED;
+}
+
+static void begin_walk(struct mending *mending)
+{
+    nw_walk_init(&mending->walk, &mending->env);
+    mending->walk.progress = tell_progress;
+    mending->walk.context = mending;
+    mending->walk.is_alive = mending->env.folder->ops->is_locked(mending->env.folder) == 1;
+}
+
+/* Where recovery ends the log if it finds it sound. */
+static int judge(struct mending *mending)
+{
+    struct nori_wal_config config = mending->config;
+    struct nw_recovered recovered;
+    struct nori_error error = NORI_ERROR_INIT;
+    int rc;
+
+    config.recovery_mode = NORI_RECOVER_TAIL;
+    config.verify = NORI_VERIFY_TAIL;
+    rc = nw_recovery_judge(&mending->env, &config, &recovered, &mending->info, NULL, NULL, &error);
+    if (rc >= 0) {
+        const struct nw_link *last = nw_chain_last(&recovered.chain);
+
+        mending->walk.end_lsn = recovered.end_lsn;
+        if (last)
+            mending->end = (struct nori_position){last->id, recovered.end_lsn - last->start};
+        if (recovered.is_new)
+            rc = nw_error_set(mending->error, NORI_E_NOTFOUND, 0, NW_NOWHERE, "there is no log");
+        nw_recovered_done(&recovered);
+        return rc;
+    }
+    if (rc == NORI_E_CORRUPT)
+        return NORI_OK;
+    nw_error_copy(mending->error, &error);
+    return rc;
+}
+
+/* A log that cannot be read through, or that a newer version wrote, is left alone (D12). */
+static int refuse_unreadable(struct mending *mending)
+{
+    for (size_t i = 0; i < mending->walk.count; i++) {
+        const struct nw_finding *finding = &mending->walk.findings[i];
+
+        if (finding->severity >= NORI_SEVERITY_ERROR && finding->code != NORI_E_CORRUPT)
+            return nw_error_set(mending->error, finding->code, 0,
+                                (struct nori_position){finding->segment_id, finding->offset},
+                                "%s at %llu: %s", finding->file,
+                                (unsigned long long)finding->offset, finding->message);
+    }
+    return NORI_OK;
+}
+
+static int open_and_close(struct mending *mending)
+{
+    nori_wal *wal = NULL;
+    int rc = nori_wal_open(&mending->config, &wal, &mending->info, mending->error);
+    int close_rc;
+
+    if (rc < 0)
+        return rc;
+    (void)nori_wal_position(wal, &mending->end);
+    close_rc = nori_wal_close(wal);
+    return close_rc < 0 ? nw_error_set(mending->error, close_rc, 0, NW_NOWHERE, "close: %s",
+                                       nori_strerror(close_rc))
+                        : NORI_OK;
+}
+
+static void tell_summary(struct mending *mending, int rc)
+{
+    const struct nw_walk *walk = &mending->walk;
+    bool is_dry = (mending->options.flags & NORI_LOG_DRY_RUN) != 0;
+    struct nori_log_item item = {.kind = NORI_LOG_SUMMARY,
+                                 .severity = rc < 0 ? NORI_SEVERITY_ERROR : NORI_SEVERITY_INFO,
+                                 .code = rc,
+                                 .position = mending->end,
+                                 .bytes_quarantined = is_dry ? 0 : mending->info.bytes_quarantined};
+    uint64_t first = walk->chain.first_live < walk->chain.count
+                         ? walk->chain.links[walk->chain.first_live].first_sequence
+                         : 0;
+    uint64_t before = first && walk->next_sequence > first + walk->hidden
+                          ? walk->next_sequence - first - walk->hidden
+                          : walk->records;
+
+    item.records = is_dry || rc < 0 ? walk->records : mending->info.valid_records;
+    for (size_t i = 0; i < walk->chain.count; i++)
+        item.segments += walk->chain.links[i].is_live;
+    if (before > item.records)
+        item.records_lost = before - item.records;
+    item.message = is_dry && walk->errors > 0 ? "the log is damaged; nothing was changed"
+                   : rc < 0                   ? nori_strerror(rc)
+                   : walk->errors == 0        ? "there was nothing to repair"
+                                              : "the log is repaired";
+    (void)nw_tell(&mending->teller, &item);
+}
+
+/* Judge and walk; beside a live writer twice, and only what is found again counts. */
+static int look(struct mending *mending)
+{
+    struct nw_walk before;
+    int rc = judge(mending);
+
+    if (rc >= 0)
+        rc = nw_walk_run(&mending->walk, mending->error);
+    if (rc < 0 || !mending->walk.is_alive || mending->walk.errors == 0)
+        return rc;
+    before = mending->walk;
+    begin_walk(mending);
+    rc = judge(mending);
+    if (rc >= 0)
+        rc = nw_walk_run(&mending->walk, mending->error);
+    nw_walk_confirm(&mending->walk, &before);
+    nw_walk_done(&before);
+    return rc;
+}
+
+static int mend(struct mending *mending)
+{
+    bool is_dry = (mending->options.flags & NORI_LOG_DRY_RUN) != 0;
+    int rc = look(mending);
+
+    if (rc >= 0)
+        rc = tell_findings(mending);
+    if (rc >= 0)
+        rc = refuse_unreadable(mending);
+    if (rc < 0 || mending->teller.stopped != 0)
+        return rc;
+    if (is_dry) {
+        rc = mending->walk.errors > 0
+                 ? nw_error_set(mending->error, NORI_E_CORRUPT, 0, NW_NOWHERE, "the log is damaged")
+                 : NORI_OK;
+    } else {
+        rc = list_pieces(&mending->env, &mending->before);
+        if (rc >= 0)
+            rc = open_and_close(mending);
+        if (list_pieces(&mending->env, &mending->after) < 0)
+            rc = NORI_E_NOMEM;
+        for (size_t i = 0; i < mending->after.count; i++)
+            if (!has_piece(&mending->before, mending->after.names[i]))
+                tell_piece(mending, mending->after.names[i]);
+    }
+    tell_summary(mending, rc);
+    return rc;
+}
+
+int nori_log_repair(const char *dir, const struct nori_log_options *options, nori_log_report report,
+                    void *context, struct nori_error *ret_error)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+    struct nori_wal_config config = NORI_WAL_CONFIG_INIT;
+    struct mending mending = {.teller = {report, context, 0}, .error = &error};
+    int rc = nw_inspect_begin(dir, options, NORI_LOG_DRY_RUN | NORI_LOG_SALVAGE, &mending.env,
+                              &mending.options, ret_error);
+
+    if (rc < 0)
+        return rc;
+    config.dir = dir;
+    config.vfs = mending.env.vfs;
+    config.allocator = mending.env.allocator;
+    config.flags = NORI_OPEN_MUST_EXIST;
+    config.recovery_mode =
+        mending.options.flags & NORI_LOG_SALVAGE ? NORI_RECOVER_SALVAGE : NORI_RECOVER_PREFIX;
+    rc = nw_config_normalise(&config, &mending.config, &error);
+    nw_assert(rc >= 0);
+    mending.info = (struct nori_recovery_info)NORI_RECOVERY_INFO_INIT;
+    begin_walk(&mending);
+    if (mending.walk.is_alive && !(mending.options.flags & NORI_LOG_DRY_RUN))
+        rc = nw_error_set(&error, NORI_E_LOCKED, 0, NW_NOWHERE,
+                          "repair %s: a writer has the log open", dir);
+    else
+        rc = mend(&mending);
+    if (rc == NORI_E_NOMEM)
+        (void)nw_no_memory(&error);
+    nw_walk_done(&mending.walk);
+    nw_free(mending.env.allocator, mending.before.names);
+    nw_free(mending.env.allocator, mending.after.names);
+    mending.env.folder->ops->close(mending.env.folder);
+    if (rc < 0)
+        nw_error_copy(ret_error, &error);
+    return mending.teller.stopped != 0 ? mending.teller.stopped : rc;
+}
