@@ -113,8 +113,26 @@ static void put_finding(struct cli_output *output, const struct nori_log_item *i
     put_u64(output, "segment", item->position.segment_id);
     put_u64(output, "offset", item->position.offset);
     put_u64(output, "bytes", item->bytes);
+    put_u64(output, "records", item->records);
     put_string(output, "message", item->message);
     put_string(output, "advice", item->advice);
+}
+
+static void put_explanation(struct cli_output *output, const struct nori_log_item *item)
+{
+    cli_output_text(output, "{\"kind\": \"explanation\"");
+    put_string(output, "file", item->file);
+    put_u64(output, "segment", item->position.segment_id);
+    put_u64(output, "offset", item->position.offset);
+    put_string(output, "message", item->message);
+    put_name(output, "data_hex");
+    if (item->data) {
+        cli_output_text(output, "\"");
+        cli_output_hex(output, item->data, item->data_len);
+        cli_output_text(output, "\"");
+    } else {
+        cli_output_text(output, "null");
+    }
 }
 
 static void put_summary(struct cli_output *output, const struct nori_log_item *item)
@@ -139,6 +157,8 @@ static void put_summary(struct cli_output *output, const struct nori_log_item *i
     put_u64(output, "durable_lsn", item->durable_lsn);
     put_bool(output, "was_clean", item->was_clean != 0);
     put_bool(output, "is_writer_alive", item->is_writer_alive != 0);
+    put_u64(output, "records_lost", item->records_lost);
+    put_u64(output, "bytes_quarantined", item->bytes_quarantined);
     put_string(output, "message", item->message);
 }
 
@@ -154,6 +174,9 @@ void cli_item_json(struct cli_output *output, const struct nori_log_item *item)
     case NORI_LOG_SUMMARY:
         put_summary(output, item);
         break;
+    case NORI_LOG_EXPLANATION:
+        put_explanation(output, item);
+        break;
     default:
         return; /* progress, and kinds of a later library */
     }
@@ -161,6 +184,12 @@ void cli_item_json(struct cli_output *output, const struct nori_log_item *item)
 }
 
 void cli_item_finding(struct cli_output *output, const struct nori_log_item *item, bool has_colour)
+{
+    cli_item_finding_with(output, item, has_colour, "what to do");
+}
+
+void cli_item_finding_with(struct cli_output *output, const struct nori_log_item *item,
+                           bool has_colour, const char *what)
 {
     enum cli_colour colour = item->severity >= NORI_SEVERITY_ERROR     ? CLI_COLOUR_RED
                              : item->severity == NORI_SEVERITY_WARNING ? CLI_COLOUR_YELLOW
@@ -182,7 +211,7 @@ void cli_item_finding(struct cli_output *output, const struct nori_log_item *ite
         cli_output_text(output, item->bytes == 1 ? " byte\n" : " bytes\n");
     }
     if (item->advice) {
-        cli_output_text(output, "  what to do: ");
+        cli_output_format(output, "  %s: ", what);
         cli_output_text(output, item->advice);
         cli_output_text(output, "\n");
     }

@@ -15,6 +15,10 @@ void cli_item_json(struct cli_output *output, const struct nori_log_item *item);
 /* A finding as sentences: what, where, and what to do. */
 void cli_item_finding(struct cli_output *output, const struct nori_log_item *item, bool has_colour);
 
+/* The same, with another word for what the advice is. */
+void cli_item_finding_with(struct cli_output *output, const struct nori_log_item *item,
+                           bool has_colour, const char *what);
+
 const char *cli_item_state_name(uint32_t state);
 
 /* Colours, if standard output is a terminal and NO_COLOR is not set. */

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <nori/error.h>
+#include <nori/wal.h>
 
 #include "cli.h"
 #include "message.h"
@@ -34,6 +34,8 @@ static const struct command commands[] = {
     {"dump", "print the records of a log", cli_dump},
     {"verify", "check every byte of a log", cli_verify},
     {"stat", "describe a log: segments, records, space, state", cli_stat},
+    {"repair", "mend a damaged log, keeping what is taken out of it", cli_repair},
+    {"explain", "say what lies at a place of a log, or how it hangs together", cli_explain},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
@@ -75,16 +77,17 @@ static int print_help(void)
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         cli_output_format(&output, "  %-10s %s\n", commands[i].name, commands[i].help);
     cli_output_text(
-        &output, "\n"
-                 "  nori help COMMAND, nori COMMAND --help   about one command\n"
-                 "  nori --version                           version and formats\n"
-                 "\n"
-                 "Only append changes a log. Exit status: 0 good; 1 damage or a negative answer;\n"
-                 "2 wrong usage; 3 I/O error.\n"
-                 "\n"
-                 "Examples\n"
-                 "  printf 'one\\ntwo\\n' | nori append wal\n"
-                 "  nori dump --json wal\n");
+        &output,
+        "\n"
+        "  nori help COMMAND, nori COMMAND --help   about one command\n"
+        "  nori --version                           version and formats\n"
+        "\n"
+        "Only append and repair change a log. Exit status: 0 good; 1 damage or a negative answer;\n"
+        "2 wrong usage; 3 I/O error.\n"
+        "\n"
+        "Examples\n"
+        "  printf 'one\\ntwo\\n' | nori append wal\n"
+        "  nori dump --json wal\n");
     return cli_output_done(&output, CLI_GOOD);
 }
 
@@ -97,10 +100,12 @@ static int print_version(void)
         return rc;
     cli_output_format(&output, "nori %s\nlibrary: libnori-wal %s\n", NORI_VERSION_STRING,
                       nori_version());
-    cli_output_text(&output,
-                    "formats: reads 1 and 2, writes 2\n"
-                    "compression: none, lz4, zstd (as far as the library was built with them)\n"
-                    "policies: always, batch, os\n");
+    cli_output_text(&output, "formats: reads 1 and 2, writes 2\ncompression: none");
+    if (nori_compression_is_offered(NORI_COMPRESSION_LZ4))
+        cli_output_text(&output, ", lz4");
+    if (nori_compression_is_offered(NORI_COMPRESSION_ZSTD))
+        cli_output_text(&output, ", zstd");
+    cli_output_text(&output, "\npolicies: always, batch, os\n");
     return cli_output_done(&output, CLI_GOOD);
 }
 
@@ -125,7 +130,7 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is seen by the write */
     if (argc < 2)
-        return cli_usage(NULL, "which command? one of append, dump, verify, stat");
+        return cli_usage(NULL, "which command? one of append, dump, verify, stat, repair, explain");
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return print_help();
     if (strcmp(name, "--version") == 0)

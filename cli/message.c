@@ -40,8 +40,8 @@ static const struct failure failures[] = {
                                              "nori verify ", "" },
     { NORI_E_VERSION,     0,   CLI_NEGATIVE, "a newer nori wrote this log and it is not damaged; "
                                              "upgrade nori to use it", NULL },
-    { NORI_E_LOCKED,      0,   CLI_NEGATIVE, "only one writer at a time (dump, verify and stat "
-                                             "work beside it); see which it is: fuser -v ", "" },
+    { NORI_E_LOCKED,      0,   CLI_NEGATIVE, "only one writer at a time (others can read beside "
+                                             "it); see which it is: fuser -v ", "" },
     { NORI_E_NOTFOUND,    0,   CLI_NEGATIVE, "check the name, and the position if you gave one; "
                                              "a new log is made by: nori append ", "" },
     { NORI_E_TOOBIG,      0,   CLI_USAGE,    "raise the limit with --max-record-size", NULL },

@@ -176,20 +176,47 @@ int cli_option_window(const struct cli_options *options, uint32_t *ret_us)
     return CLI_CONTINUE;
 }
 
-int cli_option_position(const struct cli_options *options, struct nori_position *ret_position)
+static bool position_of(const char *text, struct nori_position *ret_position)
 {
     struct nori_position position = {0, 0};
-    const char *at = options->value;
+    const char *at = text;
     bool is_good = cli_text_digits(&at, &position.segment_id);
 
     if (is_good && *at == ':') {
         at++;
         is_good = cli_text_digits(&at, &position.offset);
     }
-    if (!is_good || *at != '\0')
+    *ret_position = position;
+    return is_good && *at == '\0';
+}
+
+int cli_option_position(const struct cli_options *options, struct nori_position *ret_position)
+{
+    struct nori_position position;
+
+    if (!position_of(options->value, &position))
         return complain(options, "a position such as 3:128, segment and offset");
     *ret_position = position;
     return CLI_CONTINUE;
+}
+
+int cli_options_dir_and_position(const struct cli_options *options, const char **ret_dir,
+                                 struct nori_position *ret_position)
+{
+    struct cli_options first = *options;
+    const char *text;
+
+    *ret_position = (struct nori_position){0, 0};
+    if (options->argc - optind != 2)
+        return cli_options_dir(options, ret_dir);
+    text = options->argv[optind + 1];
+    if (!position_of(text, ret_position))
+        return cli_usage(options->command,
+                         "'%s': expected a position such as 3:128, segment and offset", text);
+    if (ret_position->segment_id == 0 && ret_position->offset == 0)
+        ret_position->offset = 1;
+    first.argc--;
+    return cli_options_dir(&first, ret_dir);
 }
 
 int cli_option_time(const struct cli_options *options, uint64_t *ret_time_ms)

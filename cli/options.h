@@ -28,6 +28,11 @@ int cli_options_next(struct cli_options *options);
 /* After the last one: the folder, the one operand there must be. */
 int cli_options_dir(const struct cli_options *options, const char **ret_dir);
 
+/* After the last one: the folder, and maybe a position, {0, 0} without one. The first place of all
+ * is given as {0, 1}, another byte of the same header. */
+int cli_options_dir_and_position(const struct cli_options *options, const char **ret_dir,
+                                 struct nori_position *ret_position);
+
 /* The value of the option read last. Each returns CLI_CONTINUE, or CLI_USAGE after a message. */
 int cli_option_u64(const struct cli_options *options, uint64_t min, uint64_t max,
                    uint64_t *ret_value);

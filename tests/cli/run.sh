@@ -90,7 +90,7 @@ same() {
 
 # ---- help and usage ----
 
-for command in append dump verify stat; do
+for command in append dump verify stat repair explain; do
     try 0 "$command --help" "$command" --help
     prints "usage: nori $command"
     prints "Examples"
@@ -111,6 +111,7 @@ prints "  append "
 try 0 "--version" --version
 prints "library: libnori-wal "
 prints "formats: "
+prints "compression: none"
 try 2 "no command"
 tells "try: nori --help"
 try 2 "an unknown command" frobnicate
@@ -452,9 +453,82 @@ try 1 "append refuses a damaged log" append damaged_log <lines
 tells "nori append: "
 tells "nori verify damaged_log"
 
+# ---- repair, explain ----
+
+cp -r segments_log hurt_log
+# hurt NUMBER: damage the record with this sequence number.
+hurt() {
+    place=$("$nori" dump --sequence "$1" --limit 1 segments_log | cut -f 1)
+    printf '#' | dd of="hurt_log/$(printf '%06d' "${place%:*}").wal" bs=1 seek=$((${place#*:} + 9)) conv=notrunc 2>/dev/null
+}
+hurt 900
+hurt 1700
+hurt 5000
+printf '#' | dd of=hurt_log/000015.wal bs=1 seek=50 conv=notrunc 2>/dev/null
+try 1 "verify finds damage in several places" verify hurt_log
+[ "$(grep -c '^error: ' out)" -eq 4 ]
+report $? "... and prints each"
+prints "records are at risk"
+prints "the segment header is damaged"
+cp -r hurt_log hurt_before
+try 1 "repair --dry-run finds damage" repair --dry-run hurt_log
+prints "  would be done: the log ends here"
+try 1 "repair --dry-run --salvage, too" repair --dry-run --salvage hurt_log
+prints "  would be done: bytes "
+prints "made anew"
+try 1 "repair --dry-run --json" repair --dry-run --json hurt_log
+prints '"kind": "finding"'
+prints '"bytes_quarantined": 0'
+diff -r hurt_log hurt_before >err 2>&1
+report $? "a dry run changes no byte"
+try 0 "explain a damaged place" explain hurt_log "$("$nori" dump --sequence 1700 --limit 1 segments_log | cut -f 1)"
+prints "that do not verify"
+prints "recovery: these bytes were durable once and are damaged now"
+try 0 "repair --salvage" repair --salvage hurt_log
+prints "the log is repaired: "
+prints "quarantine/000015.wal.0-128"
+is_silent
+try 0 "it is sound then" verify hurt_log
+prints "warning: "
+cp out verdict_of_repaired
+"$nori" explain hurt_log >out 2>err
+report $? "explain without a position"
+prints "control: "
+prints "quarantine/000015.wal.0-128.txt"
+find hurt_log/quarantine -type f | sort >pieces
+try 0 "a second repair" repair --salvage hurt_log
+prints "there was nothing to repair"
+find hurt_log/quarantine -type f | sort >pieces_again
+same pieces pieces_again "... does nothing more"
+"$nori" verify --json hurt_log >out 2>err
+kept=$(sed -n 's/.*"kind": "summary".*"records": \([0-9]*\).*/\1/p' out)
+[ "$kept" -gt 20000 ] && [ "$kept" -lt 24998 ]
+report $? "salvage keeps everything but the stretches"
+cp -r hurt_before prefix_log
+try 0 "repair without salvage" repair prefix_log
+prints "the log is repaired: "
+try 0 "the log ends before the first damage" dump --raw prefix_log
+count=$(wc -l <out)
+[ "$count" -gt 0 ] && [ "$count" -lt 900 ]
+report $? "... with less than 900 records"
+head -n "$count" segments >wanted
+same out wanted "... which are the first ones"
+try 0 "it goes on" append prefix_log <lines
+try 0 "repair a sound log" repair --json many_log
+prints '"message": "there was nothing to repair"'
+try 0 "explain --json" explain --json many_log 0:200
+prints '{"kind": "explanation", "file": "000000.wal"'
+prints '"data_hex": "'
+try 0 "explain the first header" explain many_log 0:0
+prints "inside the segment header, whose checksum holds: segment 0"
+try 1 "explain a segment that is not there" explain many_log 99:1
+tells "there is no segment 99"
+try 2 "explain a position that is none" explain many_log x
+tells "a position such as 3:128"
+
 # ---- other errors ----
 
-for command in dump verify stat; do
+for command in dump verify stat repair explain; do
     try 1 "$command of no log" "$command" nowhere
     tells "nori $command: "
     tells "a new log is made by: nori append nowhere"
@@ -512,6 +586,10 @@ done
 report $? "a record is acknowledged while the input is open"
 try 1 "a second writer is refused" append locked_log <lines
 tells "fuser -v locked_log"
+try 1 "repair beside a writer is refused" repair locked_log
+tells "a writer has the log open"
+try 0 "repair --dry-run beside a writer" repair --dry-run locked_log
+try 0 "explain beside a writer" explain locked_log
 try 0 "dump beside a writer" dump locked_log
 prints '"first"'
 try 0 "verify beside a writer" verify locked_log
