@@ -216,7 +216,8 @@ static void a_forked_child_does_not_hold_the_lock(void **state)
 static void a_child_that_outlives_its_parent_does_not_keep_the_lock(void **state)
 {
     struct nori_folder *folder;
-    int tell[2];
+    int tell[2], ready[2];
+    char here;
     pid_t parent;
 
     assert_int_equal(pipe(tell), 0);
@@ -226,12 +227,16 @@ static void a_child_that_outlives_its_parent_does_not_keep_the_lock(void **state
         folder = open_folder(state);
         if (folder->ops->lock(folder) < 0)
             _exit(1);
+        if (pipe(ready) < 0)
+            _exit(2);
         if (fork() == 0) {
             char go;
 
+            (void)!write(ready[1], "", 1);
             (void)!read(tell[0], &go, 1);
             _exit(0);
         }
+        (void)!read(ready[0], &here, 1); /* the child has let go of the lock before fork returned */
         (void)raise(SIGKILL);
     }
     (void)close(tell[0]);

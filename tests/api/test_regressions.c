@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* test_regressions.c: histories that once broke a promise, each in its smallest form. */
+#include "encode.h"
+#include "helpers.h"
+
+#include <pthread.h>
+
+/* A position behind the end of an ended segment is no place in the one after it: what a consumer
+ * has not read stays. */
+static void dropping_before_a_place_behind_an_end_drops_that_segment_only(void **state)
+{
+    const char *dir = dir_of(state);
+    nori_wal *wal = open_dir(dir);
+    uint64_t deleted = 0;
+    struct nori_position first;
+
+    append_range(wal, 1, 4000, 1000);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    assert_int_equal(
+        nori_wal_delete_segments_before(wal, (struct nori_position){0, 3 * MIB}, &deleted),
+        NORI_OK);
+    assert_int_equal(deleted, 1);
+    assert_int_equal(nori_wal_first_position(wal, &first), NORI_OK);
+    assert_int_equal(first.segment_id, 1);
+    assert_int_equal(nori_wal_wait_durable(wal, (struct nori_position){1, 3 * MIB}, 0),
+                     NORI_E_NOTFOUND);
+    close_log(wal);
+}
+
+static void store_format1(const char *dir, uint64_t id, uint64_t first)
+{
+    struct bytes file = {0};
+
+    for (uint64_t i = 0; i < 10; i++) {
+        struct numbered memory;
+        struct nori_record numbered = make_numbered(&memory, first + i, 50);
+        struct raw_record record = {.key = numbered.key,
+                                    .key_len = numbered.key_len,
+                                    .value = numbered.value,
+                                    .value_len = numbered.value_len};
+
+        (void)put_record(&file, &record, 0);
+    }
+    store_file(dir, segment_name(id), file.data, file.len);
+    free_bytes(&file);
+}
+
+/* With verify = tail the segments of format 1 have their places, too: none goes that was not
+ * named. */
+static void segments_of_format_1_have_places_with_verify_tail(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+    uint64_t deleted = UINT64_MAX;
+    nori_wal *wal;
+
+    make_dir(config.dir);
+    for (uint64_t id = 1; id <= 4; id++) /* a record of 000000.wal would lie at {0, 0} */
+        store_format1(config.dir, id, 10 * id - 9);
+    wal = open_log(&config);
+    (void)append_numbered(wal, 41, 50);
+    close_log(wal);
+    config.verify = NORI_VERIFY_TAIL;
+    wal = open_log(&config);
+    assert_int_equal(nori_wal_delete_segments_before(wal, OLDEST, &deleted), NORI_OK);
+    assert_int_equal(deleted, 0);
+    close_log(wal);
+    expect_log(config.dir, 1, 41);
+}
+
+/* A header whose positions no log reaches is damage, whatever its checksum says: no sum
+ * overflows. */
+static void impossible_positions_in_a_header_are_damage(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+    struct raw_header header = {.log_id = 7, .salt = 9, .base_sequence = 1, .prev_id = UINT64_MAX};
+    struct bytes file = {0};
+    nori_wal *wal = NULL;
+
+    header.start = UINT64_MAX - 255;
+    header.durable_lsn = header.start;
+    make_dir(config.dir);
+    put_header(&file, &header);
+    store_file(config.dir, segment_name(0), file.data, file.len);
+    free_bytes(&file);
+    assert_int_equal(nori_wal_open(&config, &wal, NULL, NULL), NORI_E_CORRUPT);
+}
+
+/* Design: a hostile `control` costs speed, never the log. */
+static void a_watermark_that_was_not_stored_whole_is_not_believed(void **state)
+{
+    const char *dir = dir_of(state);
+    nori_wal *wal = open_dir(dir);
+    uint8_t *control;
+    size_t len;
+
+    append_range(wal, 1, 100, 100);
+    close_log(wal);
+    control = load_file(dir, "control", &len);
+    control[128 + 5] = 1; /* the durable LSN is 2^40 more */
+    store_file(dir, "control", control, len);
+    free(control);
+    wal = open_dir(dir);
+    close_log(wal);
+    expect_log(dir, 1, 100);
+}
+
+/* Whoever gets an error keeps what stood in his results. */
+static void results_are_untouched_by_a_failure(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+    struct nori_position positions[2] = {{7, 7}, {8, 8}};
+    struct nori_record records[2];
+    nori_wal *wal;
+
+    config.max_record_size = 100;
+    wal = open_log(&config);
+    records[0] = nori_record_put("a", 1, "b", 1);
+    records[1] = nori_record_put("c", 1, config.dir, 200);
+    assert_int_equal(nori_wal_append_batch(wal, records, 2, positions), NORI_E_TOOBIG);
+    assert_position(positions[0], 7, 7);
+    assert_position(positions[1], 8, 8);
+    close_log(wal);
+}
+
+/* A thread that never failed is not told of the failure of one that is gone. */
+static int look_at_last_error(void *context)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+
+    return nori_wal_last_error(context, &error) == NORI_END ? 0 : 1;
+}
+
+static void *fail_once(void *wal)
+{
+    return nori_wal_append(wal, NULL, NULL) == NORI_E_INVALID ? wal : NULL;
+}
+
+static void *expect_no_error(void *wal)
+{
+    return look_at_last_error(wal) == 0 ? wal : NULL;
+}
+
+static void a_new_thread_has_no_last_error(void **state)
+{
+    nori_wal *wal = open_dir(dir_of(state));
+    pthread_t thread;
+    void *result = NULL;
+
+    for (int round = 0; round < 5; round++) {
+        assert_int_equal(pthread_create(&thread, NULL, expect_no_error, wal), 0);
+        assert_int_equal(pthread_join(thread, &result), 0);
+        assert_ptr_equal(result, wal);
+        assert_int_equal(pthread_create(&thread, NULL, fail_once, wal), 0);
+        assert_int_equal(pthread_join(thread, &result), 0);
+        assert_ptr_equal(result, wal);
+    }
+    close_log(wal);
+}
+
+/* Files that outlive several threads: a log large enough to be scanned by more than one. */
+static void a_log_that_several_threads_scan_is_judged_alike(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+    nori_wal *wal;
+
+    config.max_segment_size = 4 * MIB;
+    wal = open_log(&config);
+    append_range(wal, 1, 12000, NUMBERED_VALUE_MAX);
+    close_log(wal);
+    assert_int_equal(try_open(&config, &info, &error), NORI_OK);
+    assert_int_equal(info.valid_records, 12000);
+    assert_true(info.segments_scanned >= 12);
+    flip_bit(config.dir, segment_name(5), 2 * MIB, 3);
+    assert_int_equal(try_open(&config, &info, &error), NORI_E_CORRUPT);
+    assert_int_equal(error.position.segment_id, 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, temporary_setup, temporary_teardown)
+        TEST(dropping_before_a_place_behind_an_end_drops_that_segment_only),
+        TEST(segments_of_format_1_have_places_with_verify_tail),
+        TEST(impossible_positions_in_a_header_are_damage),
+        TEST(a_watermark_that_was_not_stored_whole_is_not_believed),
+        TEST(results_are_untouched_by_a_failure),
+        TEST(a_new_thread_has_no_last_error),
+        TEST(a_log_that_several_threads_scan_is_judged_alike),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

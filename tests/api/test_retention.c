@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* test_retention.c: dropping segments: which go, which stay, and what the log is afterwards. */
+#include "helpers.h"
+
+static uint64_t drop_before(nori_wal *wal, struct nori_position position)
+{
+    uint64_t deleted = UINT64_MAX;
+
+    assert_int_equal(nori_wal_delete_segments_before(wal, position, &deleted), NORI_OK);
+    return deleted;
+}
+
+static void expect_from(const char *dir, uint64_t first, uint64_t count)
+{
+    nori_reader *reader = open_reader(dir, OLDEST);
+
+    expect_range(reader, first, count, first);
+    nori_reader_close(reader);
+}
+
+/* Only segments all of whose records lie before the position go. */
+static void whole_segments_before_the_position_go(void **state)
+{
+    static struct nori_position positions[4001];
+    const char *dir = dir_of(state);
+    nori_wal *wal = open_dir(dir);
+    struct nori_position first;
+    uint64_t number = 1;
+    uint64_t gone = 0;
+
+    for (uint64_t i = 1; i <= 4000; i++)
+        positions[i] = append_numbered(wal, i, 1000);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK); /* then the newest has its name */
+    assert_int_equal(drop_before(wal, OLDEST), 0);
+    for (uint64_t i = 1; i <= 4000; i += 7) {
+        uint64_t deleted = drop_before(wal, positions[i]);
+
+        gone += deleted;
+        assert_int_equal(gone, positions[i].segment_id);
+        assert_int_equal(nori_wal_first_position(wal, &first), NORI_OK);
+        while (positions[number].segment_id < gone)
+            number++;
+        assert_true(is_same_position(first, positions[number]));
+        assert_int_equal(count_files(dir, ".wal"), 4 - gone);
+    }
+    assert_int_equal(gone, 3);
+    expect_from(dir, number, 4000 - number + 1);
+    close_log(wal);
+    expect_from(dir, number, 4000 - number + 1);
+    wal = open_dir(dir);
+    (void)append_numbered(wal, 4001, 1000);
+    close_log(wal);
+    expect_from(dir, number, 4001 - number + 1);
+}
+
+/* At the current position everything goes, however it is reached; the log and its numbers go on. */
+static void at_the_current_position_everything_goes(void **state)
+{
+    const char *dir = dir_of(state);
+    nori_wal *wal = open_dir(dir);
+    struct nori_position before = {0, 0};
+    struct nori_position first;
+    uint64_t number = 1;
+
+    for (int round = 0; round < 6; round++) {
+        append_range(wal, number, 500, 1000);
+        number += 500;
+        if (round % 3 == 1) {
+            close_log(wal);
+            wal = open_dir(dir);
+        }
+        before = position_of(wal);
+        assert_in_range(drop_before(wal, before), 1, 2);
+        assert_int_equal(nori_wal_first_position(wal, &first), NORI_E_NOTFOUND);
+        assert_int_equal(count_files(dir, ".wal"), 1); /* an empty one, of which the log goes on */
+        assert_true(compare_positions(before, position_of(wal)) < 0);
+        assert_int_equal(drop_before(wal, position_of(wal)), 0);
+        if (round % 3 == 2) {
+            close_log(wal);
+            wal = open_dir(dir);
+            assert_int_equal(nori_wal_first_position(wal, &first), NORI_E_NOTFOUND);
+        }
+    }
+    append_range(wal, number, 10, 10);
+    close_log(wal);
+    expect_from(dir, number, 10);
+}
+
+static void nothing_to_drop_is_no_error(void **state)
+{
+    nori_wal *wal = open_dir(dir_of(state));
+
+    assert_int_equal(drop_before(wal, OLDEST), 0);
+    assert_int_equal(drop_before(wal, position_of(wal)), 0);
+    assert_int_equal(count_files(dir_of(state), ""), 1);
+    append_range(wal, 1, 1, 10);
+    assert_int_equal(drop_before(wal, (struct nori_position){0, 128}), 0);
+    assert_int_equal(nori_wal_delete_segments_before(wal, OLDEST, NULL), NORI_OK);
+    close_log(wal);
+    expect_from(dir_of(state), 1, 1);
+}
+
+static void a_position_behind_the_end_is_refused(void **state)
+{
+    nori_wal *wal = open_dir(dir_of(state));
+    struct nori_position end;
+    uint64_t deleted = 77;
+
+    append_range(wal, 1, 2000, 1000);
+    end = position_of(wal);
+    end.offset++;
+    assert_int_equal(nori_wal_delete_segments_before(wal, end, &deleted), NORI_E_NOTFOUND);
+    assert_int_equal(nori_wal_delete_segments_before(wal, (struct nori_position){2, 0}, &deleted),
+                     NORI_E_NOTFOUND);
+    assert_int_equal(
+        nori_wal_delete_segments_before(wal, (struct nori_position){1, UINT64_MAX}, &deleted),
+        NORI_E_NOTFOUND);
+    assert_int_equal(
+        nori_wal_delete_segments_before(wal, (struct nori_position){UINT64_MAX, 0}, &deleted),
+        NORI_E_NOTFOUND);
+    assert_int_equal(deleted, 77);
+    close_log(wal);
+    expect_from(dir_of(state), 1, 2000);
+}
+
+/* Ids are never used twice. */
+static void ids_only_grow(void **state)
+{
+    const char *dir = dir_of(state);
+    uint64_t last = 0;
+
+    for (int life = 0; life < 20; life++) {
+        nori_wal *wal = open_dir(dir);
+        struct nori_position position = append_numbered(wal, 1, 10);
+
+        assert_true(life == 0 || position.segment_id > last);
+        last = position.segment_id;
+        if (life % 2)
+            (void)drop_before(wal, position_of(wal));
+        last = position_of(wal).segment_id;
+        close_log(wal);
+    }
+    assert_true(last >= 29);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(whole_segments_before_the_position_go),
+        IN_FOLDER(at_the_current_position_everything_goes),
+        IN_FOLDER(nothing_to_drop_is_no_error),
+        IN_FOLDER(a_position_behind_the_end_is_refused),
+        IN_FOLDER(ids_only_grow),
+    };
+
+    return cmocka_run_group_tests_name("retention", tests, NULL, NULL);
+}
