@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# check-docs.sh ROOT LIBNORI_WAL.so: what README.md and docs/ say can be checked against the source: the C block of the
+# README compiles and runs, and what they name is there. Speaks TAP.
+set -uo pipefail
+root=$(cd "${1:?usage: check-docs.sh ROOT LIBNORI_WAL.so}" && pwd)
+library=${2:?usage: check-docs.sh ROOT LIBNORI_WAL.so}
+library=$(cd "$(dirname "$library")" && pwd)/$(basename "$library")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$root" || exit 2
+documents=$(ls README.md CONTRIBUTING.md docs/*.md)
+number=0
+failures=0
+
+# report STATUS NAME: what went wrong stands in $work/log.
+report() {
+    number=$((number + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $number - $2"
+        return
+    fi
+    echo "not ok $number - $2"
+    sed 's/^/# /' "$work/log"
+    failures=$((failures + 1))
+}
+
+# nothing_in_log NAME: a test that has written each breach to the log.
+nothing_in_log() {
+    [ ! -s "$work/log" ]
+    report $? "$1"
+}
+
+# The words of all documents that match, each once.
+words() {
+    # shellcheck disable=SC2086 # one word each
+    grep -ohE "$1" $documents | sort -u
+}
+
+# ---- the README's program ----
+
+awk '/^```c$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' README.md >"$work/readme.c"
+cc -std=c99 -pedantic-errors -Wall -Wextra -Werror -Iinclude "$work/readme.c" "$library" \
+    -Wl,-rpath,"$(dirname "$library")" -o "$work/readme" >"$work/log" 2>&1
+report $? "the README's program compiles as C99 without warnings"
+(
+    cd "$work" || exit 1
+    ./readme >first && ./readme >second && [ "$(cat first)" = hello ] && [ "$(cat second)" = "hello
+hello" ]
+) >"$work/log" 2>&1
+report $? "it finds one record in its first run and two in its second"
+[ "$(wc -l <"$work/readme.c")" -le 26 ] 2>"$work/log"
+report $? "it is short"
+
+# ---- what the documents name is there ----
+
+: >"$work/log"
+for target in $(words '^make [a-z]+' | awk '{ print $2 }'); do
+    grep -q "^$target:" Makefile || echo "make $target" >>"$work/log"
+done
+nothing_in_log "every make target is in the Makefile"
+
+: >"$work/log"
+for document in $documents CHANGELOG.md; do
+    grep -oE '\]\([^)]+\)' "$document" | sed 's/^](//; s/)$//' | while read -r link; do
+        case $link in http*) continue ;; esac
+        file=${link%%#*}
+        target=$document
+        [ -z "$file" ] || target=$(dirname "$document")/$file
+        [ -f "$target" ] || { echo "$document: $link: no such file"; continue; }
+        case $link in *'#'*) ;; *) continue ;; esac
+        # As the sites do that show Markdown: small letters, no punctuation, hyphens for blanks.
+        grep -E '^#+ ' "$target" | sed -E 's/^#+ //' | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9 _-]//g; s/ /-/g' |
+            grep -qxF "${link#*#}" || echo "$document: $link: no such heading"
+    done
+done >>"$work/log"
+nothing_in_log "every link leads somewhere"
+
+: >"$work/log"
+for word in $(words '\bnori_[a-z0-9_]+[a-z0-9]\b'); do
+    grep -rqwF "$word" include examples || echo "$word" >>"$work/log"
+done
+for word in $(words '\bNORI_[A-Z0-9_]+[A-Z0-9]\b'); do
+    grep -rqwF "$word" include tools src tests || echo "$word" >>"$work/log"
+done
+for word in $(words '\bnw_[a-z0-9_]+\b'); do
+    grep -rqwF "$word" src || echo "$word" >>"$work/log"
+done
+nothing_in_log "every name of the interface is in a header"
+
+: >"$work/log"
+for word in $(words '`wal_[a-z_]+`' | tr -d '`'); do
+    grep -qF "\"$word\"" src/observe/metrics.h || echo "$word" >>"$work/log"
+done
+nothing_in_log "every metric is there"
+
+: >"$work/log"
+for path in $(words '`(src|sim|cli|tests|tools|bench|examples|include)/[A-Za-z0-9_./-]+`' | tr -d '`'); do
+    case $path in *FOLDER*) continue ;; esac
+    [ -e "$path" ] || echo "$path" >>"$work/log"
+done
+for option in $(words '\-D[a-z_]+=' | sed 's/^-D//; s/=$//'); do
+    case $option in b_sanitize | b_lundef) continue ;; esac
+    grep -q "^option('$option'" meson_options.txt || echo "-D$option" >>"$work/log"
+done
+nothing_in_log "every path and every build option is there"
+
+# ---- the tests and the planted bugs in docs/testing.md ----
+
+: >"$work/log"
+grep -ohE '`[a-z0-9]+(_[a-z0-9]+){2,}`' docs/testing.md | tr -d '`' | sort -u | while read -r word; do
+    grep -rqwF "$word" tests src/base src/wal tools || echo "$word"
+done >>"$work/log"
+nothing_in_log "every test that docs/testing.md names is there"
+
+# The table of planted bugs: what each does is written by hand, who catches it comes from tests/planted.txt. With
+# NORI_DOCS_REWRITE in the environment the table is written anew instead of compared.
+planted_block() {
+    sed -n '/^<!-- generated: planted -->$/,/^<!-- end of planted -->$/p' docs/testing.md | sed '1d;$d'
+}
+sed 's/#.*//' tests/planted.txt | awk 'NF >= 2' >"$work/listed"
+grep -rhoE 'NW_PLANT\("[a-z0-9-]+"\)' src | sed 's/.*"\(.*\)".*/\1/' | sort -u >"$work/planted"
+planted_block | awk -F ' [|] ' '/^\| `/ { gsub(/[|` ]/, "", $1); print $1 "|" $2 }' >"$work/described"
+awk -v described="$work/described" -v listed="$work/listed" '
+    BEGIN {
+        while ((getline line < described) > 0) {
+            split(line, part, "|")
+            what[part[1]] = part[2]
+        }
+        while ((getline line < listed) > 0) {
+            count = split(line, part, " ")
+            test[part[1]] = "`test_" part[2] "`"
+            promise[part[1]] = part[3]
+            for (i = 4; i <= count; i++) promise[part[1]] = promise[part[1]] " " part[i]
+        }
+        print "| bug | what it does | caught by | breaks |"
+        print "|---|---|---|---|"
+    }
+    { printf "| `%s` | %s | %s | %s |\n", $1, what[$1], test[$1] ? test[$1] : "-", promise[$1] ? promise[$1] : "-" }
+' "$work/planted" >"$work/table"
+if [ -n "${NORI_DOCS_REWRITE:-}" ]; then
+    awk -v table="$work/table" '
+        /^<!-- end of planted -->$/ { inside = 0 }
+        !inside
+        /^<!-- generated: planted -->$/ { inside = 1; while ((getline line < table) > 0) print line }
+    ' docs/testing.md >"$work/testing.md" && cat "$work/testing.md" >docs/testing.md
+fi
+planted_block | diff - "$work/table" >"$work/log" || echo "NORI_DOCS_REWRITE=1 tests/docs/check-docs.sh writes it" >>"$work/log"
+nothing_in_log "docs/testing.md has the table of planted bugs that tests/planted.txt makes"
+
+grep '|  |' "$work/table" >"$work/log"
+nothing_in_log "it says of each what it does"
+
+awk '{ print $1 }' "$work/listed" | sort -u | diff "$work/planted" - >"$work/log"
+report $? "every bug that is planted in src/ is listed in tests/planted.txt, and no other"
+
+echo "1..$number"
+[ $failures -eq 0 ]
