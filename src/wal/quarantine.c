@@ -13,6 +13,8 @@
  */
 #include "wal/quarantine.h"
 
+#include "base/plant.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -113,7 +115,7 @@ static int copy_bytes(struct nori_file *source, struct nori_file *target, uint64
         from += span.len;
         at += span.len;
     }
-    return target->ops->sync(target);
+    return NW_PLANT("quarantine-not-synced") ? 0 : target->ops->sync(target);
 }
 
 int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *link, uint64_t from,

@@ -148,7 +148,8 @@ static int lead(struct nori_wal *wal)
         if (!segment->is_synced)
             break; /* the current one */
     }
-    if (rc >= 0 && !atomic_load(&wal->has_failed)) /* D8: nothing more, whoever met the failure */
+    if (rc >= 0 && (!atomic_load(&wal->has_failed) ||
+                    NW_PLANT("ack-after-failure"))) /* D8: nothing more, whoever met the failure */
         set_durable(wal, target);
     wal->is_syncing = false;
     nw_log_wake(wal);

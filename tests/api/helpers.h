@@ -110,7 +110,6 @@ void child_check(bool holds, const char *what, int line);
 /* Run in a child process, which ends with run's result as exit status, or by SIGKILL. Returns
  * wait's status. */
 int run_child(int (*run)(void *context), void *context);
-#define DIED_BY_SIGKILL 9
 int start_child(int (*run)(void *context), void *context); /* its process id */
 int end_of_child(int child);
 

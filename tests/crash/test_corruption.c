@@ -440,7 +440,9 @@ static void bytes_of_files(struct sample *sample)
             uint8_t was = file->bytes[at];
 
             for (unsigned change = 0; change < 10; change++) {
-                uint8_t byte = change < 8 ? (uint8_t)(was ^ 1u << change) : change == 8 ? 0 : 0xff;
+                uint8_t byte = (uint8_t)(change < 8    ? was ^ 1u << change
+                                         : change == 8 ? 0u
+                                                       : 0xffu);
 
                 if (byte == was || (is_like_another && change < 8 && change != at % 8) ||
                     !begin(&corruption, sample))
