@@ -7,13 +7,16 @@
  * that jumps, and threads that run one at a time, in an order chosen by a seed. The same seed and
  * the same program give the same run, so any failure can be repeated.
  *
- *     struct nori_sim_options options = NORI_SIM_OPTIONS_INIT; nori_sim *sim =
- *     nori_sim_new(&options), *after;
+ *     struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+ *     nori_sim *sim = nori_sim_new(&options), *after;
  *
- *     run_my_program(nori_sim_vfs(sim), nori_sim_allocator(sim)); for (uint64_t outcome = 0;
- *     outcome < nori_sim_outcome_count(sim); outcome++) { nori_sim_power_cut(sim, outcome, &after);
- *     (every disk that a power cut could leave now)
- *     check_what_my_program_finds(nori_sim_vfs(after)); nori_sim_free(after); } nori_sim_free(sim);
+ *     run_my_program(nori_sim_vfs(sim), nori_sim_allocator(sim));
+ *     for (uint64_t outcome = 0; outcome < nori_sim_outcome_count(sim); outcome++) {
+ *         nori_sim_power_cut(sim, outcome, &after); (each disk that a power cut could leave now)
+ *         check_what_my_program_finds(nori_sim_vfs(after));
+ *         nori_sim_free(after);
+ *     }
+ *     nori_sim_free(sim);
  *
  * THE DISK. Contents are kept by the sector of 512 bytes. Each unsynced write of a sector is a
  * version of it. Changes of a file's size (allocate, truncate, a write beyond the end) and of a
@@ -28,9 +31,10 @@
  *     survived without its data reads as zeros; data beyond the size that survived is lost. A cut
  *     that truncated a file takes away what lay behind it, and nothing written later.
  *   - Of a sector in a mapping that was stored to, it leaves what was last synced, or what is there
- *     now (or at an earlier operation: mapped_versions_max). What a process crash or power cut
- *     leaves is another sim: a clone, which costs about a microsecond and shares memory with its
- *     parent. The parent goes on unharmed; each is freed on its own, in any order.
+ *     now (or at an earlier operation: mapped_versions_max).
+ * What a process crash or power cut leaves is another sim: a clone, which costs about a
+ * microsecond and shares memory with its parent. The parent goes on unharmed; each is freed on its
+ * own, in any order.
  *
  * OPERATIONS. Those calls that change the disk or sync it are counted from 1: write, sync,
  * allocate, truncate, creating a file or folder (for a folder the sync of its parent too), rename,

@@ -17,10 +17,10 @@
  *     good.
  *  4. A nori_wal may be used by any number of threads at once; a nori_reader by one at a time.
  *     Threads of the library block all signals and are named "nori-...". No call is
- *     async-signal-safe. RLIMIT_FSIZE is respected before the kernel enforces it with a signal.
+ *     async-signal-safe. RLIMIT_FSIZE, as it is when the log takes space, is respected before the
+ *     kernel enforces it with a signal.
  *  5. After fork() the child can use neither logs nor readers opened before it: every call on them
- *     returns
- *     NORI_E_INVALID. It does not hold the parent's lock. Opening anew works.
+ *     returns NORI_E_INVALID. It does not hold the parent's lock. Opening anew works.
  *  6. Structs that may grow begin with size and are made by their _INIT macro. Zero means the
  *     default for every field. New fields are added at the end.
  *  7. The library never prints.
@@ -222,13 +222,18 @@ NORI_API int nori_wal_open(const struct nori_wal_config *config, nori_wal **ret_
  * Append one record. On return it survives the death of this process (D2), and power loss as the
  * policy says (D3). ret_position: where it lies. Any thread.
  *
- * NORI_E_INVALID      an argument is not allowed NORI_E_TOOBIG       over max_record_size
- * NORI_E_NOSPACE      no space (D9); works again once there is room NORI_E_UNSUPPORTED  a
- * compression that this build lacks NORI_E_NOMEM, NORI_E_CLOSED (the log is being closed)
- *     The record is not in the log, which stays as it was. NORI_E_IO, NORI_E_FAILED The log failed
- * (D8); the record may or may not be there after reopening. If nori_wal_failure says that it did
- * not fail, space could not be taken for another reason than want of it (so with
- *     NORI_E_READONLY and NORI_E_NOTFOUND); the record is not there, and the log stays as it was.
+ * NORI_E_INVALID      an argument is not allowed
+ * NORI_E_TOOBIG       over max_record_size
+ * NORI_E_NOSPACE      no space (D9); works again once there is room
+ * NORI_E_UNSUPPORTED  a compression that this build lacks
+ * NORI_E_NOMEM        no memory
+ * NORI_E_CLOSED       the log is being closed
+ *     After these the record is not in the log, which stays as it was.
+ *
+ * NORI_E_IO, NORI_E_FAILED
+ *     The log failed (D8); the record may or may not be there after reopening. If nori_wal_failure
+ *     says that it did not fail, space could not be taken for another reason than want of it (so
+ *     with NORI_E_READONLY and NORI_E_NOTFOUND): the record is not there.
  */
 NORI_API int nori_wal_append(nori_wal *wal, const struct nori_record *record,
                              struct nori_position *ret_position);
