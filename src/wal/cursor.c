@@ -119,9 +119,6 @@ static int fetch_copy(struct nw_cursor *cursor)
     cursor->data_offset = cursor->offset;
     cursor->data_len = kept;
 
-    /* What lies behind stop may be written any moment: a copy of it would be stale by then. */
-    want = (size_t)nw_min_u64(want, cursor->stop - cursor->offset);
-    want = want > kept ? want : kept;
     rc = cursor->file->ops->read(cursor->file, cursor->copy.data + kept, want - kept,
                                  cursor->offset + kept, &got);
     if (rc < 0)
