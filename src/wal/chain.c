@@ -238,7 +238,6 @@ static int read_link(const struct nw_env *env, struct nw_link *link, bool for_wr
         return damaged_link(error, link, "the segment header is damaged");
     if (rc == 0) {
         link->format = 2;
-        link->has_records = true;
         link->begin = link->header.header_len;
         link->start = link->header.start;
         link->first_sequence = link->header.base_sequence;
@@ -253,7 +252,6 @@ static int read_link(const struct nw_env *env, struct nw_link *link, bool for_wr
         return damaged_link(error, link, "the segment header is damaged");
     link->format =
         begins_with_format1(start, len, nw_link_record_limit(link, NW_RECORD_MAX)) ? 1 : 0;
-    link->has_records = link->format == 1;
     return NORI_OK;
 }
 

@@ -21,7 +21,6 @@ struct nw_link {
     uint32_t format; /* 1 or 2 */
     bool is_live;
     bool is_spare;    /* it lies in the file `spare`: its name did not come in time */
-    bool has_records; /* format 1: begins with a record; format 2: unknown, true */
     uint64_t file_bytes;
     uint64_t begin;          /* offset of the first record: after the header */
     uint64_t end;            /* as its successor's header states it, or NW_OPEN_END */
