@@ -167,30 +167,30 @@ struct nori_position nw_log_position_of(struct nori_wal *wal, uint64_t lsn)
     return position;
 }
 
-int nori_wal_position(nori_wal *wal, struct nori_position *ret_position)
+/* One of the published positions. */
+static int tell_position(struct nori_wal *wal, _Atomic uint64_t *lsn,
+                         struct nori_position *ret_position)
 {
     struct nori_error error = NORI_ERROR_INIT;
-    int rc = nw_log_enter(wal);
 
-    if (rc < 0)
-        return rc;
     if (!ret_position)
         return nw_log_leave(wal, NORI_E_INVALID, &error);
-    *ret_position = nw_log_position_of(wal, atomic_load(&wal->written_lsn));
+    *ret_position = nw_log_position_of(wal, atomic_load(lsn));
     return nw_log_leave(wal, NORI_OK, &error);
+}
+
+int nori_wal_position(nori_wal *wal, struct nori_position *ret_position)
+{
+    int rc = nw_log_enter(wal);
+
+    return rc < 0 ? rc : tell_position(wal, &wal->written_lsn, ret_position);
 }
 
 int nori_wal_durable_position(nori_wal *wal, struct nori_position *ret_position)
 {
-    struct nori_error error = NORI_ERROR_INIT;
     int rc = nw_log_enter(wal);
 
-    if (rc < 0)
-        return rc;
-    if (!ret_position)
-        return nw_log_leave(wal, NORI_E_INVALID, &error);
-    *ret_position = nw_log_position_of(wal, atomic_load(&wal->durable_lsn));
-    return nw_log_leave(wal, NORI_OK, &error);
+    return rc < 0 ? rc : tell_position(wal, &wal->durable_lsn, ret_position);
 }
 
 int nori_wal_last_error(nori_wal *wal, struct nori_error *ret_error)
