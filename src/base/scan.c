@@ -10,19 +10,9 @@
  */
 #include "base/scan.h"
 
-#include "base/assert.h"
-#include "base/bytes.h"
 #include "base/varint.h"
 
-struct nw_scan nw_scan_over(const void *data, size_t len)
-{
-    const uint8_t *start = data;
-
-    /* An empty scan may have no memory at all, and C knows no sum of NULL and 0. */
-    return (struct nw_scan){.at = start, .end = len > 0 ? start + len : start};
-}
-
-static void fail_short(struct nw_scan *scan)
+void nw_scan_fail_short(struct nw_scan *scan)
 {
     if (!scan->is_bad)
         scan->is_short = true;
@@ -34,43 +24,6 @@ static void fail_bad(struct nw_scan *scan)
     nw_assert(!scan->is_short); /* else there was nothing left to be bad */
     scan->is_bad = true;
     scan->at = scan->end;
-}
-
-const uint8_t *nw_scan_bytes(struct nw_scan *scan, uint64_t len)
-{
-    const uint8_t *bytes = scan->at;
-
-    nw_assert(scan->at <= scan->end);
-    if (scan->is_short || scan->is_bad)
-        return NULL;
-    if (len > (uint64_t)(scan->end - scan->at)) {
-        fail_short(scan);
-        return NULL;
-    }
-    if (len > 0)
-        scan->at += (size_t)len;
-    return bytes;
-}
-
-uint8_t nw_scan_u8(struct nw_scan *scan)
-{
-    const uint8_t *bytes = nw_scan_bytes(scan, 1);
-
-    return bytes ? bytes[0] : 0;
-}
-
-uint32_t nw_scan_u32(struct nw_scan *scan)
-{
-    const uint8_t *bytes = nw_scan_bytes(scan, 4);
-
-    return bytes ? nw_get_u32(bytes) : 0;
-}
-
-uint64_t nw_scan_u64(struct nw_scan *scan)
-{
-    const uint8_t *bytes = nw_scan_bytes(scan, 8);
-
-    return bytes ? nw_get_u64(bytes) : 0;
 }
 
 uint64_t nw_scan_varint(struct nw_scan *scan)
@@ -88,6 +41,6 @@ uint64_t nw_scan_varint(struct nw_scan *scan)
         if (byte < 0x80)
             return value;
     }
-    fail_short(scan);
+    nw_scan_fail_short(scan);
     return 0;
 }
