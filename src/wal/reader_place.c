@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * reader_place.c: where a reader stands: in which segment of which chain.
+ *
+ * What. A reader keeps a copy of the link it is in, for that may leave the chain while it is read.
+ * It goes on in the link that names this one as its predecessor, and loads the chain anew when it
+ * knows none.
+ *
+ * Failure. A segment that is gone, or an end before our place, is NORI_E_TRUNCATED, and stays so.
+ * After any other failure the reader stands where it stood.
+ */
+#include "wal/reader.h"
+
+#include "wal/scan.h"
+
+void nw_reader_leave_file(struct nori_reader *reader)
+{
+    nw_cursor_restart(&reader->cursor, NULL, 2, 0, 0, 0);
+    if (reader->file)
+        reader->file->ops->close(reader->file);
+    reader->file = NULL;
+}
+
+/* The control words may appear after the reader; those of another log do not count. */
+static int find_control(struct nori_reader *reader)
+{
+    if (!reader->control)
+        return nw_control_open(&reader->env, false, &reader->control, &reader->error);
+    return NORI_OK;
+}
+
+static void check_control(struct nori_reader *reader)
+{
+    if (!reader->control || reader->chain.log_id == 0 ||
+        reader->control->words->log_id == reader->chain.log_id)
+        return;
+    nw_control_unref(reader->control);
+    reader->control = NULL;
+    reader->cut = 0;
+}
+
+/* A writer that is dropping or naming segments may change the folder under a listing: look again
+ * before complaining. */
+int nw_reader_load_chain(struct nori_reader *reader)
+{
+    int rc = find_control(reader);
+
+    if (rc < 0)
+        return rc;
+
+    for (int attempt = 0;; attempt++) {
+        reader->cut = nw_reader_current_cut(reader);
+        reader->durable_lsn = 0;
+        reader->has_marks_lsn = false;
+        reader->end_lsn = UINT64_MAX;
+        rc = nw_chain_load(&reader->chain, &reader->env, false, &reader->error);
+        if (rc != NORI_E_CORRUPT || attempt == 3)
+            break;
+    }
+    if (rc < 0)
+        return rc;
+    check_control(reader);
+    return nw_scan_measure_format1(&reader->env, &reader->chain, &reader->error);
+}
+
+struct nw_link *nw_reader_find_link(struct nori_reader *reader, const struct nw_link *link)
+{
+    for (size_t i = reader->chain.first_live; i < reader->chain.count; i++) {
+        struct nw_link *other = &reader->chain.links[i];
+
+        if (other->is_live && other->id == link->id && other->format == link->format &&
+            (link->format == 1 || other->header.salt == link->header.salt))
+            return other;
+    }
+    return NULL;
+}
+
+/* The live link that names `here` as its predecessor. */
+struct nw_link *nw_reader_find_successor(struct nori_reader *reader)
+{
+    for (size_t i = reader->chain.first_live; i < reader->chain.count; i++) {
+        struct nw_link *link = &reader->chain.links[i];
+
+        if (!link->is_live || link->id <= reader->here.id)
+            continue;
+        if (link->format == 1)
+            return reader->here.format == 1 ? link : NULL;
+        if (reader->here.format == 1
+                ? link->header.prev_salt == 0 && link->header.prev_id == reader->here.id
+                : link->header.prev_salt == reader->here.header.salt)
+            return link;
+    }
+    return NULL;
+}
+
+/* For good: whoever goes on must choose from where. */
+int nw_reader_truncated(struct nori_reader *reader)
+{
+    reader->is_truncated = true;
+    return nw_error_set(&reader->error, NORI_E_TRUNCATED, 0, nw_reader_place(reader),
+                        "what came next at %llu:%llu was removed by retention or truncation",
+                        (unsigned long long)reader->here.id,
+                        (unsigned long long)reader->cursor.offset);
+}
+
+/* Find our place in the chain as it is now. */
+int nw_reader_relocate(struct nori_reader *reader)
+{
+    const struct nw_link *link;
+    int rc = nw_reader_load_chain(reader);
+
+    if (rc < 0 || !reader->has_place)
+        return rc;
+    link = nw_reader_find_link(reader, &reader->here);
+    if (link) {
+        reader->here = *link;
+    } else {
+        link = nw_reader_find_successor(reader);
+        if (!link)
+            return nw_reader_truncated(reader);
+        reader->here.end = link->format == 2 ? link->header.prev_end : reader->here.end;
+    }
+    if (reader->cursor.offset > reader->here.end)
+        return nw_reader_truncated(reader);
+    return NORI_OK;
+}
+
+/* Stand at the beginning of a link. */
+int nw_reader_enter(struct nori_reader *reader, const struct nw_link *link)
+{
+    struct nw_link copy = *link;
+    struct nori_file *file = NULL;
+    bool use_map = !(reader->config.flags & NORI_READER_PREAD);
+    int rc = nw_link_open(&reader->env, &copy, 0, &file, &reader->error);
+
+    if (rc == NORI_E_NOTFOUND && reader->has_place)
+        return nw_reader_truncated(reader);
+    if (rc < 0)
+        return rc;
+    if (use_map && file->ops->lock(file, NORI_LOCK_SHARED) < 0)
+        use_map = false; /* the writer is trimming it: copy, then its length does not matter */
+    nw_reader_leave_file(reader);
+    reader->file = file;
+    reader->here = copy;
+    reader->has_place = true;
+    reader->is_in_batch = false;
+    reader->cursor.is_mapped = use_map;
+    nw_cursor_restart(&reader->cursor, file, copy.format, copy.format == 2 ? copy.header.salt : 0,
+                      copy.begin, nw_link_record_limit(&copy, reader->config.max_record_size));
+    reader->sequence = copy.first_sequence;
+    return NORI_OK;
+}
+
+/* The segment's stated end is reached: 1 if the reader went on in the successor. */
+int nw_reader_enter_successor(struct nori_reader *reader)
+{
+    const struct nw_link *next = nw_reader_find_successor(reader);
+    uint64_t sequence = reader->sequence;
+    int rc;
+
+    if (!next) {
+        rc = nw_reader_load_chain(reader);
+        if (rc < 0)
+            return rc;
+        next = nw_reader_find_successor(reader);
+    }
+    if (!next && nw_reader_find_link(reader, &reader->here))
+        return NORI_OK;
+    if (!next)
+        return nw_reader_truncated(reader);
+    rc = nw_reader_enter(reader, next);
+    if (rc < 0)
+        return rc;
+    if (reader->sequence == 0)
+        reader->sequence = sequence;
+    return 1;
+}
+
+int nw_reader_enter_first(struct nori_reader *reader)
+{
+    int rc = nw_reader_load_chain(reader);
+
+    if (rc < 0 || reader->chain.first_live == reader->chain.count)
+        return rc;
+    rc = nw_reader_enter(reader, &reader->chain.links[reader->chain.first_live]);
+    return rc < 0 ? rc : 1;
+}
