@@ -186,7 +186,7 @@ struct nori_recovery_info {
     uint32_t was_clean; /* 1: the last writer closed it; also for a new log */
     /* rescued from staging memory after a process crash; 0 in this version */
     uint64_t bytes_from_staging;
-    /* set aside as evidence of damage */
+    /* set aside as evidence: damage, or a `control` of another log */
     uint64_t bytes_quarantined;
     uint64_t elapsed_us;
     uint64_t bytes_scanned; /* bytes of records read and verified */
@@ -202,7 +202,7 @@ struct nori_recovery_info {
 /*
  * Open a log for appending, recovering it first. config may be NULL: all defaults. ret_wal is
  * needed. On return everything recovered is durable (D5). Nothing is created in the folder but
- * `control` until the first append.
+ * `control`, and `quarantine` if something is set aside, until the first append.
  *
  * NORI_E_INVALID      a field out of range, or a folder that is a file
  * NORI_E_NOTFOUND     no such folder, or no log in it (NORI_OPEN_MUST_EXIST)

@@ -139,18 +139,38 @@ static int create_file(struct nw_control *control, const struct nw_env *env, uin
     return rc;
 }
 
+bool nw_control_is_foreign(const struct nw_env *env, uint64_t log_id)
+{
+    struct nori_error ignored = NORI_ERROR_INIT;
+    struct nw_control_words words = {.log_id = 0};
+    size_t len = offsetof(struct nw_control_words, identity); /* the same in every version */
+    uint64_t bytes;
+    int rc = nw_env_read_start(env, NW_NAME_CONTROL, &words, &len, &bytes, &ignored);
+
+    if (rc < 0)
+        return rc != NORI_E_NOTFOUND; /* who knows */
+    return memcmp(words.magic, control_magic, sizeof control_magic) == 0 && words.log_id != 0 &&
+           words.log_id != log_id;
+}
+
 int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log_id,
-                      struct nw_control **ret_control, struct nori_error *error)
+                      bool must_keep_file, struct nw_control **ret_control,
+                      struct nori_error *error)
 {
     struct nw_control *control = new_control(env);
     struct nori_file_info info = {0};
+    int rc = NORI_E_INVALID;
 
     if (!control)
         return nw_no_memory(error);
     control->is_writable = true;
-    if (create_file(control, env, file_mode, &info) < 0) {
-        /* An older one would tell readers of an earlier life for as long as this one lasts. */
-        (void)env->folder->ops->remove(env->folder, NW_NAME_CONTROL);
+    if (!must_keep_file)
+        rc = create_file(control, env, file_mode, &info);
+    if (rc < 0) {
+        /* An older one would tell readers of an earlier life for as long as this one lasts. What
+         * is no file (NORI_E_INVALID) tells them nothing, and is left alone. */
+        if (NORI_VFS_CODE(rc) != NORI_E_INVALID)
+            (void)env->folder->ops->remove(env->folder, NW_NAME_CONTROL);
         control->words = nw_alloc_zero(env->allocator, sizeof *control->words);
         if (!control->words) {
             nw_control_unref(control);

@@ -76,9 +76,15 @@ struct nw_control {
 int nw_control_open(const struct nw_env *env, bool for_writing, struct nw_control **ret_control,
                     struct nori_error *error);
 
-/* Make the folder's control anew, in memory if it cannot be in a file. */
+/* May the folder's control, believed or not, be of another log than this one? It says so, or it
+ * cannot be read. */
+bool nw_control_is_foreign(const struct nw_env *env, uint64_t log_id);
+
+/* Make the folder's control anew, in memory if it cannot be in a file. must_keep_file: its name is
+ * taken by what must not be lost. */
 int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log_id,
-                      struct nw_control **ret_control, struct nori_error *error);
+                      bool must_keep_file, struct nw_control **ret_control,
+                      struct nori_error *error);
 
 struct nw_control *nw_control_ref(struct nw_control *control);
 void nw_control_unref(struct nw_control *control); /* NULL is a no-op */

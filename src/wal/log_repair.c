@@ -138,7 +138,8 @@ static void tell_piece(struct mending *mending, const char *name)
                        segment);
     } else {
         item.bytes = size_of_piece(mending, name);
-        (void)snprintf(message, sizeof message, "the file %s was set aside", segment);
+        (void)snprintf(message, sizeof message, "the file %s was set aside",
+                       segment[0] ? segment : name);
     }
     (void)snprintf(file, sizeof file, "%s/%s", NW_NAME_QUARANTINE, name);
     item.file = file;

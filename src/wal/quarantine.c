@@ -3,13 +3,13 @@
  * quarantine.c: evidence is kept (D7).
  *
  * What. Pieces are named after the segment they come from and the bytes they are of:
- * "000007.wal.4096-8192", or "000007.wal" for a whole file; ".1", ".2", ... is added where the name
- * is taken. Beside each lies a text file of the same name and ".txt".
+ * "000007.wal.4096-8192", or "000007.wal" or "control" for a whole file; ".1", ".2", ... is added
+ * where the name is taken. Beside each lies a text file of the same name and ".txt".
  *
  * Order. The note and the copy are durable, names included, before the caller changes the original.
  * A file that is moved is durable in both folders before the next one is touched.
  *
- * Failure. The original is as it was. A copy that was begun stays, without harm.
+ * Failure. The original is as it was. A copy that was begun stays, without harm, and so may a note.
  */
 #include "wal/quarantine.h"
 
@@ -92,6 +92,8 @@ static int write_note(struct nw_quarantine *quarantine, const char *piece, const
     if (rc >= 0)
         rc = file->ops->sync(file);
     file->ops->close(file);
+    if (rc < 0)
+        (void)quarantine->folder->ops->remove(quarantine->folder, name);
     return rc;
 }
 
@@ -166,41 +168,66 @@ out:
                   : NORI_OK;
 }
 
-int nw_quarantine_move(struct nw_quarantine *quarantine, const struct nw_link *link,
-                       const char *why, struct nori_error *error)
+/* The first name that no piece has: stem, or stem.1, stem.2, ... */
+static int find_name(struct nw_quarantine *quarantine, const char *stem, char name[NAME_LEN])
+{
+    for (unsigned n = 0; n < TRIES_MAX; n++) {
+        struct nori_file *file = NULL;
+        int rc;
+
+        if (n == 0)
+            (void)snprintf(name, NAME_LEN, "%s", stem);
+        else
+            (void)snprintf(name, NAME_LEN, "%.80s.%u", stem, n);
+        rc = quarantine->folder->ops->open_file(quarantine->folder, name, 0, 0, &file);
+        if (rc >= 0)
+            file->ops->close(file);
+        else if (NORI_VFS_CODE(rc) == NORI_E_NOTFOUND)
+            return NORI_OK;
+        else if (NORI_VFS_CODE(rc) != NORI_E_INVALID) /* not a file, but a name */
+            return rc;
+    }
+    return NORI_E_INVALID;
+}
+
+int nw_quarantine_move_file(struct nw_quarantine *quarantine, const char *name,
+                            struct nori_position position, const char *why,
+                            struct nori_error *error)
 {
     struct nori_folder *folder = quarantine->env->folder;
-    char segment[NW_NAME_MAX];
     char piece[NAME_LEN];
     char what[128];
     size_t none = 0;
     uint64_t bytes = 0;
-    bool is_taken = true;
     int rc = open_folder(quarantine);
 
-    nw_link_name(link, segment);
     if (rc >= 0)
-        rc = nw_env_read_start(quarantine->env, segment, what, &none, &bytes, error);
-    (void)snprintf(what, sizeof what, "%s, the whole file", segment);
-    for (unsigned n = 0; n < TRIES_MAX && is_taken && rc >= 0; n++) {
-        if (n == 0)
-            (void)snprintf(piece, sizeof piece, "%s", segment);
-        else
-            (void)snprintf(piece, sizeof piece, "%s.%u", segment, n);
-        rc = folder->ops->move(folder, segment, quarantine->folder, piece);
-        is_taken = NORI_VFS_CODE(rc) == NORI_E_INVALID;
-        rc = is_taken && n + 1 < TRIES_MAX ? NORI_OK : rc;
-    }
+        rc = nw_env_read_start(quarantine->env, name, what, &none, &bytes, error);
+    (void)snprintf(what, sizeof what, "%s, the whole file", name);
+    if (rc >= 0)
+        rc = find_name(quarantine, name, piece);
     if (rc >= 0)
         rc = write_note(quarantine, piece, what, why);
+    if (rc >= 0)
+        rc = folder->ops->move(folder, name, quarantine->folder, piece);
     if (rc >= 0)
         rc = quarantine->folder->ops->sync(quarantine->folder);
     if (rc >= 0)
         rc = folder->ops->sync(folder);
     if (rc < 0)
-        return nw_io_error(error, rc, (struct nori_position){link->id, 0}, "set aside %s", segment);
+        return nw_io_error(error, rc, position, "set aside %s", name);
     quarantine->bytes += bytes;
     return NORI_OK;
+}
+
+int nw_quarantine_move(struct nw_quarantine *quarantine, const struct nw_link *link,
+                       const char *why, struct nori_error *error)
+{
+    char segment[NW_NAME_MAX];
+
+    nw_link_name(link, segment);
+    return nw_quarantine_move_file(quarantine, segment, (struct nori_position){link->id, 0}, why,
+                                   error);
 }
 
 struct id_search {

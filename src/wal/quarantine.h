@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * quarantine.h: evidence is kept (D7). What a lenient recovery mode takes out of a log goes to the
- * folder `quarantine` in it, each piece beside a text file that says what, from where, when, why.
+ * quarantine.h: evidence is kept (D7). What a lenient recovery mode takes out of a log, and a
+ * `control` of another log, goes to the folder `quarantine` in it, each piece beside a text file
+ * that says what, from where, when, why.
  */
 #ifndef NW_QUARANTINE_H
 #define NW_QUARANTINE_H
@@ -28,6 +29,11 @@ int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *l
 /* Move a whole segment file there, durably. */
 int nw_quarantine_move(struct nw_quarantine *quarantine, const struct nw_link *link,
                        const char *why, struct nori_error *error);
+
+/* Move any other file of the log there, likewise; position is for the error. */
+int nw_quarantine_move_file(struct nw_quarantine *quarantine, const char *name,
+                            struct nori_position position, const char *why,
+                            struct nori_error *error);
 
 /* The highest segment id in names there; false if there is none, or no such folder. */
 bool nw_quarantine_id_max(const struct nw_env *env, uint64_t *ret_id);

@@ -5,8 +5,8 @@
  * What. First everything is judged, reading only: the chain of headers, then the records of each
  * live segment up to its stated end. Where that stops, the facts are put to the table in verdict.c.
  * Then what lies above the watermark is made durable (D5), a segment still called `spare` gets its
- * name, and the control words are set. Where the log ends is stated by the next append's new
- * header; nothing else changes.
+ * name, a `control` of another log goes to quarantine, and the control words are set. Where the log
+ * ends is stated by the next append's new header; nothing else changes.
  *
  * The watermark is the highest LSN known to have been durable: from headers and marks on the live
  * chain, and from `control` if the salt stored with it is on the live chain, and never beyond that
@@ -783,6 +783,33 @@ static int check_existence(const struct nori_wal_config *config,
     return NORI_OK;
 }
 
+/* A `control` of another log is not ours to overwrite: it goes to quarantine. Where that fails, as
+ * on a full disk (D9), it stays, and ours is in memory for as long as this life. */
+static int make_control(const struct nw_env *env, const struct nori_wal_config *config,
+                        struct nw_recovered *recovered, struct nori_recovery_info *info,
+                        struct nori_error *error)
+{
+    const char *why = "it does not belong to the log in this folder, or cannot be read";
+    struct nori_error problem = NORI_ERROR_INIT;
+    struct nw_quarantine quarantine;
+    int rc = NORI_OK;
+
+    nw_quarantine_init(&quarantine, env, config->file_mode);
+    if (recovered->chain.log_id != 0 && nw_control_is_foreign(env, recovered->chain.log_id))
+        rc = nw_quarantine_move_file(&quarantine, NW_NAME_CONTROL, NW_NOWHERE, why, &problem);
+    nw_quarantine_done(&quarantine);
+    if (rc == NORI_E_IO || rc == NORI_E_NOMEM) {
+        nw_error_copy(error, &problem);
+        return rc;
+    }
+    if (quarantine.bytes > 0 && !info->corruption_detected && info->bytes_truncated == 0)
+        (void)snprintf(info->message, sizeof info->message, "%s was set aside: %s", NW_NAME_CONTROL,
+                       why);
+    info->bytes_quarantined += quarantine.bytes;
+    return nw_control_create(env, config->file_mode, recovered->log_id, rc < 0, &recovered->control,
+                             error);
+}
+
 int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
                struct nw_recovered *ret_recovered, struct nori_recovery_info *info,
                struct nori_error *error)
@@ -810,8 +837,7 @@ int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
     if (rc >= 0)
         rc = choose_log_id(env, ret_recovered, error);
     if (rc >= 0 && !ret_recovered->control)
-        rc = nw_control_create(env, config->file_mode, ret_recovered->log_id,
-                               &ret_recovered->control, error);
+        rc = make_control(env, config, ret_recovered, info, error);
     if (rc < 0) {
         nw_recovered_done(ret_recovered);
         return rc;

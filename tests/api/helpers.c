@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SNAPSHOT_FILES_MAX 64
+
 /* ---- a temporary folder ---- */
 
 static int remove_tree(const char *path)
@@ -333,13 +335,14 @@ const char *segment_name(uint64_t id)
 }
 
 struct snapshot_file {
-    char name[64];
-    uint8_t *data;
+    char name[128]; /* within the folder: "quarantine/control" */
+    mode_t mode;    /* and kind */
+    uint8_t *data;  /* of a regular file its bytes, of a link where it points */
     size_t len;
 };
 
 struct snapshot {
-    struct snapshot_file *files;
+    struct snapshot_file files[SNAPSHOT_FILES_MAX];
     size_t count;
 };
 
@@ -362,25 +365,50 @@ size_t count_files(const char *dir, const char *suffix)
     return count;
 }
 
+static void note_file(struct snapshot *snapshot, const char *dir, const char *name)
+{
+    struct snapshot_file *file = &snapshot->files[snapshot->count++];
+    char path[500];
+    struct stat info;
+
+    assert_true(snapshot->count <= SNAPSHOT_FILES_MAX);
+    assert_int_equal(lstat(path_of(path, dir, name), &info), 0);
+    (void)snprintf(file->name, sizeof file->name, "%.127s", name);
+    file->mode = info.st_mode;
+    if (S_ISREG(info.st_mode)) {
+        file->data = load_file(dir, name, &file->len);
+    } else if (S_ISLNK(info.st_mode)) {
+        file->data = calloc(1, 500);
+        assert_non_null(file->data);
+        file->len = (size_t)readlink(path, (char *)file->data, 499);
+    }
+}
+
 struct snapshot *take_snapshot(const char *dir)
 {
     struct snapshot *snapshot = calloc(1, sizeof *snapshot);
-    DIR *list = opendir(dir);
+    char within[2][128] = {"", ""};
 
     assert_non_null(snapshot);
-    assert_non_null(list);
-    snapshot->files = calloc(count_files(dir, "") + 1, sizeof *snapshot->files);
-    assert_non_null(snapshot->files);
-    for (struct dirent *entry; (entry = readdir(list)) != NULL;) {
-        struct snapshot_file *file = &snapshot->files[snapshot->count];
+    for (size_t next = 0, count = 1; next < count; next++) { /* the folder, and one within it */
+        char path[500];
+        DIR *list = opendir(path_of(path, dir, within[next]));
 
-        if (entry->d_name[0] == '.')
-            continue;
-        (void)snprintf(file->name, sizeof file->name, "%.63s", entry->d_name);
-        file->data = load_file(dir, file->name, &file->len);
-        snapshot->count++;
+        assert_non_null(list);
+        for (struct dirent *entry; (entry = readdir(list)) != NULL;) {
+            char name[128];
+
+            if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+                continue;
+            (void)snprintf(name, sizeof name, "%.40s%.80s", within[next], entry->d_name);
+            note_file(snapshot, dir, name);
+            if (!S_ISDIR(snapshot->files[snapshot->count - 1].mode))
+                continue;
+            assert_true(count < 2);
+            (void)snprintf(within[count++], sizeof within[0], "%.80s/", name);
+        }
+        assert_int_equal(closedir(list), 0);
     }
-    assert_int_equal(closedir(list), 0);
     return snapshot;
 }
 
@@ -388,7 +416,6 @@ void free_snapshot(struct snapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->count; i++)
         free(snapshot->files[i].data);
-    free(snapshot->files);
     free(snapshot);
 }
 
@@ -408,7 +435,7 @@ void put_snapshot_back(const char *dir, const struct snapshot *snapshot)
     assert_non_null(list);
     for (struct dirent *entry; (entry = readdir(list)) != NULL;)
         if (entry->d_name[0] != '.' && !holds(snapshot, entry->d_name))
-            assert_int_equal(unlink(path_of(path, dir, entry->d_name)), 0);
+            assert_int_equal(remove_tree(path_of(path, dir, entry->d_name)), 0);
     assert_int_equal(closedir(list), 0);
     for (size_t i = 0; i < snapshot->count; i++)
         store_file(dir, snapshot->files[i].name, snapshot->files[i].data, snapshot->files[i].len);
@@ -416,19 +443,24 @@ void put_snapshot_back(const char *dir, const struct snapshot *snapshot)
 
 void expect_unchanged(const char *dir, const struct snapshot *snapshot)
 {
-    assert_int_equal(count_files(dir, ""), snapshot->count);
+    struct snapshot *after = take_snapshot(dir);
+
+    for (size_t i = 0; i < after->count; i++)
+        if (!holds(snapshot, after->files[i].name))
+            fail_msg("%s is new", after->files[i].name);
     for (size_t i = 0; i < snapshot->count; i++) {
         const struct snapshot_file *file = &snapshot->files[i];
-        size_t len = 0;
-        uint8_t *data;
+        const struct snapshot_file *now = after->files;
 
-        if (!has_file(dir, file->name))
+        if (!holds(after, file->name))
             fail_msg("%s is gone", file->name);
-        data = load_file(dir, file->name, &len);
-        if (len != file->len || memcmp(data, file->data, len) != 0)
+        while (strcmp(now->name, file->name) != 0)
+            now++;
+        if (now->mode != file->mode || now->len != file->len ||
+            (file->len > 0 && memcmp(now->data, file->data, file->len) != 0))
             fail_msg("%s was changed", file->name);
-        free(data);
     }
+    free_snapshot(after);
 }
 
 /* ---- children ---- */

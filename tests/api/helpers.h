@@ -93,8 +93,9 @@ void remove_dir(const char *dir);
 size_t count_files(const char *dir, const char *suffix);
 const char *segment_name(uint64_t id); /* good until the next call but seven */
 
-/* All files of a folder, to be compared and put back: names, sizes, bytes. Names are given back
- * in place, so that a file that is still there keeps its inode. */
+/* All that is in a folder and in one within it, to be compared: names, kinds, sizes, bytes. Regular
+ * files can be put back: in place, so that a file that is still there keeps its inode; what is new
+ * is removed. */
 struct snapshot;
 struct snapshot *take_snapshot(const char *dir);
 void free_snapshot(struct snapshot *snapshot);
