@@ -29,7 +29,8 @@ struct failure {
 /* The first row that fits counts. */
 /* clang-format off */
 static const struct failure failures[] = {
-    { NORI_E_INVALID,     0,   CLI_USAGE,    "check the folder's name and the options", NULL },
+    { NORI_E_INVALID,     0,   CLI_USAGE,    "check the folder's name, what is in it, and the "
+                                             "options", NULL },
     { NORI_E_NOMEM,       0,   CLI_IO,       "free memory, or raise the limit: ulimit -v", NULL },
     { NORI_E_IO,          EIO, CLI_IO,       "the device failed, see the kernel's log (dmesg); "
                                              "what can be read is told by: nori verify ", "" },

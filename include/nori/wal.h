@@ -204,7 +204,8 @@ struct nori_recovery_info {
  * needed. On return everything recovered is durable (D5). Nothing is created in the folder but
  * `control`, and `quarantine` if something is set aside, until the first append.
  *
- * NORI_E_INVALID      a field out of range, or a folder that is a file
+ * NORI_E_INVALID      a field out of range, a folder that is a file, or a segment or `spare` that
+ *                     is none (a link, folder, pipe or device)
  * NORI_E_NOTFOUND     no such folder, or no log in it (NORI_OPEN_MUST_EXIST)
  * NORI_E_LOCKED       another writer has it open (D10)
  * NORI_E_CORRUPT      damage: ret_info and ret_error say where; nothing was changed (D6)
@@ -322,8 +323,8 @@ struct nori_reader_config {
  * Open a reader on a folder, beside a live writer or none; it takes no writer's lock and changes
  * nothing. position: the place of a record; of a header, a control record or a segment's end: the
  * first record after it; {0, 0}: the oldest. NORI_E_NOTFOUND no log, or a position inside a record,
- * before the oldest or behind the end; NORI_E_CORRUPT, NORI_E_VERSION, NORI_E_IO, NORI_E_READONLY
- * (no permission), NORI_E_NOMEM.
+ * before the oldest or behind the end; NORI_E_INVALID as nori_wal_open; NORI_E_CORRUPT,
+ * NORI_E_VERSION, NORI_E_IO, NORI_E_READONLY (no permission), NORI_E_NOMEM.
  */
 NORI_API int nori_reader_open(const char *dir, struct nori_position position,
                               nori_reader **ret_reader, struct nori_error *ret_error);

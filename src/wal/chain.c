@@ -222,6 +222,9 @@ static int read_link(const struct nw_env *env, struct nw_link *link, bool for_wr
 
     nw_link_name(link, name);
     rc = nw_env_read_start(env, name, start, &len, &link->file_bytes, error);
+    if (rc == NORI_E_INVALID)
+        return nw_error_set(error, rc, 0, (struct nori_position){link->id, 0},
+                            "%s: not a regular file, but a link, folder, pipe or device", name);
     if (rc < 0)
         return rc;
     rc = nw_header_decode(start, len, &link->header);

@@ -50,6 +50,15 @@ int nw_env_read_start(const struct nw_env *env, const char *name, void *target, 
     return NORI_OK;
 }
 
+bool nw_env_knows_all(const void *given, size_t size, size_t known)
+{
+    const size_t size_max = (size_t)1 << 16; /* more is no size, but what stood in memory */
+
+    if (size > size_max)
+        return false;
+    return size <= known || nw_nonzero_len((const uint8_t *)given + known, size - known) == 0;
+}
+
 static int refuse(struct nori_error *error, const char *what)
 {
     return nw_error_set(error, NORI_E_INVALID, 0, NW_NOWHERE, "open: %s", what);
@@ -105,12 +114,12 @@ int nw_config_normalise(const struct nori_wal_config *config, struct nori_wal_co
     int rc;
 
     if (config) {
-        if (config->size < offsetof(struct nori_wal_config, max_segment_size) ||
-            config->size > ((size_t)1 << 16))
+        if (config->size < offsetof(struct nori_wal_config, max_segment_size))
             return refuse(error, "config.size is not set: use NORI_WAL_CONFIG_INIT");
-        for (size_t i = sizeof full; i < config->size; i++)
-            if (((const uint8_t *)config)[i] != 0)
-                return refuse(error, "config has fields that this version does not know");
+        if (!nw_env_knows_all(config, config->size, sizeof full))
+            return refuse(error,
+                          "config.size is beyond reason, or fields are set that this version "
+                          "does not know");
         memcpy(&full, config, config->size < sizeof full ? config->size : sizeof full);
         full.size = sizeof full;
     }

@@ -35,6 +35,10 @@ int nw_no_memory(struct nori_error *error);
 int nw_env_read_start(const struct nw_env *env, const char *name, void *target, size_t *len,
                       uint64_t *ret_file_bytes, struct nori_error *error);
 
+/* Of a growable struct that a caller filled: is all zero that lies behind the fields we know, and
+ * its size a size? */
+bool nw_env_knows_all(const void *given, size_t size, size_t known);
+
 /* The configuration with every default filled in and every limit checked. NORI_E_INVALID,
  * NORI_E_UNSUPPORTED. */
 int nw_config_normalise(const struct nori_wal_config *config, struct nori_wal_config *ret_config,

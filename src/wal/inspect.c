@@ -240,6 +240,8 @@ static const char *advice_for(int rc)
         return "keep the folder as it is, copy it away first, and restore the log from a replica "
                "or backup; "
                "an open refuses it so that nothing is lost silently";
+    if (rc == NORI_E_INVALID)
+        return "move it out of the folder, and put the file back that had this name";
     if (rc == NORI_E_VERSION)
         return "read it with the newer version of nori that wrote it";
     return "see to the device, its permissions and its cables, then try again";
@@ -257,7 +259,8 @@ static void tell_findings(struct inspection *inspection)
     item = (struct nori_log_item){.kind = NORI_LOG_FINDING};
     if (inspection->rc < 0 && inspection->walk.errors == 0) {
         nw_name_format(name, inspection->error.position.segment_id);
-        item.file = name;
+        /* What is about no segment has the place {0, 0}, too. */
+        item.file = strstr(inspection->error.message, name) ? name : NULL;
         item.severity = NORI_SEVERITY_ERROR;
         item.code = inspection->rc;
         item.position = inspection->error.position;
@@ -365,16 +368,23 @@ int nw_inspect_begin(const char *dir, const struct nori_log_options *options, ui
                      struct nori_error *ret_error)
 {
     struct nori_log_options full = NORI_LOG_OPTIONS_INIT;
+    const char *problem = dir ? NULL : "dir is NULL";
     int rc;
 
     if (options && options->size >= offsetof(struct nori_log_options, position))
         memcpy(&full, options, options->size < sizeof full ? options->size : sizeof full);
     else if (options)
-        dir = NULL;
+        problem = "options.size is not set: use NORI_LOG_OPTIONS_INIT";
+    if (options && !nw_env_knows_all(options, options->size, sizeof full))
+        problem =
+            "options.size is beyond reason, or fields are set that this version does not know";
     full.size = sizeof full;
-    if (!dir || (full.flags & ~flags_known) || full.reserved)
-        return nw_error_set(ret_error, NORI_E_INVALID, 0, NW_NOWHERE,
-                            "dir is NULL, or the options are not made by NORI_LOG_OPTIONS_INIT");
+    if (full.flags & ~flags_known)
+        problem = "unknown bits in flags";
+    if (full.reserved != 0)
+        problem = "reserved is not zero";
+    if (problem)
+        return nw_error_set(ret_error, NORI_E_INVALID, 0, NW_NOWHERE, "%s", problem);
     env->vfs = full.vfs ? full.vfs : nori_vfs_posix();
     env->allocator = full.allocator ? full.allocator : nori_allocator_malloc();
     rc = env->vfs->open_folder(env->vfs->context, dir, 0, 0, &env->folder);

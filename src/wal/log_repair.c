@@ -339,6 +339,23 @@ static int look(struct mending *mending)
     return rc;
 }
 
+/* What a dry run of a damaged log returns: the first damage names the error. */
+static int first_damage(const struct mending *mending)
+{
+    const struct nw_walk *walk = &mending->walk;
+
+    for (size_t i = 0; i < walk->count; i++) {
+        const struct nw_finding *finding = &walk->findings[i];
+
+        if (finding->severity >= NORI_SEVERITY_ERROR)
+            return nw_error_set(mending->error, NORI_E_CORRUPT, 0,
+                                (struct nori_position){finding->segment_id, finding->offset},
+                                "%s at %llu: %s", finding->file,
+                                (unsigned long long)finding->offset, finding->message);
+    }
+    return NORI_OK;
+}
+
 static int mend(struct mending *mending)
 {
     bool is_dry = (mending->options.flags & NORI_LOG_DRY_RUN) != 0;
@@ -351,9 +368,7 @@ static int mend(struct mending *mending)
     if (rc < 0 || mending->teller.stopped != 0)
         return rc;
     if (is_dry) {
-        rc = mending->walk.errors > 0
-                 ? nw_error_set(mending->error, NORI_E_CORRUPT, 0, NW_NOWHERE, "the log is damaged")
-                 : NORI_OK;
+        rc = first_damage(mending);
     } else {
         rc = list_pieces(&mending->env, &mending->before);
         if (rc >= 0)

@@ -29,15 +29,18 @@ void nw_quarantine_init(struct nw_quarantine *quarantine, const struct nw_env *e
 }
 
 /* The folder is made when the first piece is set aside. */
-static int open_folder(struct nw_quarantine *quarantine)
+static int open_folder(struct nw_quarantine *quarantine, struct nori_error *error)
 {
     struct nori_folder *folder = quarantine->env->folder;
     uint32_t mode = quarantine->file_mode | ((quarantine->file_mode & 0444u) >> 2);
+    int rc;
 
     if (quarantine->folder)
         return NORI_OK;
-    return folder->ops->open_folder(folder, NW_NAME_QUARANTINE, NORI_FOLDER_CREATE, mode,
-                                    &quarantine->folder);
+    rc = folder->ops->open_folder(folder, NW_NAME_QUARANTINE, NORI_FOLDER_CREATE, mode,
+                                  &quarantine->folder);
+    return rc < 0 ? nw_io_error(error, rc, NW_NOWHERE, "open the folder %s", NW_NAME_QUARANTINE)
+                  : NORI_OK;
 }
 
 void nw_quarantine_done(struct nw_quarantine *quarantine)
@@ -130,19 +133,20 @@ int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *l
     char stem[NAME_LEN];
     char piece[NAME_LEN];
     char what[128];
-    uint8_t *buffer = nw_alloc(env->allocator, COPY_LEN);
-    int rc = NORI_E_NOMEM;
+    uint8_t *buffer;
+    int rc = open_folder(quarantine, error);
 
+    if (rc < 0)
+        return rc;
+    buffer = nw_alloc(env->allocator, COPY_LEN);
     if (!buffer)
-        goto out;
+        return nw_no_memory(error);
     nw_link_name(link, segment);
     (void)snprintf(stem, sizeof stem, "%s.%llu-%llu", segment, (unsigned long long)from,
                    (unsigned long long)to);
     (void)snprintf(what, sizeof what, "bytes %llu to %llu of %s", (unsigned long long)from,
                    (unsigned long long)to, segment);
-    rc = open_folder(quarantine);
-    if (rc >= 0)
-        rc = env->folder->ops->open_file(env->folder, segment, 0, 0, &source);
+    rc = env->folder->ops->open_file(env->folder, segment, 0, 0, &source);
     if (rc >= 0)
         rc = create_new(quarantine, stem, piece, &target);
     if (rc >= 0)
@@ -153,7 +157,6 @@ int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *l
         rc = quarantine->folder->ops->sync(quarantine->folder);
     if (rc >= 0)
         quarantine->bytes += to - from;
-out:
     if (source)
         source->ops->close(source);
     if (target)
@@ -199,13 +202,14 @@ int nw_quarantine_move_file(struct nw_quarantine *quarantine, const char *name,
     char what[128];
     size_t none = 0;
     uint64_t bytes = 0;
-    int rc = open_folder(quarantine);
+    int rc = nw_env_read_start(quarantine->env, name, what, &none, &bytes, error);
 
     if (rc >= 0)
-        rc = nw_env_read_start(quarantine->env, name, what, &none, &bytes, error);
+        rc = open_folder(quarantine, error);
+    if (rc < 0)
+        return rc;
     (void)snprintf(what, sizeof what, "%s, the whole file", name);
-    if (rc >= 0)
-        rc = find_name(quarantine, name, piece);
+    rc = find_name(quarantine, name, piece);
     if (rc >= 0)
         rc = write_note(quarantine, piece, what, why);
     if (rc >= 0)

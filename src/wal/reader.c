@@ -265,9 +265,11 @@ static int give_value(struct nori_reader *reader, const struct nw_stored_record 
         rc = nw_decompress(reader->compressor, record->compression, record->stored,
                            (size_t)record->stored_len, reader->value.data, len, &len);
     if (rc < 0)
-        return nw_error_set(&reader->error, rc, 0, nw_reader_place(reader),
-                            "segment %llu: decompress a value: %s",
-                            (unsigned long long)reader->here.id, nori_strerror(rc));
+        return nw_error_set(
+            &reader->error, rc, 0,
+            (struct nori_position){reader->here.id, reader->cursor.offset - record->len},
+            "segment %llu at %llu: decompress a value: %s", (unsigned long long)reader->here.id,
+            (unsigned long long)(reader->cursor.offset - record->len), nori_strerror(rc));
     ret_record->value = reader->value.data;
     ret_record->value_len = len;
     return NORI_OK;

@@ -94,16 +94,22 @@ static int normalise(const struct nori_reader_config *config, struct nori_reader
                      struct nori_error *error)
 {
     struct nori_reader_config full = NORI_READER_CONFIG_INIT;
+    const char *problem = NULL;
 
     if (config && config->size < sizeof full.size)
-        return nw_error_set(error, NORI_E_INVALID, 0, NW_NOWHERE,
-                            "reader: config.size is not set: use NORI_READER_CONFIG_INIT");
-    if (config)
+        problem = "config.size is not set: use NORI_READER_CONFIG_INIT";
+    else if (config && !nw_env_knows_all(config, config->size, sizeof full))
+        problem = "config.size is beyond reason, or fields are set that this version does not know";
+    else if (config)
         memcpy(&full, config, config->size < sizeof full ? config->size : sizeof full);
-    if (full.visibility > NORI_VISIBLE_DURABLE || (full.flags & ~NORI_READER_PREAD) ||
-        full.max_record_size > NW_RECORD_MAX)
-        return nw_error_set(error, NORI_E_INVALID, 0, NW_NOWHERE,
-                            "reader: a field is out of range");
+    if (full.visibility > NORI_VISIBLE_DURABLE)
+        problem = "visibility is none of NORI_VISIBLE_*";
+    if (full.flags & ~NORI_READER_PREAD)
+        problem = "unknown bits in flags";
+    if (full.max_record_size > NW_RECORD_MAX)
+        problem = "max_record_size is over 1 GiB";
+    if (problem)
+        return nw_error_set(error, NORI_E_INVALID, 0, NW_NOWHERE, "reader: %s", problem);
     full.vfs = full.vfs ? full.vfs : nori_vfs_posix();
     full.allocator = full.allocator ? full.allocator : nori_allocator_malloc();
     *ret_config = full;

@@ -453,6 +453,31 @@ try 1 "append refuses a damaged log" append damaged_log <lines
 tells "nori append: "
 tells "nori verify damaged_log"
 
+# ---- what is no log, or no file of one ----
+
+cp -r damaged_log strange_log
+rm strange_log/000000.wal
+mkfifo strange_log/000000.wal
+for command in verify stat dump append repair explain; do
+    try 2 "$command refuses a pipe in place of a segment" $command strange_log </dev/null
+    tells "000000.wal: not a regular file"
+    tells "hint: check the folder's name, what is in it, and the options"
+done
+[ -p strange_log/000000.wal ]
+report $? "... and leaves it where it is"
+rm strange_log/000000.wal
+mkdir strange_log/lost+found
+touch 'strange_log/000000.wal~' strange_log/.swp
+rm strange_log/spare
+for command in verify stat dump repair explain; do
+    try 1 "$command finds no log among other files" $command strange_log
+done
+: >plain_file
+for command in verify stat dump append repair explain; do
+    try 2 "$command refuses a file in place of the folder" $command plain_file </dev/null
+    tells "plain_file"
+done
+
 # ---- repair, explain ----
 
 cp -r segments_log hurt_log
