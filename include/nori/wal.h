@@ -103,7 +103,8 @@ struct nori_wal_config {
     uint32_t fsync_policy;    /* enum nori_fsync_policy */
     uint32_t batch_window_us; /* for NORI_FSYNC_BATCH; 0: 5000; at most 1000000 */
     uint32_t node_id;         /* appears in events and segment headers */
-    /* 0 or 2: the current one; 1: not offered yet, NORI_E_UNSUPPORTED */
+    /* 0 or 2: the current one. 1: as the Rust crate writes it, which has no times and no atomic
+     * batches; appends that begin a segment wait for syncs. docs/format.md, "Format 1" */
     uint32_t format;
     uint32_t preallocate;   /* enum nori_preallocate */
     uint32_t recovery_mode; /* enum nori_recovery_mode */
@@ -212,7 +213,8 @@ struct nori_recovery_info {
  * NORI_E_VERSION      a newer format (D12)
  * NORI_E_READONLY     the folder or a file may not be written
  * NORI_E_NOSPACE      no room to make what was recovered durable (copy-on-write file systems)
- * NORI_E_UNSUPPORTED  a mode or format that this version does not offer
+ * NORI_E_UNSUPPORTED  format 1 was asked for, but the log has segments of format 2: nothing was
+ *                     changed
  * NORI_E_IO, NORI_E_NOMEM
  * After an error there is no handle.
  */
@@ -226,7 +228,7 @@ NORI_API int nori_wal_open(const struct nori_wal_config *config, nori_wal **ret_
  * NORI_E_INVALID      an argument is not allowed
  * NORI_E_TOOBIG       over max_record_size
  * NORI_E_NOSPACE      no space (D9); works again once there is room
- * NORI_E_UNSUPPORTED  a compression that this build lacks
+ * NORI_E_UNSUPPORTED  a compression that this build lacks; a time in format 1
  * NORI_E_NOMEM        no memory
  * NORI_E_CLOSED       the log is being closed
  *     After these the record is not in the log, which stays as it was.
@@ -242,7 +244,8 @@ NORI_API int nori_wal_append(nori_wal *wal, const struct nori_record *record,
 /*
  * Append count records, at least one, as one: after any crash they are there all or none, and
  * readers show all or none (D4). ret_positions has room for count. max_record_size limits the sum
- * of keys and values. Errors as nori_wal_append.
+ * of keys and values. In format 1, which cannot say what belongs together, they are written
+ * together, and a crash may leave the first of them only. Errors as nori_wal_append.
  */
 NORI_API int nori_wal_append_batch(nori_wal *wal, const struct nori_record *records, size_t count,
                                    struct nori_position *ret_positions);

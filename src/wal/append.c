@@ -8,7 +8,7 @@
  * stage.c to the kernel (D2). After that the policy decides whether to wait for a sync.
  *
  * A batch is never split over segments, and each of its records but the last says that the batch
- * goes on (D4).
+ * goes on (D4). Format 1 cannot say that: its batches are written together, no more.
  *
  * Failure. Nothing is published before all of it is written. What fails before the first byte
  * changes nothing.
@@ -31,6 +31,7 @@
 struct plan {
     const struct nori_record *records;
     size_t count;
+    uint32_t format;
     uint64_t now_ms; /* for records with a TTL and no time */
     uint64_t bytes;  /* of the encoded records */
     uint64_t puts, deletes;
@@ -50,7 +51,8 @@ static int refuse(struct nori_error *error, int code, const char *what)
     return nw_error_set(error, code, 0, NW_NOWHERE, "append: %s", what);
 }
 
-static int check_record(const struct nori_record *record, struct nori_error *error)
+static int check_record(const struct nori_wal *wal, const struct nori_record *record,
+                        struct nori_error *error)
 {
     if ((record->key_len > 0 && !record->key) || (record->value_len > 0 && !record->value))
         return refuse(error, NORI_E_INVALID, "key or value is NULL, but its length is not zero");
@@ -61,6 +63,8 @@ static int check_record(const struct nori_record *record, struct nori_error *err
     for (size_t i = 0; i < sizeof record->reserved / sizeof record->reserved[0]; i++)
         if (record->reserved[i] != 0)
             return refuse(error, NORI_E_INVALID, "reserved fields of the record are not zero");
+    if ((record->flags & NORI_RECORD_TIME) && wal->config.format == 1)
+        return refuse(error, NORI_E_UNSUPPORTED, "records of format 1 have no time");
     if (!nw_compress_is_offered(record->compression))
         return refuse(error, NORI_E_UNSUPPORTED, "this build does not offer that compression");
     return NORI_OK;
@@ -75,7 +79,7 @@ static int check_records(const struct nori_wal *wal, const struct nori_record *r
     if (!records || count == 0)
         return refuse(error, NORI_E_INVALID, "no record is given");
     for (size_t i = 0; i < count; i++) {
-        int rc = check_record(&records[i], error);
+        int rc = check_record(wal, &records[i], error);
 
         if (rc < 0)
             return rc;
@@ -168,14 +172,21 @@ static struct stored stored_value(const struct plan *plan, size_t i, size_t *scr
     return (struct stored){at + sizeof(uint64_t), len, record->compression};
 }
 
+/* The library sets the time of a record that has a TTL and none; format 1 has no place for it. */
+static bool needs_time(const struct plan *plan, const struct nori_record *record)
+{
+    return plan->format == 2 && (record->flags & NORI_RECORD_TTL) &&
+           !(record->flags & NORI_RECORD_TIME);
+}
+
 /* What stands before the key of record i. */
 static void encode_head(const struct plan *plan, size_t i, const struct stored *stored,
                         struct nw_record_head *head)
 {
     const struct nori_record *record = &plan->records[i];
-    bool goes_on = i + 1 < plan->count && !NW_PLANT("batch-not-atomic");
+    bool goes_on = plan->format == 2 && i + 1 < plan->count && !NW_PLANT("batch-not-atomic");
 
-    if ((record->flags & NORI_RECORD_TTL) && !(record->flags & NORI_RECORD_TIME)) {
+    if (needs_time(plan, record)) {
         struct nori_record timed = *record;
 
         timed.flags |= NORI_RECORD_TIME;
@@ -208,7 +219,7 @@ static int make_plan(struct nori_wal *wal, struct plan *plan, struct nori_error 
         struct nw_record_head head;
         struct stored stored = stored_value(plan, i, &scratch_at);
 
-        if (!has_time && (record->flags & NORI_RECORD_TTL) && !(record->flags & NORI_RECORD_TIME)) {
+        if (!has_time && needs_time(plan, record)) {
             plan->now_ms = wal->env.vfs->realtime_ms(wal->env.vfs->context);
             has_time = true;
         }
@@ -227,6 +238,8 @@ static bool is_mark_due(const struct nori_wal *wal)
 {
     uint64_t since = wal->offset - wal->mark_offset;
 
+    if (wal->config.format == 1)
+        return false; /* it has no records of the log's own */
     return since >= MARK_EVERY ||
            (since >= MARK_AFTER_SYNC && atomic_load(&wal->durable_lsn) > wal->mark_durable_lsn);
 }
@@ -252,6 +265,8 @@ int nw_append_mark(struct nori_wal *wal, struct nori_error *error)
 {
     int rc;
 
+    if (wal->config.format == 1)
+        return NORI_OK;
     if (wal->must_roll || wal->offset + NW_MARK_LEN > atomic_load(&wal->current->owned))
         return NORI_OK; /* no room for it: only a little of the next recovery's time is lost */
     rc = put_mark(wal, error);
@@ -265,7 +280,7 @@ int nw_append_mark(struct nori_wal *wal, struct nori_error *error)
 /* Have a current segment with owned room for `bytes`, and for a mark before and behind them. */
 static int make_room(struct nori_wal *wal, uint64_t bytes, struct nori_error *error)
 {
-    uint64_t need = bytes + 2 * (uint64_t)NW_MARK_LEN;
+    uint64_t need = bytes + (wal->config.format == 1 ? 0 : 2 * (uint64_t)NW_MARK_LEN);
     bool is_over = wal->current && wal->offset + need > wal->config.max_segment_size &&
                    wal->offset > wal->current->begin;
     int rc = nw_log_check(wal, error);
@@ -288,7 +303,7 @@ static int put_record(struct nori_wal *wal, const struct plan *plan, size_t i, s
 {
     const struct nori_record *record = &plan->records[i];
     struct stored stored = stored_value(plan, i, scratch_at);
-    struct nw_record_place place = {2, wal->current->salt, wal->offset + wal->stage_len};
+    struct nw_record_place place = {plan->format, wal->current->salt, wal->offset + wal->stage_len};
     struct nw_record_head head;
     uint8_t checksum[NW_RECORD_CRC_LEN];
     int rc;
@@ -304,6 +319,19 @@ static int put_record(struct nori_wal *wal, const struct plan *plan, size_t i, s
         return rc;
     nw_put_u32(checksum, nw_record_crc(&place, nw_stage_sum(wal)));
     return nw_stage_put(wal, checksum, sizeof checksum, error);
+}
+
+/*
+ * Format 1: records of a batch that was refused may lie whole behind the end, and nothing in them
+ * says that it went on. If they cannot be made unreadable the log fails: it must not promise that
+ * they are not there (D9).
+ */
+static int take_back(struct nori_wal *wal, int rc, struct nori_error *error)
+{
+    if (rc != NORI_E_NOSPACE || nw_stage_spoil(wal) >= 0)
+        return rc;
+    error->code = NORI_E_IO;
+    return nw_log_fail(wal, error);
 }
 
 /* The whole plan into the kernel, or nothing. append_mutex held. */
@@ -332,7 +360,7 @@ static int write_plan(struct nori_wal *wal, const struct plan *plan,
         wal->offset = atomic_load(&wal->written_lsn) - wal->current->start;
         wal->mark_offset = mark_offset;
         wal->mark_durable_lsn = mark_durable_lsn;
-        return rc;
+        return plan->format == 1 && wal->must_roll ? take_back(wal, rc, error) : rc;
     }
     nw_assert(wal->offset == begin + plan->bytes);
     *ret_first = (struct nori_position){wal->current->id, begin};
@@ -385,6 +413,7 @@ int nori_wal_append_batch(nori_wal *wal, const struct nori_record *records, size
 
     if (rc < 0)
         return rc;
+    plan.format = wal->config.format;
     rc = make_plan(wal, &plan, &error);
     if (rc >= 0) {
         nw_lock(wal, wal->append_mutex);

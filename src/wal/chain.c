@@ -581,15 +581,28 @@ int nw_link_open(const struct nw_env *env, const struct nw_link *link, uint32_t 
     return nw_io_error(error, rc, (struct nori_position){link->id, 0}, "open %s", name);
 }
 
+/* The successor in format 1, if it holds a record already. */
+static int extend_format1(struct nw_chain *chain, const struct nw_env *env, struct nw_link *link)
+{
+    struct nori_error ignored = NORI_ERROR_INIT;
+
+    if (read_link(env, link, false, &ignored) < 0 || link->format != 1 || add_link(chain, link) < 0)
+        return 0;
+    chain->id_max = link->id;
+    return 1;
+}
+
 int nw_chain_extend(struct nw_chain *chain, const struct nw_env *env)
 {
     struct nori_error ignored = NORI_ERROR_INIT;
     struct nw_link *last = nw_chain_last(chain);
     struct nw_link link = {.is_live = true, .end = NW_OPEN_END};
 
-    if (!last || last->format != 2 || last->id == UINT64_MAX)
+    if (!last || last->id == UINT64_MAX)
         return 0;
     link.id = last->id + 1;
+    if (last->format == 1)
+        return extend_format1(chain, env, &link);
     for (int attempt = 0; attempt < 2; attempt++, link.is_spare = true) {
         if (read_link(env, &link, false, &ignored) < 0 || link.format != 2)
             continue;

@@ -62,7 +62,8 @@ int nw_chain_load_below(struct nw_chain *chain, const struct nw_env *env, uint64
 /*
  * The same, when nothing but a roll can have happened since: look only for the successor of the
  * last link, under the next id or in `spare`. 1 if it was found and appended, else 0. Failures
- * count as not found.
+ * count as not found. In format 1 nothing tells where its predecessor ends, and so where it
+ * starts: the caller finds out.
  */
 int nw_chain_extend(struct nw_chain *chain, const struct nw_env *env);
 

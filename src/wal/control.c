@@ -212,6 +212,30 @@ void nw_control_set_durable(struct nw_control *control, uint64_t lsn, uint64_t s
     atomic_store(&words->durable_check, nw_control_check(lsn, salt));
 }
 
+void nw_control_set_place(struct nw_control *control, uint64_t id, uint64_t start)
+{
+    struct nw_control_words *words = control->words;
+    uint64_t next = atomic_load(&words->place_count) + 1;
+
+    atomic_store(&words->places[next % 2].id, id);
+    atomic_store(&words->places[next % 2].start, start);
+    atomic_store(&words->place_count, next);
+}
+
+/* What is read is whole if the writer did not count meanwhile; it never has to be waited for. */
+bool nw_control_place(const struct nw_control *control, uint64_t *ret_id, uint64_t *ret_start)
+{
+    const struct nw_control_words *words = control->words;
+    uint64_t count;
+
+    do {
+        count = atomic_load(&words->place_count);
+        *ret_id = atomic_load(&words->places[count % 2].id);
+        *ret_start = atomic_load(&words->places[count % 2].start);
+    } while (atomic_load(&words->place_count) != count);
+    return count > 0;
+}
+
 void nw_control_wake(struct nw_control *control)
 {
     struct nw_control_words *words = control->words;

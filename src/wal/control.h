@@ -32,7 +32,14 @@ struct nw_control_words {
     _Atomic uint64_t published; /* appended and returned */
     _Atomic uint64_t written;   /* in the kernel */
     _Atomic uint64_t oldest;    /* start of the oldest segment */
-    uint8_t pad1[40];
+
+    /* Format 1: where a segment that is there starts, which nothing in its file tells. Two slots:
+     * the writer fills the one that place_count does not name, then counts. */
+    _Atomic uint64_t place_count; /* 0: none; the newest is places[place_count % 2] */
+    struct {
+        _Atomic uint64_t id;
+        _Atomic uint64_t start;
+    } places[2];
 
     /* The watermark: LSN stored first, salt of its segment second. */
     _Atomic uint64_t durable;
@@ -98,6 +105,11 @@ struct nw_control_durable {
 struct nw_control_durable nw_control_durable(const struct nw_control *control);
 void nw_control_set_durable(struct nw_control *control, uint64_t lsn, uint64_t salt);
 uint64_t nw_control_check(uint64_t lsn, uint64_t salt);
+
+/* Format 1: tell readers the LSN of a live segment's first byte, so that they count as the writer
+ * does although older segments were dropped. */
+void nw_control_set_place(struct nw_control *control, uint64_t id, uint64_t start);
+bool nw_control_place(const struct nw_control *control, uint64_t *ret_id, uint64_t *ret_start);
 
 /* Tell readers that there is news. No system call unless one of them sleeps. */
 void nw_control_wake(struct nw_control *control);

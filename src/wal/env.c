@@ -86,9 +86,6 @@ static int check_enums(const struct nori_wal_config *config, struct nori_error *
         return refuse(error, "file_mode has bits beyond 0777");
     if ((config->file_mode & 0600u) != 0600u)
         return refuse(error, "file_mode does not let the owner read and write");
-    if (config->format == 1)
-        return nw_error_set(error, NORI_E_UNSUPPORTED, 0, NW_NOWHERE,
-                            "open: writing format 1 is not offered by this version");
     return NORI_OK;
 }
 
@@ -128,6 +125,7 @@ int nw_config_normalise(const struct nori_wal_config *config, struct nori_wal_co
     full.max_segment_size = full.max_segment_size ? full.max_segment_size : (uint64_t)128 << 20;
     full.batch_window_us = full.batch_window_us ? full.batch_window_us : 5000;
     full.preallocate = full.preallocate ? full.preallocate : NORI_PREALLOCATE_RESERVE;
+    full.format = full.format ? full.format : 2;
     full.file_mode = full.file_mode ? full.file_mode : 0600;
     full.max_record_size = full.max_record_size ? full.max_record_size : NW_RECORD_MAX_DEFAULT;
     full.buffer_size = full.buffer_size ? full.buffer_size : (size_t)1 << 20;

@@ -173,6 +173,7 @@ void nw_stage_begin_sum(struct nori_wal *wal);
 uint32_t nw_stage_sum(struct nori_wal *wal); /* CRC-32C of all that was put since it was begun */
 int nw_stage_flush(struct nori_wal *wal, struct nori_error *error);
 void nw_stage_publish(struct nori_wal *wal);
+int nw_stage_spoil(struct nori_wal *wal); /* what a refused append left at the end is no record */
 
 /* ---- append.c ---- */
 /* append_mutex held; into space owned */
@@ -182,6 +183,12 @@ int nw_append_mark(struct nori_wal *wal, struct nori_error *error);
 int nw_roll(struct nori_wal *wal, struct nori_error *error);
 /* A segment of this life, durable under its name: begin one if there is none. No lock held. */
 int nw_roll_durably(struct nori_wal *wal, struct nori_error *error);
+
+/* ---- format1.c: beginning a segment that has no header. append_mutex held. ---- */
+/* `spare` becomes this segment's file, under its name, durably. previous may be NULL. */
+int nw_format1_begin(struct nori_wal *wal, struct nw_segment *segment,
+                     const struct nw_segment *previous, uint64_t previous_end,
+                     struct nori_error *error);
 
 /* ---- space.c: taking space ahead of need (D9) ---- */
 void nw_space_run(void *wal);

@@ -155,7 +155,9 @@ static int take_link(struct nori_wal *wal, const struct nw_link *link, uint64_t 
                                             : nw_min_u64(link->end, end_lsn - link->start);
     segment->is_named = true;
     segment->is_synced = true;
-    segment->needs_trim = link->format == 2 && link->file_bytes > segment->end;
+    /* The Rust crate's files are left alone unless we go on in its place. */
+    segment->needs_trim =
+        (link->format == 2 || wal->config.format == 1) && link->file_bytes > segment->end;
     nw_assert(wal->segment_count == 0 ||
               segment->start >= wal->segments[wal->segment_count - 1]->start);
     wal->segments[wal->segment_count++] = segment;
@@ -312,6 +314,17 @@ static void wait_for_callers(struct nori_wal *wal)
     nw_unlock(wal, wal->mutex);
 }
 
+/* The end as the next recovery will count it: format 1 from the oldest segment. */
+static uint64_t clean_lsn(struct nori_wal *wal)
+{
+    uint64_t base;
+
+    nw_lock(wal, wal->mutex);
+    base = wal->config.format == 1 ? wal->segments[0]->start : 0;
+    nw_unlock(wal, wal->mutex);
+    return atomic_load(&wal->written_lsn) - base;
+}
+
 /* Everything durable, a last mark that says so, and that durable, too. */
 static int settle(struct nori_wal *wal, struct nori_error *error)
 {
@@ -330,7 +343,7 @@ static int settle(struct nori_wal *wal, struct nori_error *error)
     if (rc >= 0)
         (void)nw_retention_remove_dead(wal, SIZE_MAX, error); /* else the next life does */
     if (rc >= 0) {
-        atomic_store(&words->clean, atomic_load(&wal->written_lsn));
+        atomic_store(&words->clean, clean_lsn(wal));
         atomic_store(&words->clean_salt, wal->current->salt);
     }
     return rc;

@@ -107,6 +107,11 @@ static int has_end_now(struct nori_reader *reader)
     uint64_t end = reader->here.end;
     int rc;
 
+    /* A successor of format 1 says only that there is an end. */
+    if (end == NW_OPEN_END && reader->here.format == 1 &&
+        (nw_reader_find_successor(reader) ||
+         (nw_reader_find_link(reader, &reader->here) && nw_chain_extend(&reader->chain, &reader->env))))
+        return 0;
     if (end == NW_OPEN_END && nw_chain_extend(&reader->chain, &reader->env)) {
         const struct nw_link *link = nw_reader_find_link(reader, &reader->here);
 
@@ -117,25 +122,6 @@ static int has_end_now(struct nori_reader *reader)
     if (rc < 0)
         return rc;
     return reader->here.end != end;
-}
-
-/* Is all from here to the end of the file zero? Then a segment of format 1 that has a successor
- * ends here. */
-static bool ends_in_zeros(struct nori_reader *reader)
-{
-    uint8_t chunk[4096];
-    uint64_t offset = reader->cursor.offset;
-
-    for (;;) {
-        size_t got = 0;
-
-        if (reader->file->ops->read(reader->file, chunk, sizeof chunk, offset, &got) < 0 ||
-            nw_nonzero_len(chunk, got) > 0)
-            return false;
-        if (got < sizeof chunk)
-            return true;
-        offset += got;
-    }
 }
 
 /* The highest LSN known to have been durable, as recovery would find it: marks behind the bad bytes
@@ -166,6 +152,7 @@ static int corrupt(struct nori_reader *reader)
 static int at_bad_bytes(struct nori_reader *reader, const struct nw_reader_limit *limit,
                         bool *has_looked_again)
 {
+    struct nw_link *next;
     int rc = has_end_now(reader);
 
     if (rc < 0)
@@ -177,10 +164,16 @@ static int at_bad_bytes(struct nori_reader *reader, const struct nw_reader_limit
         nw_cursor_refresh(&reader->cursor);
         return NORI_OK;
     }
-    if (reader->here.format == 1 && nw_reader_find_successor(reader)) {
-        if (reader->here.end != NW_OPEN_END || !ends_in_zeros(reader))
+    next = reader->here.format == 1 ? nw_reader_find_successor(reader) : NULL;
+    if (next) {
+        if (reader->here.end != NW_OPEN_END ||
+            !nw_scan_is_zero_from(reader->file, reader->cursor.offset))
             return corrupt(reader); /* it was complete once */
         reader->here.end = reader->cursor.offset;
+        if (next->format == 1) {
+            next->start = nw_reader_lsn(reader);
+            next->first_sequence = reader->sequence;
+        }
         return NORI_OK;
     }
     if (limit->is_known && nw_reader_is_writer_alive(reader))

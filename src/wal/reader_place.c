@@ -39,6 +39,31 @@ static void check_control(struct nori_reader *reader)
     reader->cut = 0;
 }
 
+/* Segments of format 1 were counted from the oldest there is; a writer that dropped some counts
+ * from an older one. 1: done, or there is nothing to do; 0: the segment that it tells about was
+ * dropped just now. */
+static int count_as_writer(struct nori_reader *reader)
+{
+    struct nw_chain *chain = &reader->chain;
+    const struct nw_link *last = nw_chain_last(chain);
+    uint64_t id = 0;
+    uint64_t start = 0;
+
+    if (!reader->control || !last || last->format != 1 ||
+        !nw_control_place(reader->control, &id, &start))
+        return 1;
+    for (size_t i = chain->first_live; i < chain->count; i++) {
+        uint64_t shift = start - chain->links[i].start;
+
+        if (chain->links[i].id != id)
+            continue;
+        for (size_t j = chain->first_live; j < chain->count; j++)
+            chain->links[j].start += shift;
+        return 1;
+    }
+    return 0;
+}
+
 /* A writer that is dropping or naming segments may change the folder under a listing: look again
  * before complaining. */
 int nw_reader_load_chain(struct nori_reader *reader)
@@ -54,13 +79,15 @@ int nw_reader_load_chain(struct nori_reader *reader)
         reader->has_marks_lsn = false;
         reader->end_lsn = UINT64_MAX;
         rc = nw_chain_load(&reader->chain, &reader->env, false, &reader->error);
-        if (rc != NORI_E_CORRUPT || attempt == 3)
-            break;
+        if (rc >= 0) {
+            check_control(reader);
+            rc = nw_scan_measure_format1(&reader->env, &reader->chain, &reader->error);
+        }
+        if (rc >= 0 ? count_as_writer(reader) : rc != NORI_E_CORRUPT && rc != NORI_E_NOTFOUND)
+            return rc;
+        if (attempt == 3)
+            return rc;
     }
-    if (rc < 0)
-        return rc;
-    check_control(reader);
-    return nw_scan_measure_format1(&reader->env, &reader->chain, &reader->error);
 }
 
 struct nw_link *nw_reader_find_link(struct nori_reader *reader, const struct nw_link *link)
@@ -116,13 +143,21 @@ int nw_reader_relocate(struct nori_reader *reader)
         reader->here = *link;
     } else {
         link = nw_reader_find_successor(reader);
-        if (!link)
+        /* One of format 1 does not tell what came before it. */
+        if (!link || link->format == 1)
             return nw_reader_truncated(reader);
-        reader->here.end = link->format == 2 ? link->header.prev_end : reader->here.end;
+        reader->here.end = link->header.prev_end;
     }
     if (reader->cursor.offset > reader->here.end)
         return nw_reader_truncated(reader);
     return NORI_OK;
+}
+
+/* Only its file bounds a record of format 1, and beside a writer that grows. */
+static uint64_t cursor_limit(const struct nori_reader *reader, const struct nw_link *link)
+{
+    return link->format == 1 ? NW_RECORD_MAX
+                             : nw_link_record_limit(link, reader->config.max_record_size);
 }
 
 /* Stand at the beginning of a link. */
@@ -146,7 +181,7 @@ int nw_reader_enter(struct nori_reader *reader, const struct nw_link *link)
     reader->is_in_batch = false;
     reader->cursor.is_mapped = use_map;
     nw_cursor_restart(&reader->cursor, file, copy.format, copy.format == 2 ? copy.header.salt : 0,
-                      copy.begin, nw_link_record_limit(&copy, reader->config.max_record_size));
+                      copy.begin, cursor_limit(reader, &copy));
     reader->sequence = copy.first_sequence;
     return NORI_OK;
 }

@@ -445,8 +445,10 @@ static bool is_clean(const struct nw_recovered *recovered)
 
     if (!last)
         return !words || (!recovered->chain.has_ids && atomic_load(&words->published) == 0);
-    return words && last->format == 2 && atomic_load(&words->clean_salt) == last->header.salt &&
-           atomic_load(&words->clean) == recovered->end_lsn;
+    if (last->format == 1 && recovered->end_lsn == 0)
+        return false; /* a word that was cleared would say the same */
+    return words && atomic_load(&words->clean) == recovered->end_lsn &&
+           atomic_load(&words->clean_salt) == (last->format == 2 ? last->header.salt : 0);
 }
 
 static void describe(struct nw_recovered *recovered, struct nori_recovery_info *info)
@@ -457,6 +459,50 @@ static void describe(struct nw_recovered *recovered, struct nori_recovery_info *
         (void)snprintf(info->message, sizeof info->message, "the log was closed cleanly");
 }
 
+/* Format 1 cannot go on where format 2 began: the Rust crate would not read those segments. */
+static int refuse_format1(struct nori_error *error, uint64_t segment_id)
+{
+    return nw_error_set(error, NORI_E_UNSUPPORTED, 0, (struct nori_position){segment_id, 0},
+                        "open with format 1: the log has segments of format 2, such as %llu, and "
+                        "goes on in that; convert it into another folder",
+                        (unsigned long long)segment_id);
+}
+
+static int check_format(struct judge *judge)
+{
+    const struct nw_link *last = nw_chain_last(&judge->recovered->chain);
+
+    if (judge->for_writing && judge->config->format == 1 && last && last->format == 2)
+        return refuse_format1(judge->error, last->id);
+    return NORI_OK;
+}
+
+/* Where the chain is damaged: does any file have a header, or had one? */
+static bool has_header(const struct nw_env *env)
+{
+    struct nori_error ignored = NORI_ERROR_INIT;
+    bool is_found = false;
+    struct nw_chain chain;
+
+    nw_chain_init(&chain, env->allocator);
+    if (nw_chain_list(&chain, env, &ignored) < 0)
+        chain.count = 0;
+    for (size_t i = 0; i < chain.count && !is_found; i++) {
+        uint8_t start[NW_HEADER_LEN];
+        size_t len = sizeof start;
+        struct nw_header header;
+        uint64_t bytes;
+        char name[NW_NAME_MAX];
+
+        nw_name_format(name, chain.links[i].id);
+        is_found = nw_env_read_start(env, name, start, &len, &bytes, &ignored) >= 0 &&
+                   (nw_header_decode(start, len, &header) != NW_HEADER_NONE ||
+                    nw_header_lacks_only_magic(start, len));
+    }
+    nw_chain_done(&chain);
+    return is_found;
+}
+
 static int judge_all(struct judge *judge)
 {
     struct nw_recovered *recovered = judge->recovered;
@@ -464,6 +510,9 @@ static int judge_all(struct judge *judge)
     uint64_t set_aside;
     int rc = nw_chain_load(chain, judge->env, judge->for_writing, judge->error);
 
+    if (rc == NORI_E_CORRUPT && judge->for_writing && judge->config->format == 1 &&
+        has_header(judge->env))
+        return refuse_format1(judge->error, judge->error->position.segment_id);
     if (rc < 0) {
         judge->info->corruption_detected = rc == NORI_E_CORRUPT;
         if (rc == NORI_E_CORRUPT)
@@ -471,7 +520,9 @@ static int judge_all(struct judge *judge)
                 (struct nw_damage){NW_DAMAGE_CHAIN, judge->error->position.segment_id, 0, 0, 0};
         return rc;
     }
-    rc = nw_control_open(judge->env, judge->for_writing, &recovered->control, judge->error);
+    rc = check_format(judge);
+    if (rc >= 0)
+        rc = nw_control_open(judge->env, judge->for_writing, &recovered->control, judge->error);
     if (rc < 0)
         return rc;
     remember_control(judge);
@@ -711,12 +762,16 @@ static void set_words(struct nw_recovered *recovered)
     const struct nw_link *last = nw_chain_last(&recovered->chain);
 
     atomic_fetch_add(&words->cut, 1);
+    if (last && last->format == 1)
+        nw_control_set_place(recovered->control, last->id, last->start);
     atomic_store(&words->oldest,
                  last ? recovered->chain.links[recovered->chain.first_live].start : 0);
     nw_control_set_durable(recovered->control, recovered->end_lsn,
                            last && last->format == 2 ? last->header.salt : 0);
     atomic_store(&words->written, recovered->end_lsn);
     atomic_store(&words->published, recovered->end_lsn);
+    if (last && last->format == 1) /* its LSNs are others than before, and so are these words */
+        atomic_fetch_add(&words->cut, 1);
     nw_control_wake(recovered->control);
 }
 

@@ -93,17 +93,16 @@ int nw_retention_remove_dead(struct nori_wal *wal, size_t count_max, struct nori
     return rc;
 }
 
-/* The oldest segment, if all of it lies before lsn and it may go. *ret_next_start: where its
- * successor begins. */
+/* The oldest segment, if all of it lies before lsn and it may go. *ret_next: its successor. */
 static struct nw_segment *oldest_to_drop(struct nori_wal *wal, uint64_t lsn,
-                                         uint64_t *ret_next_start)
+                                         const struct nw_segment **ret_next)
 {
     struct nw_segment *oldest = NULL;
 
     nw_lock(wal, wal->mutex);
     if (wal->segment_count >= 2 && wal->segments[1]->start <= lsn) {
         oldest = wal->segments[0];
-        *ret_next_start = wal->segments[1]->start;
+        *ret_next = wal->segments[1];
     }
     nw_unlock(wal, wal->mutex);
     return oldest;
@@ -149,23 +148,23 @@ static int drop_before(struct nori_wal *wal, uint64_t lsn, uint64_t *deleted,
                        struct nori_error *error)
 {
     const struct nw_segment *oldest;
-    uint64_t next_start = 0;
+    const struct nw_segment *next = NULL;
     int rc = NORI_OK;
 
     /* Dead files go first, and they need the header that killed them. */
-    if (has_dead(wal) && oldest_to_drop(wal, lsn, &next_start))
+    if (has_dead(wal) && oldest_to_drop(wal, lsn, &next))
         rc = nw_roll_durably(wal, error);
     if (rc >= 0)
         rc = remove_dead(wal, SIZE_MAX, error);
     if (rc >= 0 && has_dead(wal))
         return NORI_OK; /* nothing was to be dropped when we looked: another call may */
-    while (rc >= 0 && (oldest = oldest_to_drop(wal, lsn, &next_start)) != NULL) {
+    while (rc >= 0 && (oldest = oldest_to_drop(wal, lsn, &next)) != NULL) {
         if (!NW_PLANT("drop-before-durable"))
-            /* its successor's header is durable, and named */
-            rc = nw_sync_to(wal, next_start + 1, error);
+            /* its successor's header is durable, and named; without one (format 1) it always is */
+            rc = nw_sync_to(wal, next->start + (next->begin > 0), error);
         if (rc < 0)
             break;
-        atomic_store(&wal->control->words->oldest, next_start);
+        atomic_store(&wal->control->words->oldest, next->start);
         rc = remove_durably(wal, oldest->id, error);
         if (rc < 0)
             break;

@@ -8,6 +8,9 @@
  * before that. Records may be written meanwhile: after a process crash recovery finds the header in
  * `spare` and knows the file by it; after a power cut they were not durable anyway.
  *
+ * In format 1 there is no header: format1.c gives the file its name, durably, before any record is
+ * written.
+ *
  * Waiting. For `spare` to be prepared; for the current segment to have its name, since there is one
  * `spare`; and while two ended segments are unsynced (D3). No append waits for a sync otherwise.
  *
@@ -139,7 +142,26 @@ static int write_header(struct nori_wal *wal, const struct nw_header *header,
     return NORI_E_NOSPACE;
 }
 
-/* `spare` has its header: it is the current segment. */
+/* In `spare`: a segment of format 2 that continues `previous`. */
+static int begin_in_spare(struct nori_wal *wal, struct nw_segment *segment,
+                          const struct nw_segment *previous, uint64_t previous_end,
+                          struct nori_error *error)
+{
+    struct nw_header header;
+    int rc;
+
+    fill_header(wal, previous, previous_end, &header);
+    rc = random_salt(wal, &header.salt, error);
+    if (rc < 0)
+        return rc;
+    segment->id = header.segment_id;
+    segment->salt = header.salt;
+    segment->start = header.start;
+    segment->begin = NW_HEADER_LEN;
+    return write_header(wal, &header, error);
+}
+
+/* The file is what it is to be: it is the current segment. */
 static void take_over(struct nori_wal *wal, struct nw_segment *segment, struct nw_segment *previous,
                       uint64_t previous_end)
 {
@@ -150,12 +172,14 @@ static void take_over(struct nori_wal *wal, struct nw_segment *segment, struct n
     if (previous && previous->end == NW_OPEN_END) {
         previous->end = previous_end;
         previous->needs_trim = atomic_load(&previous->owned) > previous_end;
+        previous->is_synced = segment->is_named; /* format 1: first, both durably */
     }
+    wal->is_trim_wanted |= segment->is_named;
     nw_assert(wal->segment_count < wal->segment_capacity);
     wal->segments[wal->segment_count++] = segment;
     wal->current = segment;
-    wal->offset = NW_HEADER_LEN;
-    wal->mark_offset = NW_HEADER_LEN;
+    wal->offset = segment->begin;
+    wal->mark_offset = segment->begin;
     wal->mark_durable_lsn = atomic_load(&wal->durable_lsn);
     wal->must_roll = false;
     wal->next_id++;
@@ -163,20 +187,21 @@ static void take_over(struct nori_wal *wal, struct nw_segment *segment, struct n
     nw_unlock(wal, wal->mutex);
 }
 
-/* An ended segment is synced, a new one gets its name. After publishing, or that sync would stop
- * short of the new header. */
-static void request_sync(struct nori_wal *wal)
+/* An ended segment is synced, a new one gets its name; or, if that is done, the next `spare` is
+ * prepared. After publishing, or that sync would stop short of the new header. */
+static void wake_threads(struct nori_wal *wal)
 {
     nw_lock(wal, wal->mutex);
-    wal->is_sync_requested = true;
-    wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
+    wal->is_sync_requested = !wal->current->is_named;
+    wal->env.vfs->cond_wake_all(wal->env.vfs->context,
+                                wal->is_sync_requested ? wal->sync_wanted : wal->space_wanted);
     nw_unlock(wal, wal->mutex);
 }
 
 static void report_roll(struct nori_wal *wal, const struct nw_segment *previous,
                         uint64_t ended_bytes, uint64_t begun_ns)
 {
-    nw_metrics_add(&wal->metrics, wal->metrics.append_bytes, NW_HEADER_LEN);
+    nw_metrics_add(&wal->metrics, wal->metrics.append_bytes, wal->current->begin);
     nw_metrics_set(&wal->metrics, wal->metrics.segments, wal->segment_count);
     nw_metrics_set(&wal->metrics, wal->metrics.appended_lsn, atomic_load(&wal->written_lsn));
     if (ended_bytes == 0)
@@ -193,7 +218,6 @@ int nw_roll(struct nori_wal *wal, struct nori_error *error)
 {
     struct nw_segment *segment = NULL;
     struct nw_segment *previous;
-    struct nw_header header;
     uint64_t begun_ns = nw_now_ns(wal);
     uint64_t previous_end = 0;
     uint64_t ended_bytes = wal->current ? wal->offset : 0;
@@ -215,14 +239,6 @@ int nw_roll(struct nori_wal *wal, struct nori_error *error)
     segment = nw_alloc_zero(wal->env.allocator, sizeof *segment);
     if (!segment)
         return nw_no_memory(error);
-    fill_header(wal, previous, previous_end, &header);
-    rc = random_salt(wal, &header.salt, error);
-    if (rc < 0)
-        goto out;
-    segment->id = header.segment_id;
-    segment->salt = header.salt;
-    segment->start = header.start;
-    segment->begin = NW_HEADER_LEN;
     segment->end = NW_OPEN_END;
     nw_lock(wal, wal->mutex);
     rc = reserve_segment(wal);
@@ -231,7 +247,8 @@ int nw_roll(struct nori_wal *wal, struct nori_error *error)
         rc = nw_no_memory(error);
         goto out;
     }
-    rc = write_header(wal, &header, error);
+    rc = wal->config.format == 1 ? nw_format1_begin(wal, segment, previous, previous_end, error)
+                                 : begin_in_spare(wal, segment, previous, previous_end, error);
     if (rc < 0)
         goto out;
 
@@ -243,7 +260,7 @@ int nw_roll(struct nori_wal *wal, struct nori_error *error)
         /* readers must learn the end before they look behind it */
         atomic_fetch_add(&wal->control->words->cut, 1);
     nw_stage_publish(wal);
-    request_sync(wal);
+    wake_threads(wal);
     report_roll(wal, previous, ended_bytes, begun_ns);
 out:
     nw_free(wal->env.allocator, segment);

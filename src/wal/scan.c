@@ -277,6 +277,22 @@ int nw_scan_find_mark_behind(const struct nw_link *link, uint64_t log_id, struct
     return rc;
 }
 
+bool nw_scan_is_zero_from(struct nori_file *file, uint64_t offset)
+{
+    uint8_t chunk[4096];
+
+    for (;;) {
+        size_t got = 0;
+
+        if (file->ops->read(file, chunk, sizeof chunk, offset, &got) < 0 ||
+            nw_nonzero_len(chunk, got) > 0)
+            return false;
+        if (got < sizeof chunk)
+            return true;
+        offset += got;
+    }
+}
+
 int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
                             struct nori_error *error)
 {

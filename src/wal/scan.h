@@ -57,6 +57,10 @@ int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain,
 int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
                             struct nori_error *error);
 
+/* Is all from here to the end of the file zero? Then a segment of format 1 that has a successor
+ * ends here. */
+bool nw_scan_is_zero_from(struct nori_file *file, uint64_t offset);
+
 /*
  * The highest durable LSN that marks at or behind `offset` of a link, or in live links behind it,
  * tell; 0 if there are none. What cannot be read tells nothing.

@@ -28,12 +28,13 @@
  * beginning is made unreadable, in a page that the write just touched. If even that fails, nothing
  * is worse.
  */
-static void spoil(const struct nw_segment *segment, uint64_t offset)
+int nw_stage_spoil(struct nori_wal *wal)
 {
     static const uint8_t no_record[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     struct nori_span span = {no_record, sizeof no_record};
+    struct nori_file *file = wal->current->file;
 
-    (void)segment->file->ops->write(segment->file, &span, 1, offset);
+    return file->ops->write(file, &span, 1, wal->offset);
 }
 
 /* Write the buffer at the current segment's `offset`, which moves behind it. */
@@ -57,7 +58,7 @@ int nw_stage_flush(struct nori_wal *wal, struct nori_error *error)
     (void)nw_io_error(error, rc, position, "append: write %06llu.wal at %llu",
                       (unsigned long long)position.segment_id, (unsigned long long)position.offset);
     if (error->code == NORI_E_NOSPACE) {
-        spoil(segment, wal->offset);
+        (void)nw_stage_spoil(wal);
         return NORI_E_NOSPACE;
     }
     return nw_log_fail(wal, error);

@@ -521,7 +521,6 @@ static void fields_out_of_range_are_refused_at_open(void **state)
     EXPECT_REFUSED(fsync_policy, 3, NORI_E_INVALID);
     EXPECT_REFUSED(batch_window_us, 1000001, NORI_E_INVALID);
     EXPECT_REFUSED(format, 3, NORI_E_INVALID);
-    EXPECT_REFUSED(format, 1, NORI_E_UNSUPPORTED);
     EXPECT_REFUSED(preallocate, 4, NORI_E_INVALID);
     EXPECT_REFUSED(recovery_mode, 4, NORI_E_INVALID);
     EXPECT_REFUSED(verify, 2, NORI_E_INVALID);

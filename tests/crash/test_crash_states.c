@@ -355,8 +355,8 @@ static bool is_chosen(struct explorer *explorer, const char *outcome)
 
     if (explorer->only_outcome && strcmp(explorer->only_outcome, outcome) != 0)
         return false;
-    repeat_with("NORI_CRASH_REPEAT=%u.%u.%u.%u.%u.%llu.%s:%llu:%s ./test_crash_states",
-                workload->policy, workload->preallocate, workload->verify,
+    repeat_with("NORI_CRASH_REPEAT=%u.%u.%u.%u.%u.%u.%llu.%s:%llu:%s ./test_crash_states",
+                workload->format, workload->policy, workload->preallocate, workload->verify,
                 explorer->history->workload.switch_percent, explorer->history->sim_flags,
                 (unsigned long long)workload->seed, explorer->history->steps,
                 (unsigned long long)explorer->operation, outcome);
@@ -703,6 +703,29 @@ static void every_way_to_take_space(void **state)
     explore_all(history, WORKLOAD_STEPS, 3, repeat_share(20));
 }
 
+/* Format 1 written: D1, D2, D3 and D5, without the help of salts, headers and marks. Of a batch any
+ * beginning may be there (D4 needs what format 1 cannot say). */
+static void logs_of_format_1(void **state)
+{
+    static const char *const first_lives[] = {"abX", "fbX", "DbXbK"};
+    struct history history = small_steps;
+
+    (void)state;
+    history.workload.format = 1;
+    explore_all(history, WORKLOAD_STEPS, 2, repeat_share(200));
+    explore_all(history, WORKLOAD_STEPS, 4, repeat_share(200));
+    for (size_t i = 0; i < sizeof first_lives / sizeof first_lives[0]; i++) {
+        history.workload.seed = 60 + i;
+        (void)snprintf(history.steps, sizeof history.steps, "%s", first_lives[i]);
+        explore_all(history, "abmsXKDc", 3, repeat_share(i == 1 ? 5 : 40));
+    }
+    memcpy(history.steps, "f", 2);
+    explore_all(history, "abmszdDcf", 3, repeat_share(12));
+    history.steps[0] = '\0';
+    history.workload.switch_percent = 30;
+    explore_all(history, WORKLOAD_STEPS, 4, repeat_share(60));
+}
+
 /* What is checked here can fail: machines that break their word are found out. */
 static void a_machine_that_lies_is_noticed(void **state)
 {
@@ -721,7 +744,7 @@ static void a_machine_that_lies_is_noticed(void **state)
     }
 }
 
-/* POLICY.PREALLOCATE.VERIFY.SWITCH.FLAGS.SEED.STEPS:OPERATION:OUTCOME */
+/* FORMAT.POLICY.PREALLOCATE.VERIFY.SWITCH.FLAGS.SEED.STEPS:OPERATION:OUTCOME */
 static void one_that_failed(void **state)
 {
     struct history history = small_steps;
@@ -730,10 +753,10 @@ static void one_that_failed(void **state)
     char outcome[32];
 
     (void)state;
-    if (sscanf(getenv("NORI_CRASH_REPEAT"), "%u.%u.%u.%u.%u.%llu.%12[a-zA-Z]:%llu:%31s",
-               &workload->policy, &workload->preallocate, &workload->verify,
+    if (sscanf(getenv("NORI_CRASH_REPEAT"), "%u.%u.%u.%u.%u.%u.%llu.%12[a-zA-Z]:%llu:%31s",
+               &workload->format, &workload->policy, &workload->preallocate, &workload->verify,
                &history.workload.switch_percent, &history.sim_flags, &seed, history.steps,
-               &operation, outcome) != 9)
+               &operation, outcome) != 10)
         fail_msg("NORI_CRASH_REPEAT is not understood");
     history.workload.seed = seed;
     if (history.sim_flags & NORI_SIM_CRASH_PARTLY)
@@ -763,6 +786,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(second_lives),
         cmocka_unit_test(writes_that_are_cut_short),
         cmocka_unit_test(every_way_to_take_space),
+        cmocka_unit_test(logs_of_format_1),
         cmocka_unit_test(a_machine_that_lies_is_noticed),
     };
     int failed;

@@ -201,10 +201,10 @@ static bool try_fault(const struct workload *workload, const char *steps, const 
     uint64_t blocks;
     bool is_good;
 
-    repeat_with("NORI_FAULT_REPEAT=%u.%u.%u.%u.%llu.%s:%x.%x.%d.%llu.%llu ./test_faults",
-                workload->policy, workload->preallocate, workload->verify, workload->switch_percent,
-                (unsigned long long)workload->seed, steps, fault->mask, fault->flags,
-                fault->os_errno, (unsigned long long)fault->nth,
+    repeat_with("NORI_FAULT_REPEAT=%u.%u.%u.%u.%u.%llu.%s:%x.%x.%d.%llu.%llu ./test_faults",
+                workload->format, workload->policy, workload->preallocate, workload->verify,
+                workload->switch_percent, (unsigned long long)workload->seed, steps, fault->mask,
+                fault->flags, fault->os_errno, (unsigned long long)fault->nth,
                 (unsigned long long)fault->nth_too);
     (void)snprintf(scene.steps, sizeof scene.steps, "%s", steps);
     set_faults(&scene, !strpbrk(steps, "KX"), &options);
@@ -335,6 +335,27 @@ static void whatever_two_calls_fail_the_log_keeps_its_word(void **state)
     seconds += repeat_now() - begun;
 }
 
+/* What fails while a segment without a header begins: the sync of the one before, the cut of its
+ * tail, the name, the folder. */
+static void whatever_call_fails_a_log_of_format_1_keeps_its_word(void **state)
+{
+    static const char *const some[] = {"abmcDac", "fmbXmDa", "aLa"};
+    double begun = repeat_now();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(some); i++) {
+        struct workload workload = {.policy = (uint32_t)i,
+                                    .preallocate = NORI_PREALLOCATE_OFF,
+                                    .format = 1,
+                                    .seed = 1 + i,
+                                    .switch_percent = i % 2 ? 20 : 0};
+
+        fail_each(some[i], &workload, faults, COUNT(faults));
+        fail_each(some[i], &workload, memory_faults, COUNT(memory_faults));
+    }
+    seconds += repeat_now() - begun;
+}
+
 /*
  * A write that fails for want of space may have left whole records of a batch, which the next
  * records overwrite one by one. If the power goes then, old and new sectors stand side by side:
@@ -383,7 +404,7 @@ static void what_a_failed_write_left_is_never_part_of_a_record(void **state)
     }
 }
 
-/* POLICY.PREALLOCATE.VERIFY.SWITCH.SEED.STEPS:MASK.FLAGS.ERRNO.NTH.NTH_TOO */
+/* FORMAT.POLICY.PREALLOCATE.VERIFY.SWITCH.SEED.STEPS:MASK.FLAGS.ERRNO.NTH.NTH_TOO */
 static void one_that_failed(void **state)
 {
     struct workload workload = {0};
@@ -392,9 +413,10 @@ static void one_that_failed(void **state)
     char steps[16];
 
     (void)state;
-    if (sscanf(getenv("NORI_FAULT_REPEAT"), "%u.%u.%u.%u.%llu.%15[a-zA-Z]:%x.%x.%d.%llu.%llu",
-               &workload.policy, &workload.preallocate, &workload.verify, &workload.switch_percent,
-               &seed, steps, &fault.mask, &fault.flags, &fault.os_errno, &nth, &nth_too) != 11)
+    if (sscanf(getenv("NORI_FAULT_REPEAT"), "%u.%u.%u.%u.%u.%llu.%15[a-zA-Z]:%x.%x.%d.%llu.%llu",
+               &workload.format, &workload.policy, &workload.preallocate, &workload.verify,
+               &workload.switch_percent, &seed, steps, &fault.mask, &fault.flags, &fault.os_errno,
+               &nth, &nth_too) != 12)
         fail_msg("NORI_FAULT_REPEAT is not understood");
     workload.seed = seed;
     fault.nth = nth;
@@ -411,6 +433,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(whatever_call_fails_after_a_crash_the_log_keeps_its_word),
         cmocka_unit_test(whatever_two_calls_fail_the_log_keeps_its_word),
         cmocka_unit_test(whatever_memory_is_missing_the_log_keeps_its_word),
+        cmocka_unit_test(whatever_call_fails_a_log_of_format_1_keeps_its_word),
         cmocka_unit_test(what_a_failed_write_left_is_never_part_of_a_record),
     };
     int failed;

@@ -216,9 +216,9 @@ static void try_disk(const struct scene *about)
     struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
     bool is_good;
 
-    repeat_with("NORI_FULL_REPEAT=%u.%u.%llu.%x.%d.%s ./test_full_disk", scene.workload.policy,
-                scene.workload.preallocate, (unsigned long long)scene.capacity, scene.flags,
-                scene.is_crashed, scene.steps);
+    repeat_with("NORI_FULL_REPEAT=%u.%u.%u.%llu.%x.%d.%s ./test_full_disk", scene.workload.format,
+                scene.workload.policy, scene.workload.preallocate,
+                (unsigned long long)scene.capacity, scene.flags, scene.is_crashed, scene.steps);
     disks++;
     options.capacity_bytes = scene.capacity;
     options.flags = scene.flags;
@@ -286,7 +286,17 @@ static void also_where_overwriting_takes_space(void **state)
     every_size(scene);
 }
 
-/* POLICY.PREALLOCATE.CAPACITY.FLAGS.CRASHED.STEPS */
+static void a_log_of_format_1_on_a_full_disk(void **state)
+{
+    struct scene scene = {
+        .workload = {.preallocate = NORI_PREALLOCATE_OFF, .format = 1, .seed = 1}};
+
+    (void)state;
+    scene.steps = "amalb";
+    every_size(scene);
+}
+
+/* FORMAT.POLICY.PREALLOCATE.CAPACITY.FLAGS.CRASHED.STEPS */
 static void one_that_failed(void **state)
 {
     struct scene scene = {.workload = {.seed = 1}};
@@ -295,8 +305,9 @@ static void one_that_failed(void **state)
     char steps[16];
 
     (void)state;
-    if (sscanf(getenv("NORI_FULL_REPEAT"), "%u.%u.%llu.%x.%d.%15[a-zA-Z]", &scene.workload.policy,
-               &scene.workload.preallocate, &capacity, &scene.flags, &is_crashed, steps) != 6)
+    if (sscanf(getenv("NORI_FULL_REPEAT"), "%u.%u.%u.%llu.%x.%d.%15[a-zA-Z]",
+               &scene.workload.format, &scene.workload.policy, &scene.workload.preallocate,
+               &capacity, &scene.flags, &is_crashed, steps) != 7)
         fail_msg("NORI_FULL_REPEAT is not understood");
     scene.capacity = capacity;
     scene.flags |= NORI_SIM_TRACE;
@@ -312,6 +323,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_full_disk_is_an_ordinary_day),
         cmocka_unit_test(whatever_way_space_is_taken),
         cmocka_unit_test(also_where_overwriting_takes_space),
+        cmocka_unit_test(a_log_of_format_1_on_a_full_disk),
     };
     double begun = repeat_now();
     int failed;

@@ -118,6 +118,10 @@ void oracle_append_begin(struct oracle *oracle, size_t count, size_t value_len)
                                                             .value_len = value_len,
                                                             .batch_left = (uint32_t)(count - 1 - i),
                                                             .is_batch_begin = i == 0};
+    for (size_t i = 0; i < count && oracle->is_format1; i++) { /* each stands for itself */
+        oracle->records[first + i].batch_left = 0;
+        oracle->records[first + i].is_batch_begin = true;
+    }
     oracle->begun += count;
 }
 
@@ -203,11 +207,24 @@ void oracle_drop_end(struct oracle *oracle, int rc)
 
 /* ---- what is found ---- */
 
-static bool check_record(const struct oracle *oracle, const struct nori_record *record,
-                         struct nori_position position, char why[ORACLE_WHY_LEN])
+/* In format 1 sequence numbers count from the oldest record: which one is it? */
+static size_t find_oldest(const struct oracle *oracle, const struct nori_record *record)
 {
-    const struct oracle_record *expected = &oracle->records[record->sequence - 1];
-    unsigned long long n = record->sequence;
+    uint8_t key[KEY_LEN];
+
+    for (size_t i = 0; i < oracle->begun && oracle->is_format1; i++) {
+        fill_key(oracle->records[i].identity, key);
+        if (record->key_len == KEY_LEN && memcmp(record->key, key, KEY_LEN) == 0)
+            return i;
+    }
+    return 0;
+}
+
+static bool check_record(const struct oracle *oracle, const struct nori_record *record,
+                         unsigned long long n, struct nori_position position,
+                         char why[ORACLE_WHY_LEN])
+{
+    const struct oracle_record *expected = &oracle->records[n - 1];
     uint32_t flags = is_tombstone(expected->identity) ? NORI_RECORD_TOMBSTONE : 0;
     uint8_t key[KEY_LEN];
 
@@ -221,9 +238,8 @@ static bool check_record(const struct oracle *oracle, const struct nori_record *
         return oracle_complain(why, "record %llu has another value", n);
     if (record->flags != flags)
         return oracle_complain(why, "record %llu has flags %x, not %x", n, record->flags, flags);
-    if (record->sequence <= oracle->returned &&
-        (position.segment_id != expected->position.segment_id ||
-         position.offset != expected->position.offset))
+    if (n <= oracle->returned && (position.segment_id != expected->position.segment_id ||
+                                  position.offset != expected->position.offset))
         return oracle_complain(why, "record %llu was appended at %llu:%llu and lies at %llu:%llu",
                                n, (unsigned long long)expected->position.segment_id,
                                (unsigned long long)expected->position.offset,
@@ -236,10 +252,12 @@ bool oracle_read(const struct oracle *oracle, nori_reader *reader, struct oracle
                  char why[ORACLE_WHY_LEN])
 {
     struct oracle_found found = {0};
+    size_t uncounted = 0; /* records before the one with number 1 */
 
     for (bool is_first = true;; is_first = false) {
         struct nori_record record;
         struct nori_position position;
+        unsigned long long n;
         int rc = nori_reader_next(reader, &record, &position);
 
         if (rc == NORI_END)
@@ -251,15 +269,17 @@ bool oracle_read(const struct oracle *oracle, nori_reader *reader, struct oracle
             return oracle_complain(why, "reading gives %s: %.100s", nori_error_name(rc),
                                    error.message);
         }
-        if (record.sequence == 0 || record.sequence > oracle->begun)
-            return oracle_complain(why, "record %llu was never appended, only %zu were",
-                                   (unsigned long long)record.sequence, oracle->begun);
         if (is_first)
-            found.front = found.end = (size_t)record.sequence - 1;
-        if (record.sequence != found.end + 1)
-            return oracle_complain(why, "record %llu follows record %zu",
-                                   (unsigned long long)record.sequence, found.end);
-        if (!check_record(oracle, &record, position, why))
+            uncounted = find_oldest(oracle, &record);
+        n = record.sequence + uncounted;
+        if (record.sequence == 0 || n > oracle->begun)
+            return oracle_complain(why, "record %llu was never appended, only %zu were", n,
+                                   oracle->begun);
+        if (is_first)
+            found.front = found.end = (size_t)n - 1;
+        if (n != found.end + 1)
+            return oracle_complain(why, "record %llu follows record %zu", n, found.end);
+        if (!check_record(oracle, &record, n, position, why))
             return false;
         if (found.end >= oracle->returned)
             found.in_doubt[found.end - oracle->returned] = position;

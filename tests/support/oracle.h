@@ -38,6 +38,8 @@ struct oracle {
     size_t dropped;  /* records that must be gone */
     size_t dropping; /* records that may be gone */
     uint64_t next_identity;
+    /* No record says that a batch goes on, and the oldest one there is has number 1. */
+    bool is_format1;
 };
 
 /* What a log shows: records [front, end). */

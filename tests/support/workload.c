@@ -23,6 +23,7 @@ struct nori_wal_config workload_config(const struct workload *workload, nori_sim
     config.fsync_policy = workload->policy;
     config.preallocate = workload->preallocate;
     config.verify = workload->verify;
+    config.format = workload->format;
     config.vfs = nori_sim_vfs(sim);
     if (workload->is_memory_tracked)
         config.allocator = nori_sim_allocator(sim);
@@ -35,6 +36,7 @@ void run_init(struct run *run, const struct workload *workload, nori_sim *sim)
     run->workload = *workload;
     run->sim = sim;
     oracle_init(&run->oracle);
+    run->oracle.is_format1 = workload->format == 1;
 }
 
 void run_done(struct run *run)
@@ -310,6 +312,8 @@ static bool take_step(struct run *run, char step)
         return append(run, 1, MEDIUM_LEN);
     case 'l':
         return append(run, 1, LARGE_LEN);
+    case 'L':
+        return append(run, 2, LARGE_LEN);
     case 'f':
         return append(run, 1, FILL_LEN) && sync_log(run);
     case 'p':

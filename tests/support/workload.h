@@ -9,6 +9,7 @@
  *   f  fill the segment and sync           D  drop everything, which begins a segment
  *   p  append what ends with a sector        c  close, and open again
  *   q  append a record of two sectors        Q  append a batch of three such
+ *   L  append a batch of two records, each larger than the staging buffer
  *
  * Each step tells the oracle, and checks what a call may answer: only documented codes, and after a
  * failure the first cause, again and again (D8).
@@ -27,6 +28,7 @@ struct workload {
     uint32_t policy;         /* enum nori_fsync_policy */
     uint32_t preallocate;    /* enum nori_preallocate */
     uint32_t verify;         /* enum nori_verify */
+    uint32_t format;         /* 0: 2. In format 1 a batch may be torn */
     uint64_t seed;           /* of the machine it runs on */
     uint32_t switch_percent; /* likewise */
     bool is_memory_tracked;  /* use the simulation's allocator: it can fail, and shows leaks */
