@@ -188,13 +188,13 @@ static uint64_t records_in(const struct inspection *inspection, const struct nw_
     size_t next;
     const struct nw_link *after = nw_chain_next_live(chain, i, &next);
 
-    if (!chain->links[i].is_live)
-        return 0;
-    if (after)
-        return after->first_sequence - chain->links[i].first_sequence;
-    return inspection->rc < 0
-               ? 0
-               : inspection->recovered.next_sequence - chain->links[i].first_sequence;
+    uint64_t first = chain->links[i].first_sequence;
+    uint64_t behind = after                ? after->first_sequence
+                      : inspection->rc < 0 ? 0
+                                           : inspection->recovered.next_sequence;
+
+    /* 0 is unknown; and headers that are damaged may say anything. */
+    return chain->links[i].is_live && first != 0 && behind > first ? behind - first : 0;
 }
 
 static void tell_segments(struct inspection *inspection, const struct nw_chain *chain,

@@ -403,6 +403,39 @@ static void a_dry_run_names_the_first_damage(void **state)
     assert_true(error.position.offset > 0 && error.position.offset <= 300);
 }
 
+struct totals {
+    uint64_t segments;
+    uint64_t records_max;
+};
+
+static int note_segment(void *context, const struct nori_log_item *item)
+{
+    struct totals *totals = context;
+
+    if (item->kind != NORI_LOG_SEGMENT)
+        return 0;
+    totals->segments++;
+    totals->records_max = item->records > totals->records_max ? item->records : totals->records_max;
+    return 0;
+}
+
+/* Whose first number nobody knows has no number of records that is a difference. */
+static void a_segment_of_unknown_numbers_is_not_given_wrong_ones(void **state)
+{
+    const char *dir = dir_of(state);
+
+    make_log(dir);
+    for (uint64_t id = 0; id < LIVES; id++) {
+        struct totals totals = {0, 0};
+
+        flip_bit(dir, segment_name(id), 40, 5);
+        assert_int_equal(nori_log_verify(dir, NULL, note_segment, &totals, NULL), NORI_E_CORRUPT);
+        assert_int_equal(totals.segments, LIVES);
+        assert_true(totals.records_max <= (uint64_t)LIVES * EACH);
+        flip_bit(dir, segment_name(id), 40, 5);
+    }
+}
+
 static void a_file_in_place_of_the_folder_is_named(void **state)
 {
     const struct temporary *temporary = *state;
@@ -797,6 +830,7 @@ int main(void)
         IN_FOLDER(findings_name_the_file_that_they_are_about),
         IN_FOLDER(a_repair_without_a_quarantine_changes_nothing),
         IN_FOLDER(a_dry_run_names_the_first_damage),
+        IN_FOLDER(a_segment_of_unknown_numbers_is_not_given_wrong_ones),
         IN_FOLDER(a_file_in_place_of_the_folder_is_named),
         IN_FOLDER(a_locked_log_is_named_and_unharmed),
         IN_FOLDER(a_folder_that_may_not_be_written_is_only_read),
