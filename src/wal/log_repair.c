@@ -43,7 +43,8 @@ struct mending {
     struct nori_position end;
     struct nori_error *error;
     uint64_t bytes_done;
-    bool is_cut; /* the plan: the log ends before this finding */
+    bool is_rebuilt; /* the last finding was a header that is made anew */
+    bool is_cut;     /* the plan: the log ends before this finding */
     uint64_t cut_id;
 };
 
@@ -167,14 +168,18 @@ static void plan_cut(struct mending *mending, const struct nw_finding *finding, 
 static int plan_for(struct mending *mending, const struct nw_finding *finding, char plan[PLAN_LEN])
 {
     bool is_salvage = mending->config.recovery_mode == NORI_RECOVER_SALVAGE;
+    bool is_behind_rebuilt = mending->is_rebuilt; /* the finding before this one */
     int can = finding->can_go_on;
 
+    mending->is_rebuilt = false;
     if (mending->is_cut) {
         (void)snprintf(plan, PLAN_LEN, "it is set aside with what follows the damage before it");
     } else if (finding->severity < NORI_SEVERITY_ERROR) {
         (void)snprintf(plan, PLAN_LEN, "nothing: it is kept as it is");
     } else if (finding->code != NORI_E_CORRUPT) {
         (void)snprintf(plan, PLAN_LEN, "nothing can be done until this can be read");
+    } else if (is_behind_rebuilt && finding->kind == NW_FINDING_CHAIN) {
+        (void)snprintf(plan, PLAN_LEN, "nothing: the header made anew before it mends this, too");
     } else if (is_salvage && finding->kind == NW_FINDING_RECORDS && can) {
         (void)snprintf(plan, PLAN_LEN,
                        "bytes %llu to %llu are set aside and covered by a hole; everything else in "
@@ -182,14 +187,16 @@ static int plan_for(struct mending *mending, const struct nw_finding *finding, c
                        (unsigned long long)finding->offset,
                        (unsigned long long)(finding->offset + finding->bytes));
     } else {
-        if (is_salvage && finding->kind == NW_FINDING_HEADER && can)
+        if (is_salvage && finding->kind == NW_FINDING_HEADER)
             can = nw_repair_can_rebuild(&mending->env, &mending->config, finding->segment_id,
                                         mending->error);
         if (can < 0)
             return can;
-        if (is_salvage && finding->kind == NW_FINDING_HEADER && can)
-            (void)snprintf(plan, PLAN_LEN,
-                           "the damaged header is set aside and made anew; its records are kept");
+        mending->is_rebuilt = is_salvage && finding->kind == NW_FINDING_HEADER && can;
+        if (mending->is_rebuilt)
+            (void)snprintf(plan, PLAN_LEN, "the damaged header is set aside and made anew; %s",
+                           finding->can_go_on ? "its records are kept"
+                                              : "what else is damaged becomes holes");
         else
             plan_cut(mending, finding, plan);
     }

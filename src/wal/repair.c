@@ -7,7 +7,8 @@
  * quarantine, later segments are moved there newest first, and the log then ends at the damage.
  * Salvage goes on behind it: the stretch up to the next mark, or to the segment's stated end, is
  * copied to quarantine and covered by holes, which tell readers how many records are missing; a
- * damaged header is made anew from what its neighbours and its own marks say. Where salvage finds
+ * damaged header is made anew from what its neighbours and its own marks say; if its marks are
+ * gone, too, from its neighbours alone. Where salvage finds
  * nothing to go on with, it does what prefix does.
  *
  * Order. Evidence is durable before the original changes (D7). The newest segment goes first, so
@@ -233,6 +234,26 @@ static int salvage_records(struct repair *repair, size_t index, const struct nw_
 
 /* ---- a damaged header made anew ---- */
 
+/* The header of a listed file: as nw_header_decode, or an error. */
+static int read_header(struct repair *repair, uint64_t segment_id, struct nw_header *ret_header)
+{
+    uint8_t start[NW_HEADER_LEN];
+    size_t len = sizeof start;
+    uint64_t bytes;
+    char name[NW_NAME_MAX];
+    int rc;
+
+    nw_name_format(name, segment_id);
+    rc = nw_env_read_start(repair->env, name, start, &len, &bytes, repair->error);
+    if (rc < 0)
+        return rc;
+    rc = nw_header_decode(start, len, ret_header);
+    if (rc == NORI_E_VERSION)
+        return nw_error_set(repair->error, rc, 0, (struct nori_position){segment_id, 0},
+                            "%s: written by a newer version of the format", name);
+    return rc;
+}
+
 /* What can be found out about a segment whose header is damaged. */
 struct remains {
     uint64_t salt;
@@ -282,6 +303,37 @@ static int read_remains(struct repair *repair, struct nori_file *file, uint64_t 
         ret_remains->base_sequence = mark.next_sequence - count;
     nw_cursor_done(&cursor);
     return 1;
+}
+
+/* Without a mark of its own: what the header behind it says, the newest that names it as the one
+ * before. 1, or 0 if there is none. */
+static int ask_heir(struct repair *repair, uint64_t segment_id, uint64_t log_id,
+                    struct remains *ret_remains)
+{
+    int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
+    int is_found = 0;
+
+    for (size_t i = 0; rc >= 0 && i < repair->chain.count; i++) {
+        struct nw_header header;
+
+        if (repair->chain.links[i].id <= segment_id)
+            continue;
+        rc = read_header(repair, repair->chain.links[i].id, &header);
+        if (rc != 0 || header.prev_id != segment_id || header.prev_salt == 0 ||
+            header.log_id != log_id || header.segment_id != repair->chain.links[i].id)
+            continue;
+        *ret_remains = (struct remains){header.prev_salt, header.log_id, 0};
+        is_found = 1;
+    }
+    return rc < 0 ? rc : is_found;
+}
+
+static int find_remains(struct repair *repair, uint64_t segment_id, struct nori_file *file,
+                        uint64_t log_id, struct remains *ret_remains)
+{
+    int rc = read_remains(repair, file, log_id, ret_remains);
+
+    return rc == 0 ? ask_heir(repair, segment_id, log_id, ret_remains) : rc;
 }
 
 /* The newest file that can be read below this id, as the head of a chain of its own, or NULL. */
@@ -428,7 +480,7 @@ static int salvage_header(struct repair *repair, uint64_t segment_id, uint64_t l
     if (rc < 0)
         return nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "open %s",
                            name);
-    rc = read_remains(repair, file, log_id, &remains);
+    rc = find_remains(repair, segment_id, file, log_id, &remains);
     if (rc < 0)
         rc = nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "read %s", name);
     if (rc == 1)
@@ -446,26 +498,6 @@ static int salvage_header(struct repair *repair, uint64_t segment_id, uint64_t l
                     : 1;
     }
     file->ops->close(file);
-    return rc;
-}
-
-/* The header of a listed file: as nw_header_decode, or an error. */
-static int read_header(struct repair *repair, uint64_t segment_id, struct nw_header *ret_header)
-{
-    uint8_t start[NW_HEADER_LEN];
-    size_t len = sizeof start;
-    uint64_t bytes;
-    char name[NW_NAME_MAX];
-    int rc;
-
-    nw_name_format(name, segment_id);
-    rc = nw_env_read_start(repair->env, name, start, &len, &bytes, repair->error);
-    if (rc < 0)
-        return rc;
-    rc = nw_header_decode(start, len, ret_header);
-    if (rc == NORI_E_VERSION)
-        return nw_error_set(repair->error, rc, 0, (struct nori_position){segment_id, 0},
-                            "%s: written by a newer version of the format", name);
     return rc;
 }
 
@@ -550,7 +582,7 @@ int nw_repair_can_rebuild(const struct nw_env *env, const struct nori_wal_config
     if (rc >= 0)
         rc = env->folder->ops->open_file(env->folder, name, 0, 0, &file);
     if (rc >= 0) {
-        rc = read_remains(&repair, file, log_id, &remains);
+        rc = find_remains(&repair, segment_id, file, log_id, &remains);
         file->ops->close(file);
     }
     if (rc == 1)

@@ -40,7 +40,8 @@ struct heard {
     size_t warnings;
     size_t torn;
     struct nori_log_item summary;
-    char text[65536]; /* all messages */
+    char text[65536];  /* all messages */
+    char advice[4096]; /* all of it */
     size_t data_len;
 };
 
@@ -55,7 +56,10 @@ static int hear(void *context, const struct nori_log_item *item)
         (void)snprintf(heard->text + len, sizeof heard->text - len, "%s\n", item->message);
     }
     if (item->kind == NORI_LOG_FINDING && item->severity == NORI_SEVERITY_ERROR) {
+        size_t len = strlen(heard->advice);
+
         assert_non_null(item->advice);
+        (void)snprintf(heard->advice + len, sizeof heard->advice - len, "%s\n", item->advice);
         assert_true(heard->error_count < 16);
         heard->errors[heard->error_count++] = *item;
     } else if (item->kind == NORI_LOG_FINDING && item->file &&
@@ -355,6 +359,55 @@ static void salvage_makes_a_damaged_header_anew(void **state)
     }
 }
 
+/* Its header and all its marks are gone, and with them its records: the segments around it say
+ * where it begins and ends, so that those behind it stay where they are. */
+static void salvage_goes_on_behind_a_segment_of_which_nothing_is_left(void **state)
+{
+    const char *dir = dir_of(state);
+
+    for (int way = 0; way < 4; way++) {
+        uint64_t id = way % 2 == 0 ? 1 : 0;
+        uint64_t first = 0; /* of those lost */
+        uint64_t lost = 0;
+        struct nori_wal_config config = config_of(dir);
+        struct nori_record record;
+        nori_reader *reader;
+        uint64_t holes;
+        uint8_t *bytes;
+        size_t len;
+
+        make_log(dir);
+        for (uint64_t i = COUNT; i > 0; i--) {
+            lost += positions[i].segment_id == id;
+            first = positions[i].segment_id == id ? i : first;
+        }
+        bytes = load_file(dir, segment_name(id), &len);
+        memset(bytes, way < 2 ? 0 : 0xa5, len);
+        store_file(dir, segment_name(id), bytes, len);
+        assert_int_equal(repair(dir, NORI_LOG_SALVAGE | NORI_LOG_DRY_RUN), NORI_E_CORRUPT);
+        assert_non_null(strstr(heard.advice, "made anew; what else is damaged becomes holes"));
+        assert_null(strstr(heard.advice, "the log ends"));
+        assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+        assert_int_equal(heard.summary.records, COUNT - lost);
+        /* What the oldest held is told by no header that can be read. */
+        assert_int_equal(heard.summary.records_lost, id == 0 ? 0 : lost);
+        (void)snprintf(heard.text, sizeof heard.text, "%s.0-128", segment_name(id));
+        check_piece(dir, heard.text, bytes, 128);
+        (void)snprintf(heard.text, sizeof heard.text, "%s.128-%zu", segment_name(id), len);
+        check_piece(dir, heard.text, bytes, len - 128);
+        free(bytes);
+        assert_int_equal(read_all(dir, &holes), COUNT - lost);
+        assert_true(holes > 0);
+        assert_int_equal(verify(dir), NORI_OK);
+        assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+        reader = open_reader(dir, positions[first + lost]);
+        assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_OK);
+        assert_int_equal(record.sequence, first + lost);
+        nori_reader_close(reader);
+        remove_dir(dir);
+    }
+}
+
 /* D7: with the segments that are moved away goes what tells that damage before them was durable;
  * the evidence is kept nevertheless. */
 static void damage_before_a_damaged_header_is_kept_as_evidence(void **state)
@@ -490,6 +543,7 @@ int main(void)
         IN_FOLDER(prefix_keeps_all_before_the_first_damage),
         IN_FOLDER(salvage_keeps_all_but_the_stretches),
         IN_FOLDER(salvage_makes_a_damaged_header_anew),
+        IN_FOLDER(salvage_goes_on_behind_a_segment_of_which_nothing_is_left),
         IN_FOLDER(damage_before_a_damaged_header_is_kept_as_evidence),
         IN_FOLDER(a_dry_run_changes_no_byte),
         IN_FOLDER(bad_options_are_refused_and_older_ones_taken),
