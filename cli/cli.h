@@ -22,5 +22,6 @@ int cli_verify(int argc, char **argv);
 int cli_stat(int argc, char **argv);
 int cli_repair(int argc, char **argv);
 int cli_explain(int argc, char **argv);
+int cli_convert(int argc, char **argv);
 
 #endif

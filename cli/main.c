@@ -36,6 +36,7 @@ static const struct command commands[] = {
     {"stat", "describe a log: segments, records, space, state", cli_stat},
     {"repair", "mend a damaged log, keeping what is taken out of it", cli_repair},
     {"explain", "say what lies at a place of a log, or how it hangs together", cli_explain},
+    {"convert", "copy a log into another folder, in either format", cli_convert},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
@@ -76,18 +77,17 @@ static int print_help(void)
                              "\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         cli_output_format(&output, "  %-10s %s\n", commands[i].name, commands[i].help);
-    cli_output_text(
-        &output,
-        "\n"
-        "  nori help COMMAND, nori COMMAND --help   about one command\n"
-        "  nori --version                           version and formats\n"
-        "\n"
-        "Only append and repair change a log. Exit status: 0 good; 1 damage or a negative answer;\n"
-        "2 wrong usage; 3 I/O error.\n"
-        "\n"
-        "Examples\n"
-        "  printf 'one\\ntwo\\n' | nori append wal\n"
-        "  nori dump --json wal\n");
+    cli_output_text(&output, "\n"
+                             "  nori help COMMAND, nori COMMAND --help   about one command\n"
+                             "  nori --version                           version and formats\n"
+                             "\n"
+                             "Only append and repair change a log; convert makes one.\n"
+                             "Exit status: 0 good; 1 damage or a negative answer; 2 wrong usage;\n"
+                             "3 I/O error.\n"
+                             "\n"
+                             "Examples\n"
+                             "  printf 'one\\ntwo\\n' | nori append wal\n"
+                             "  nori dump --json wal\n");
     return cli_output_done(&output, CLI_GOOD);
 }
 
@@ -100,7 +100,7 @@ static int print_version(void)
         return rc;
     cli_output_format(&output, "nori %s\nlibrary: libnori-wal %s\n", NORI_VERSION_STRING,
                       nori_version());
-    cli_output_text(&output, "formats: reads 1 and 2, writes 2\ncompression: none");
+    cli_output_text(&output, "formats: reads 1 and 2, writes 1 and 2\ncompression: none");
     if (nori_compression_is_offered(NORI_COMPRESSION_LZ4))
         cli_output_text(&output, ", lz4");
     if (nori_compression_is_offered(NORI_COMPRESSION_ZSTD))
@@ -130,7 +130,8 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is seen by the write */
     if (argc < 2)
-        return cli_usage(NULL, "which command? one of append, dump, verify, stat, repair, explain");
+        return cli_usage(NULL, "which command? one of append, dump, verify, stat, repair, explain, "
+                               "convert");
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return print_help();
     if (strcmp(name, "--version") == 0)

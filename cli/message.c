@@ -49,8 +49,9 @@ static const struct failure failures[] = {
     { NORI_E_CLOSED,      0,   CLI_IO,       "try again", NULL },
     { NORI_E_FAILED,      0,   CLI_IO,       "what was not yet durable may be lost; check the "
                                              "device, then: nori verify ", "" },
-    { NORI_E_UNSUPPORTED, 0,   CLI_NEGATIVE, "this build of nori does not offer that; "
-                                             "see: nori --version", NULL },
+    { NORI_E_UNSUPPORTED, 0,   CLI_NEGATIVE, "this log's format or this build of nori does "
+                                             "not offer that; see: nori --version, and "
+                                             "nori convert --help", NULL },
     { NORI_E_TIMEOUT,     0,   CLI_NEGATIVE, "try again", NULL },
     { NORI_E_READONLY,    0,   CLI_IO,       "check permissions and mount options: ls -ld ", "" },
     { NORI_E_TRUNCATED,   0,   CLI_NEGATIVE, "the writer removed these records meanwhile; "

@@ -92,6 +92,20 @@ int cli_options_dir(const struct cli_options *options, const char **ret_dir)
     return CLI_CONTINUE;
 }
 
+int cli_options_two_dirs(const struct cli_options *options, const char **ret_source,
+                         const char **ret_target)
+{
+    int count = options->argc - optind;
+
+    if (count != 2)
+        return cli_usage(options->command, "two folders, from where and to where: %d given", count);
+    if (options->argv[optind][0] == '\0' || options->argv[optind + 1][0] == '\0')
+        return cli_usage(options->command, "a folder's name is empty");
+    *ret_source = options->argv[optind];
+    *ret_target = options->argv[optind + 1];
+    return CLI_CONTINUE;
+}
+
 static int complain(const struct cli_options *options, const char *expected)
 {
     return cli_usage(options->command, "--%s '%s': expected %s", options->name, options->value,

@@ -28,6 +28,10 @@ int cli_options_next(struct cli_options *options);
 /* After the last one: the folder, the one operand there must be. */
 int cli_options_dir(const struct cli_options *options, const char **ret_dir);
 
+/* After the last one: two folders, from where and to where. */
+int cli_options_two_dirs(const struct cli_options *options, const char **ret_source,
+                         const char **ret_target);
+
 /* After the last one: the folder, and maybe a position, {0, 0} without one. The first place of all
  * is given as {0, 1}, another byte of the same header. */
 int cli_options_dir_and_position(const struct cli_options *options, const char **ret_dir,

@@ -551,6 +551,101 @@ tells "there is no segment 99"
 try 2 "explain a position that is none" explain many_log x
 tells "a position such as 3:128"
 
+# ---- format 1, convert ----
+
+cat >mixed <<'END'
+{"key": "a", "value": "1"}
+{"key": "b", "tombstone": true}
+{"key": "c", "value": "3", "ttl_ms": 1500, "version": {"term": 7, "index": 9}}
+{"key": "", "value": ""}
+END
+kinds=$("$nori" --version | sed -n 's/^compression: //p' | tr -d ,) # what this build offers
+awk -v kinds="$kinds" 'BEGIN {
+    count = split(kinds, kind, " ")
+    for (i = 0; i < 3000; i++)
+        printf "{\"key\": \"k%d\", \"value\": \"%0999d\", \"compression\": \"%s\"}\n", i, i, kind[i % count + 1]
+}' >>mixed
+# records LOG: its records without what a copy does not keep.
+records() {
+    "$nori" dump --json "$1" | sed 's/^.*"key_hex"/"key_hex"/; s/"time_ms": [0-9a-z]*/"time_ms": -/'
+}
+# first_bytes LOG COUNT: as hexadecimal numbers.
+first_bytes() {
+    od -An -v -tx1 -N "$2" "$1/000000.wal" | tr -d ' \n'
+}
+try 0 "append in format 1" append --format 1 --json --segment-size 1MiB f1_log <mixed
+is_silent
+[ "$(first_bytes f1_log 8)" = 0101006131"$(first_bytes f1_log 8 | cut -c 11-)" ]
+report $? "... writes a record at the file's first byte"
+try 0 "it is sound" verify f1_log
+prints "sound: 3004 records in "
+try 0 "it goes on in format 1" append --format 1 --json --segment-size 1MiB f1_log <mixed
+try 0 "it is sound then" verify f1_log
+prints "sound: 6008 records in "
+try 0 "stat of it" stat f1_log
+[ "$(grep -cE '^00000[0-3].wal +1 ' out)" -ge 4 ]
+report $? "... shows four segments of format 1"
+try 1 "format 1 on a log of format 2" append --format 1 many_log <lines
+tells "the log has segments of format 2"
+tells "nori convert --help"
+try 1 "a time in a record of format 1" append --format 1 --json f1_log <<'END'
+{"key": "t", "value": "1", "time_ms": 5}
+END
+tells "records of format 1 have no time"
+
+try 0 "convert to format 2" convert --segment-size 2MiB f1_log to_f2
+prints "copied: 6008 records"
+prints "in format 2"
+prints "TTLs that had no time, and count from now: 2"
+is_silent
+try 0 "convert back" convert --format 1 --segment-size 1MiB to_f2 back_to_f1
+prints "in format 1"
+prints "times dropped, which format 1 has no place for: 2"
+records f1_log >wanted
+records to_f2 >out
+same out wanted "... every record is the same in format 2"
+records back_to_f1 >out
+same out wanted "... and in format 1 again"
+"$nori" dump f1_log >wanted
+"$nori" dump back_to_f1 >out
+cut -f 2- wanted >wanted_records
+cut -f 2- out >out_records
+same out_records wanted_records "... as people see it, too"
+try 0 "convert format 1 to format 1" convert --format 1 --segment-size 16MiB f1_log f1_again
+try 0 "... and once more" convert --format 1 --segment-size 16MiB f1_again f1_once_more
+try 0 "the copy is sound" verify f1_again
+cmp -n "$("$nori" stat --json f1_again | sed -n 's/.*"kind": "summary".*"bytes": \([0-9]*\),.*/\1/p')" \
+    f1_again/000000.wal f1_once_more/000000.wal >err 2>&1
+report $? "... and its bytes are those of its copy"
+[ "$(first_bytes f1_log 4000)" = "$(first_bytes f1_again 4000)" ]
+report $? "... and those of the first log"
+
+try 0 "append batches" append --batch 5 batches_log <many
+try 0 "convert them" convert --json batches_log batches_copy
+prints '{"kind": "summary", "format": 2, "records": 3000, "bytes": '
+prints '"batches": 600, "times_dropped": 0, "times_set": 0}'
+"$nori" dump batches_log | cut -f 2- >wanted
+"$nori" dump batches_copy | cut -f 2- >out
+same out wanted "... batches are kept"
+try 0 "convert batches to format 1" convert --format 1 batches_log batches_f1
+prints "batches that are atomic no more in format 1: 600"
+try 0 "the log of an empty folder's name" convert lines_log "$(mkdir empty_folder && echo empty_folder)"
+try 2 "convert into a folder with something in it" convert many_log f1_log
+tells "f1_log is not empty"
+try 2 "convert a log into itself" convert many_log many_log
+try 2 "convert without a target" convert many_log
+tells "two folders"
+try 2 "convert to a format that is not" convert --format 3 many_log new_log
+try 1 "convert no log" convert nowhere new_log
+[ ! -e new_log ] && [ ! -e nowhere ]
+report $? "... makes none"
+try 2 "a record larger than the limit" convert --max-record-size 100 f1_log cut_log
+tells "cut_log is not complete: it holds the first 4 records"
+tells "hint: raise the limit with --max-record-size"
+try 1 "convert a damaged log" convert damaged_log damaged_copy
+tells "nori verify damaged_log"
+tells "damaged_copy is not complete: it holds the first 1499 records"
+
 # ---- other errors ----
 
 for command in dump verify stat repair explain; do
@@ -617,6 +712,8 @@ try 0 "repair --dry-run beside a writer" repair --dry-run locked_log
 try 0 "explain beside a writer" explain locked_log
 try 0 "dump beside a writer" dump locked_log
 prints '"first"'
+try 0 "convert beside a writer" convert locked_log unlocked_log
+prints "copied: 1 record,"
 try 0 "verify beside a writer" verify locked_log
 try 0 "stat beside a writer" stat locked_log
 prints "has it open"
