@@ -3,7 +3,7 @@
  * bench.c: how fast is the log, next to the least that has to be done? Only the public interface.
  *
  * What. bench.h tells what cases and subjects are. append.c has appends, floor.c their floors,
- * read.c reading and recovery, report.c the turns and the output.
+ * read.c reading and recovery, point.c reading here and there, report.c the turns and the output.
  */
 #include "bench.h"
 
@@ -120,6 +120,7 @@ int main(int argc, char **argv)
     bench_report_begin(&options, argc, argv);
     bench_append_cases(&options);
     bench_read_cases(&options);
+    bench_point_cases(&options);
 
     bench_remove_folder(bench_path("log").text);
     bench_remove_folder(folder);

@@ -80,7 +80,7 @@ struct bench_subject {
 
 struct bench_case {
     char name[64];
-    const char *kind;   /* append, read, recover */
+    const char *kind;   /* append, read, point read, recover */
     const char *policy; /* NULL: none */
     unsigned threads;
     size_t value_len;
@@ -97,7 +97,7 @@ bool bench_is_wanted(const struct bench_options *options, const char *name);
 /* Let the subjects take turns, and print what came of it. */
 void bench_run_case(const struct bench_options *options, const struct bench_case *about);
 
-/* ---- append.c, floor.c, read.c ---- */
+/* ---- append.c, floor.c, point.c, read.c ---- */
 
 struct bench_append {
     uint32_t policy; /* enum nori_fsync_policy */
@@ -135,5 +135,6 @@ void bench_floor_group(const void *about, struct bench_result *ret_result);
 
 void bench_append_cases(const struct bench_options *options);
 void bench_read_cases(const struct bench_options *options);
+void bench_point_cases(const struct bench_options *options);
 
 #endif

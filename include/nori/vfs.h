@@ -122,6 +122,11 @@ struct nori_file_ops {
 
     /* Give the handle back; NULL is not allowed. */
     void (*close)(struct nori_file *file);
+
+    /* Optional. Give back what the handle holds of the operating system, such as a descriptor and
+     * its lock, but for what is mapped, which stays. Only unmap and close may follow, and nothing
+     * at the same time. */
+    void (*detach)(struct nori_file *file);
 };
 
 struct nori_file {

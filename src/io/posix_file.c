@@ -43,7 +43,7 @@ struct posix_file {
     struct nori_file base;
 
     /* Set at open, then constant. */
-    int fd;
+    int fd; /* -1: detached */
     bool is_writable;
     uint64_t generation; /* of the process that opened it */
 
@@ -350,17 +350,32 @@ static void file_unmap(struct nori_file *base, void *data, size_t len)
     (void)munmap(data, len);
 }
 
-static void file_close(struct nori_file *base)
+static void close_descriptor(const struct posix_file *file)
 {
-    struct posix_file *file = from_base(base);
-
+    if (file->fd < 0)
+        return;
     /* A forked child may share the descriptor, and with it the lock: closing alone would not end
      * it. A child, in turn, must not end its parent's. */
     if (atomic_load_explicit(&file->has_locked, memory_order_relaxed) &&
         file->generation == current_generation())
         (void)flock(file->fd, LOCK_UN);
     (void)close(file->fd); /* whoever needs the bytes on the medium has synced before */
+}
+
+static void file_close(struct nori_file *base)
+{
+    struct posix_file *file = from_base(base);
+
+    close_descriptor(file);
     free(file);
+}
+
+static void file_detach(struct nori_file *base)
+{
+    struct posix_file *file = from_base(base);
+
+    close_descriptor(file);
+    file->fd = -1;
 }
 
 static const struct nori_file_ops file_ops = {
@@ -375,6 +390,7 @@ static const struct nori_file_ops file_ops = {
     .map = file_map,
     .unmap = file_unmap,
     .close = file_close,
+    .detach = file_detach,
 };
 
 /* Open without following, without waiting and without gaining a terminal. */

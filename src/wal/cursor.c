@@ -60,6 +60,15 @@ void nw_cursor_restart(struct nw_cursor *cursor, struct nori_file *file, uint32_
     cursor->stop = UINT64_MAX;
 }
 
+void nw_cursor_lend(struct nw_cursor *cursor, const uint8_t *data, size_t len)
+{
+    nw_assert(!cursor->file);
+    cursor->data = data;
+    cursor->data_offset = 0;
+    cursor->data_len = len;
+    cursor->is_at_file_end = true;
+}
+
 void nw_cursor_done(struct nw_cursor *cursor)
 {
     nw_cursor_refresh(cursor);
@@ -175,7 +184,7 @@ int nw_cursor_next(struct nw_cursor *cursor, struct nw_stored_record *ret_record
             return NW_CURSOR_BAD;
         if (rc < 0)
             return rc;
-        if (has_fetched && is_all_at_hand(cursor))
+        if (!cursor->file || (has_fetched && is_all_at_hand(cursor)))
             return NW_CURSOR_SHORT;
         rc = fetch(cursor);
         if (rc < 0)

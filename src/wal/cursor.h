@@ -14,7 +14,7 @@
 struct nw_cursor {
     /* Set by nw_cursor_begin, then constant. */
     const struct nori_allocator *allocator;
-    struct nori_file *file; /* borrowed */
+    struct nori_file *file; /* borrowed; NULL: bytes are lent, or there is nothing to read */
     uint32_t format;
     uint64_t salt;
     uint64_t record_limit; /* bytes of key and stored value together */
@@ -44,6 +44,10 @@ void nw_cursor_done(struct nw_cursor *cursor);
 /* Go on in another file (or life) with the same window memory. */
 void nw_cursor_restart(struct nw_cursor *cursor, struct nori_file *file, uint32_t format,
                        uint64_t salt, uint64_t offset, uint64_t record_limit);
+
+/* Read from these bytes, which begin the file and are lent until the next restart. There is nothing
+ * behind them: the cursor needs no file. */
+void nw_cursor_lend(struct nw_cursor *cursor, const uint8_t *data, size_t len);
 
 /* Forget what is at hand: the file may have changed. */
 void nw_cursor_refresh(struct nw_cursor *cursor);

@@ -59,6 +59,33 @@ bool nw_env_knows_all(const void *given, size_t size, size_t known)
     return size <= known || nw_nonzero_len((const uint8_t *)given + known, size - known) == 0;
 }
 
+struct nw_shared_folder *nw_shared_folder_new(const struct nori_allocator *allocator,
+                                              struct nori_folder *folder)
+{
+    struct nw_shared_folder *shared = nw_alloc_zero(allocator, sizeof *shared);
+
+    if (!shared)
+        return NULL;
+    shared->allocator = allocator;
+    shared->folder = folder;
+    atomic_store(&shared->ref_count, 1);
+    return shared;
+}
+
+struct nw_shared_folder *nw_shared_folder_ref(struct nw_shared_folder *shared)
+{
+    atomic_fetch_add(&shared->ref_count, 1);
+    return shared;
+}
+
+void nw_shared_folder_unref(struct nw_shared_folder *shared)
+{
+    if (!shared || atomic_fetch_sub(&shared->ref_count, 1) != 1)
+        return;
+    shared->folder->ops->close(shared->folder);
+    nw_free(shared->allocator, shared);
+}
+
 static int refuse(struct nori_error *error, const char *what)
 {
     return nw_error_set(error, NORI_E_INVALID, 0, NW_NOWHERE, "open: %s", what);

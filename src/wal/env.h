@@ -11,6 +11,7 @@
 
 #include <nori/vfs.h>
 #include <nori/wal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct nw_env {
@@ -18,6 +19,17 @@ struct nw_env {
     const struct nori_allocator *allocator;
     struct nori_folder *folder;
 };
+
+/* A handle on a folder that several own; the last one closes it. */
+struct nw_shared_folder {
+    const struct nori_allocator *allocator;
+    struct nori_folder *folder;
+    _Atomic uint32_t ref_count;
+};
+struct nw_shared_folder *nw_shared_folder_new(const struct nori_allocator *allocator,
+                                              struct nori_folder *folder); /* NULL: no memory */
+struct nw_shared_folder *nw_shared_folder_ref(struct nw_shared_folder *shared);
+void nw_shared_folder_unref(struct nw_shared_folder *shared); /* NULL is a no-op */
 
 #define NW_RECORD_MAX_DEFAULT ((uint64_t)64 << 20)
 #define NW_RECORD_MAX         ((uint64_t)1 << 30)

@@ -12,6 +12,7 @@
 #include "format/compress.h"
 #include "observe/metrics.h"
 #include "wal/control.h"
+#include "wal/maps.h"
 #include "wal/recovery.h"
 
 #include <stdatomic.h>
@@ -41,6 +42,7 @@ struct nw_segment {
     bool is_named;          /* it has its own name, durably; else it lies in `spare` */
     bool is_synced;         /* ended, and all of it is durable */
     bool needs_trim;        /* its file is longer than its end */
+    struct nw_map *map;     /* to be lent to readers; NULL: none, so far */
 };
 
 /* The file `spare`: the next segment, prepared in the background. */
@@ -124,6 +126,8 @@ struct nori_wal {
     struct nori_thread *sync_thread;
     struct nori_thread *space_thread;
     struct nw_scratch *scratches;
+    struct nw_maps maps;
+    struct nw_shared_folder *read_folder; /* of readers; NULL before the first */
     struct nori_error failure;
     struct nw_thread_error last_errors[NW_LAST_ERRORS];
     size_t last_error_next;

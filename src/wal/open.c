@@ -47,6 +47,8 @@ static void free_wal(struct nori_wal *wal)
 {
     const struct nori_vfs *vfs = wal->env.vfs;
 
+    nw_maps_done(wal);
+    nw_shared_folder_unref(wal->read_folder);
     free_segments(wal);
     free_scratches(wal);
     nw_buffer_done(&wal->stage);

@@ -18,8 +18,13 @@
  * live writer, they are corrupt; beside none they are corrupt below the watermark and the end of
  * the log above it (D6).
  *
+ * Loan. A reader that a log's own handle opened begins in a map of the handle, without a call of
+ * the seam (maps.c). It reads there what is known to be whole; whatever else comes up, the end of
+ * what is lent, bad bytes, another segment, it meets as any reader, with the chain and the file.
+ *
  * Threads. One at a time. Nothing is shared with the writer but `control`, the files, and their
- * locks: a shared lock on the open segment keeps the writer from trimming what is mapped.
+ * locks: a shared lock on the open segment keeps the writer from trimming what is mapped. What is
+ * lent needs none.
  *
  * Not here. Opening at a position: reader_open.c. Going from one segment to the next:
  * reader_place.c.
@@ -320,18 +325,22 @@ static int read_stored(struct nori_reader *reader, const struct nw_reader_limit 
         *has_looked_again = false;
         return rc == 1 ? NORI_OK : rc == 0 ? NORI_END : rc;
     }
+    if (!reader->file && begin >= reader->lent_end)
+        return nw_reader_take_file(reader);
     if (nw_reader_lsn(reader) >= limit->lsn ||
         (!limit->is_known && nw_reader_lsn(reader) == reader->end_lsn))
         return NORI_END;
     rc = read_whole(reader, begin, limit->lsn, ret_record);
     /* A limit that no writer stands behind may be one of an earlier life, inside a record. */
-    if (rc == NW_CURSOR_SHORT && !nw_reader_shows_durable_only(reader) &&
+    if (rc == NW_CURSOR_SHORT && reader->file && !nw_reader_shows_durable_only(reader) &&
         !nw_reader_is_writer_alive(reader))
         rc = read_whole(reader, begin, UINT64_MAX, ret_record);
     if (rc == 0)
         return NORI_OK;
     reader->cursor.offset = begin;
     ret_record->len = 0;
+    if ((rc == NW_CURSOR_SHORT || rc == NW_CURSOR_BAD) && !reader->file)
+        return nw_reader_take_file(reader); /* which is looked at with all that is known */
     if (rc == NW_CURSOR_SHORT || rc == NW_CURSOR_BAD)
         return at_bad_bytes(reader, limit, has_looked_again);
     return nw_io_error(&reader->error, rc, nw_reader_place(reader), "read segment %llu at %llu",

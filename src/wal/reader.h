@@ -10,9 +10,11 @@
 #include "wal/chain.h"
 #include "wal/control.h"
 #include "wal/cursor.h"
+#include "wal/maps.h"
 
 struct nori_reader {
-    struct nw_env env;
+    struct nw_env env; /* with the folder of `shared`, or one of its own */
+    struct nw_shared_folder *shared;
     struct nori_reader_config config;
     uint64_t process_generation;
     struct nw_control *control; /* NULL: none is believed */
@@ -22,8 +24,10 @@ struct nori_reader {
 
     bool is_truncated; /* our place is gone */
     bool has_place;
-    struct nw_link here; /* a copy: it may have left the chain */
-    struct nori_file *file;
+    struct nw_link here;    /* a copy: it may have left the chain */
+    struct nori_file *file; /* NULL while it reads what is lent */
+    struct nw_map *map;     /* NULL: nothing is */
+    uint64_t lent_end;      /* offset: behind it the file is needed */
     struct nw_cursor cursor;
     uint64_t sequence;  /* of the next record */
     uint64_t marks_lsn; /* what the marks of the last segment tell, if has_marks_lsn */
@@ -92,7 +96,14 @@ int nw_reader_enter(struct nori_reader *reader, const struct nw_link *link);
 int nw_reader_enter_successor(struct nori_reader *reader);
 int nw_reader_enter_first(struct nori_reader *reader);
 
-void nw_reader_leave_file(struct nori_reader *reader);
+/* Stand at the beginning of a segment that is lent. The reference is the reader's from now on. */
+void nw_reader_enter_lent(struct nori_reader *reader, const struct nw_loan *loan);
+
+/* What is lent has no answer: load the chain and go on at the same place in the file. */
+int nw_reader_take_file(struct nori_reader *reader);
+
+/* Leave the segment. */
+void nw_reader_leave(struct nori_reader *reader);
 
 /* ---- reader.c ---- */
 

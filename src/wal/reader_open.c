@@ -2,11 +2,16 @@
 /*
  * reader_open.c: making readers, and putting them where they begin.
  *
- * What. A position must be the place of a record. So the reader starts from the last mark before
- * it and reads its way there: that proves the place, and counts the records on the way.
+ * What. A position must be the place of a record. So the reader starts from the last place before
+ * it that is known to be one, a mark or what was noted earlier (maps.c), and reads its way there:
+ * that proves the position, and counts the records on the way.
+ *
+ * A reader of a log's own handle begins in what the handle lends, if it can, and then opening makes
+ * no call of the seam. Else it loads the chain, which reads all headers.
  *
  * Failure. There is no reader, and the error says what is wrong with the position.
  */
+#include "format/control_record.h"
 #include "wal/log.h"
 #include "wal/reader.h"
 #include "wal/scan.h"
@@ -18,6 +23,32 @@ static int no_such_place(struct nori_reader *reader, struct nori_position positi
     return nw_error_set(
         &reader->error, NORI_E_NOTFOUND, 0, position, "no record begins at %llu:%llu: %s",
         (unsigned long long)position.segment_id, (unsigned long long)position.offset, why);
+}
+
+/* A mark tells the sequence number if it is not known; a hole hides some. */
+static void pass_control(struct nori_reader *reader, const struct nw_stored_record *record)
+{
+    uint64_t hidden = 0;
+    struct nw_mark mark;
+    int rc = nw_control_decode(record, reader->here.header.salt, &mark);
+
+    if (rc == NW_CONTROL_IS_MARK && reader->sequence == 0)
+        reader->sequence = mark.next_sequence;
+    if (rc == NW_CONTROL_IS_HOLE)
+        hidden = nw_hole_hidden(record);
+    if (hidden == UINT64_MAX)
+        reader->sequence = 0;
+    else if (reader->sequence != 0)
+        reader->sequence += hidden;
+}
+
+/* Those who come this way later need not start as far away. */
+static void note_place(const struct nori_reader *reader)
+{
+    struct nw_waypoint waypoint = {reader->cursor.offset, reader->sequence, reader->is_in_batch};
+
+    if (reader->map)
+        nw_map_note(reader->map, &waypoint);
 }
 
 /* Count records from a place that is one to `offset`. */
@@ -32,10 +63,13 @@ static int walk_to(struct nori_reader *reader, struct nori_position position)
         if (rc < 0)
             return nw_io_error(&reader->error, rc, position, "read segment %llu",
                                (unsigned long long)position.segment_id);
-        if (nw_record_is_control(&record))
-            continue;
-        reader->sequence += reader->sequence != 0;
-        reader->is_in_batch = nw_record_continues(&record);
+        if (nw_record_is_control(&record)) {
+            pass_control(reader, &record);
+        } else {
+            reader->sequence += reader->sequence != 0;
+            reader->is_in_batch = nw_record_continues(&record);
+        }
+        note_place(reader);
     }
     if (reader->cursor.offset > position.offset)
         return no_such_place(reader, position, "it lies inside a record");
@@ -90,6 +124,32 @@ static int find_start(struct nori_reader *reader, struct nori_position position)
     return rc < 0 ? rc : NORI_OK;
 }
 
+/* Begin in what the log's handle lends, if it does, and if that leads to the position. */
+static bool start_lent(struct nori_reader *reader, nori_wal *wal, struct nori_position position)
+{
+    struct nw_waypoint waypoint;
+    struct nw_loan loan;
+    int rc = NORI_OK;
+
+    if ((reader->config.flags & NORI_READER_PREAD) || reader->env.vfs != wal->env.vfs ||
+        !nw_maps_lend(wal, position, nw_reader_shows_durable_only(reader), &loan))
+        return false;
+    nw_reader_enter_lent(reader, &loan);
+    if (position.offset > reader->here.begin) {
+        waypoint = nw_map_waypoint_before(loan.map, position.offset);
+        reader->cursor.offset = waypoint.offset;
+        reader->sequence = waypoint.sequence;
+        reader->is_in_batch = waypoint.is_in_batch;
+        rc = walk_to(reader, position);
+    }
+    if (rc < 0) { /* damage, maybe: there may be a mark behind it */
+        nw_reader_leave(reader);
+        reader->has_place = false;
+        reader->error = (struct nori_error)NORI_ERROR_INIT;
+    }
+    return rc >= 0;
+}
+
 static int normalise(const struct nori_reader_config *config, struct nori_reader_config *ret_config,
                      struct nori_error *error)
 {
@@ -135,31 +195,27 @@ static struct nori_reader *new_reader(const struct nori_reader_config *config,
 
 void nw_reader_free(struct nori_reader *reader)
 {
-    nw_reader_leave_file(reader);
+    nw_reader_leave(reader);
     nw_cursor_done(&reader->cursor);
     nw_chain_done(&reader->chain);
     nw_compressor_free(reader->compressor);
     nw_buffer_done(&reader->value);
     nw_control_unref(reader->control);
-    reader->env.folder->ops->close(reader->env.folder);
+    if (reader->shared)
+        nw_shared_folder_unref(reader->shared);
+    else
+        reader->env.folder->ops->close(reader->env.folder);
     nw_free(reader->env.allocator, reader);
 }
 
-/* Takes over folder and control, also on failure. */
-static int open_reader(const struct nori_reader_config *config, struct nori_folder *folder,
-                       struct nw_control *control, struct nori_position position,
-                       struct nori_reader **ret_reader, struct nori_error *error)
+/* Put a new reader where it begins. wal: its own log, or NULL. Takes it over, also on failure. */
+static int start(struct nori_reader *reader, nori_wal *wal, struct nori_position position,
+                 struct nori_reader **ret_reader, struct nori_error *error)
 {
-    struct nori_reader *reader = new_reader(config, folder);
-    int rc;
+    int rc = NORI_OK;
 
-    if (!reader) {
-        folder->ops->close(folder);
-        nw_control_unref(control);
-        return nw_no_memory(error);
-    }
-    reader->control = control;
-    rc = find_start(reader, position);
+    if (!wal || !start_lent(reader, wal, position))
+        rc = find_start(reader, position);
     if (rc < 0) {
         nw_error_copy(error, &reader->error);
         nw_reader_free(reader);
@@ -175,6 +231,7 @@ int nori_reader_open_with(const char *dir, const struct nori_reader_config *conf
 {
     struct nori_reader_config full;
     struct nori_folder *folder = NULL;
+    nori_reader *reader;
     int rc;
 
     if (!dir || !ret_reader)
@@ -186,7 +243,12 @@ int nori_reader_open_with(const char *dir, const struct nori_reader_config *conf
     rc = full.vfs->open_folder(full.vfs->context, dir, 0, 0, &folder);
     if (rc < 0)
         return nw_io_error(ret_error, rc, NW_NOWHERE, "open %s", dir);
-    return open_reader(&full, folder, NULL, position, ret_reader, ret_error);
+    reader = new_reader(&full, folder);
+    if (!reader) {
+        folder->ops->close(folder);
+        return nw_no_memory(ret_error);
+    }
+    return start(reader, NULL, position, ret_reader, ret_error);
 }
 
 int nori_reader_open(const char *dir, struct nori_position position, nori_reader **ret_reader,
@@ -195,12 +257,66 @@ int nori_reader_open(const char *dir, struct nori_position position, nori_reader
     return nori_reader_open_with(dir, NULL, position, ret_reader, ret_error);
 }
 
+/* The folder as the log's own readers see it, opened for the first of them. By handle, not by path:
+ * the process may have gone to another folder since. */
+static int share_folder(nori_wal *wal, struct nw_shared_folder **ret_shared,
+                        struct nori_error *error)
+{
+    struct nw_shared_folder *made = NULL;
+    struct nori_folder *folder = NULL;
+    int rc;
+
+    nw_lock(wal, wal->mutex);
+    *ret_shared = wal->read_folder ? nw_shared_folder_ref(wal->read_folder) : NULL;
+    nw_unlock(wal, wal->mutex);
+    if (*ret_shared)
+        return NORI_OK;
+    rc = wal->env.folder->ops->open_folder(wal->env.folder, ".", 0, 0, &folder);
+    if (rc < 0)
+        return nw_io_error(error, rc, NW_NOWHERE, "read %s", wal->config.dir);
+    made = nw_shared_folder_new(wal->env.allocator, folder);
+    if (!made) {
+        folder->ops->close(folder);
+        return nw_no_memory(error);
+    }
+    nw_lock(wal, wal->mutex);
+    if (!wal->read_folder) {
+        wal->read_folder = made;
+        made = NULL;
+    }
+    *ret_shared = nw_shared_folder_ref(wal->read_folder);
+    nw_unlock(wal, wal->mutex);
+    nw_shared_folder_unref(made);
+    return NORI_OK;
+}
+
+/* A reader of the log's own folder and control. */
+static int new_own_reader(nori_wal *wal, const struct nori_reader_config *config,
+                          struct nori_reader **ret_reader, struct nori_error *error)
+{
+    struct nw_shared_folder *shared = NULL;
+    struct nori_reader *reader;
+    int rc = share_folder(wal, &shared, error);
+
+    if (rc < 0)
+        return rc;
+    reader = new_reader(config, shared->folder);
+    if (!reader) {
+        nw_shared_folder_unref(shared);
+        return nw_no_memory(error);
+    }
+    reader->shared = shared;
+    reader->control = nw_control_ref(wal->control);
+    *ret_reader = reader;
+    return NORI_OK;
+}
+
 int nori_wal_read_with(nori_wal *wal, const struct nori_reader_config *config,
                        struct nori_position position, nori_reader **ret_reader)
 {
     struct nori_error error = NORI_ERROR_INIT;
     struct nori_reader_config full;
-    struct nori_folder *folder = NULL;
+    nori_reader *reader = NULL;
     int rc = nw_log_enter(wal);
 
     if (rc < 0)
@@ -214,13 +330,10 @@ int nori_wal_read_with(nori_wal *wal, const struct nori_reader_config *config,
         if (!config || !NW_HAS_MEMBER(config, allocator) || !config->allocator)
             full.allocator = wal->env.allocator;
         full.max_record_size = nw_max_u64(full.max_record_size, wal->config.max_record_size);
-        /* By handle, not by path: the process may have gone to another folder since. */
-        rc = wal->env.folder->ops->open_folder(wal->env.folder, ".", 0, 0, &folder);
-        if (rc < 0)
-            rc = nw_io_error(&error, rc, NW_NOWHERE, "read %s", wal->config.dir);
+        rc = new_own_reader(wal, &full, &reader, &error);
     }
     if (rc >= 0)
-        rc = open_reader(&full, folder, nw_control_ref(wal->control), position, ret_reader, &error);
+        rc = start(reader, wal, position, ret_reader, &error);
     return nw_log_leave(wal, rc, &error);
 }
 

@@ -13,12 +13,14 @@
 
 #include "wal/scan.h"
 
-void nw_reader_leave_file(struct nori_reader *reader)
+void nw_reader_leave(struct nori_reader *reader)
 {
     nw_cursor_restart(&reader->cursor, NULL, 2, 0, 0, 0);
-    if (reader->file)
+    if (reader->file && !(reader->map && reader->file == reader->map->file))
         reader->file->ops->close(reader->file);
+    nw_map_unref(reader->map);
     reader->file = NULL;
+    reader->map = NULL;
 }
 
 /* The control words may appear after the reader; those of another log do not count. */
@@ -130,15 +132,11 @@ int nw_reader_truncated(struct nori_reader *reader)
                         (unsigned long long)reader->cursor.offset);
 }
 
-/* Find our place in the chain as it is now. */
-int nw_reader_relocate(struct nori_reader *reader)
+/* Find our place in the chain that was loaded. */
+static int find_place(struct nori_reader *reader)
 {
-    const struct nw_link *link;
-    int rc = nw_reader_load_chain(reader);
+    const struct nw_link *link = nw_reader_find_link(reader, &reader->here);
 
-    if (rc < 0 || !reader->has_place)
-        return rc;
-    link = nw_reader_find_link(reader, &reader->here);
     if (link) {
         reader->here = *link;
     } else {
@@ -150,6 +148,7 @@ int nw_reader_relocate(struct nori_reader *reader)
     }
     if (reader->cursor.offset > reader->here.end)
         return nw_reader_truncated(reader);
+    reader->lent_end = nw_min_u64(reader->lent_end, reader->here.end);
     return NORI_OK;
 }
 
@@ -160,29 +159,103 @@ static uint64_t cursor_limit(const struct nori_reader *reader, const struct nw_l
                              : nw_link_record_limit(link, reader->config.max_record_size);
 }
 
-/* Stand at the beginning of a link. */
-int nw_reader_enter(struct nori_reader *reader, const struct nw_link *link)
+int nw_reader_relocate(struct nori_reader *reader)
 {
-    struct nw_link copy = *link;
-    struct nori_file *file = NULL;
+    int rc = nw_reader_load_chain(reader);
+
+    return rc < 0 || !reader->has_place ? rc : find_place(reader);
+}
+
+/* Open a link's file; *ret_use_map: it may be mapped. */
+static int open_file(struct nori_reader *reader, const struct nw_link *link,
+                     struct nori_file **ret_file, bool *ret_use_map)
+{
     bool use_map = !(reader->config.flags & NORI_READER_PREAD);
-    int rc = nw_link_open(&reader->env, &copy, 0, &file, &reader->error);
+    int rc = nw_link_open(&reader->env, link, 0, ret_file, &reader->error);
 
     if (rc == NORI_E_NOTFOUND && reader->has_place)
         return nw_reader_truncated(reader);
     if (rc < 0)
         return rc;
-    if (use_map && file->ops->lock(file, NORI_LOCK_SHARED) < 0)
+    if (use_map && (*ret_file)->ops->lock(*ret_file, NORI_LOCK_SHARED) < 0)
         use_map = false; /* the writer is trimming it: copy, then its length does not matter */
-    nw_reader_leave_file(reader);
-    reader->file = file;
-    reader->here = copy;
+    *ret_use_map = use_map;
+    return NORI_OK;
+}
+
+/* Have the cursor read `here` from an offset on. */
+static void restart_cursor(struct nori_reader *reader, uint64_t offset, bool use_map)
+{
+    const struct nw_link *here = &reader->here;
+
+    reader->cursor.is_mapped = use_map;
+    nw_cursor_restart(&reader->cursor, reader->file, here->format,
+                      here->format == 2 ? here->header.salt : 0, offset,
+                      cursor_limit(reader, here));
+}
+
+static void stand_at_begin(struct nori_reader *reader, const struct nw_link *link)
+{
+    reader->here = *link;
     reader->has_place = true;
     reader->is_in_batch = false;
-    reader->cursor.is_mapped = use_map;
-    nw_cursor_restart(&reader->cursor, file, copy.format, copy.format == 2 ? copy.header.salt : 0,
-                      copy.begin, cursor_limit(reader, &copy));
-    reader->sequence = copy.first_sequence;
+    reader->sequence = link->first_sequence;
+}
+
+int nw_reader_enter(struct nori_reader *reader, const struct nw_link *link)
+{
+    struct nw_link copy = *link; /* leaving may free it */
+    struct nori_file *file = NULL;
+    bool use_map = false;
+    int rc = open_file(reader, &copy, &file, &use_map);
+
+    if (rc < 0)
+        return rc;
+    nw_reader_leave(reader);
+    reader->file = file;
+    stand_at_begin(reader, &copy);
+    restart_cursor(reader, copy.begin, use_map);
+    return NORI_OK;
+}
+
+void nw_reader_enter_lent(struct nori_reader *reader, const struct nw_loan *loan)
+{
+    nw_assert(!reader->file && !reader->map);
+    nw_assert(loan->end <= loan->map->len && loan->end <= loan->segment_end);
+    reader->map = loan->map;
+    reader->lent_end = loan->end;
+    reader->cut = loan->cut;
+    reader->durable_lsn = loan->durable_lsn;
+    stand_at_begin(reader, &loan->map->link);
+    reader->here.end = loan->segment_end;
+    restart_cursor(reader, reader->here.begin, true);
+    nw_cursor_lend(&reader->cursor, loan->map->data, (size_t)loan->end);
+}
+
+int nw_reader_take_file(struct nori_reader *reader)
+{
+    uint64_t offset = reader->cursor.offset;
+    uint32_t cut = reader->cut;
+    struct nori_file *file = NULL;
+    bool use_map = true;
+    int rc = nw_reader_load_chain(reader);
+
+    /* A segment that was dropped, no more, is read to its end by who has the file. */
+    if (rc >= 0 && (!reader->map->has_file || reader->cut != cut ||
+                    nw_reader_find_link(reader, &reader->here)))
+        rc = find_place(reader);
+    if (rc < 0)
+        return rc;
+    if (reader->map->has_file) {
+        reader->file = reader->map->file;
+    } else {
+        rc = open_file(reader, &reader->here, &file, &use_map);
+        if (rc < 0)
+            return rc;
+        nw_reader_leave(reader);
+        reader->file = file;
+    }
+    restart_cursor(reader, offset, use_map);
     return NORI_OK;
 }
 

@@ -112,6 +112,7 @@ static struct nw_segment *oldest_to_drop(struct nori_wal *wal, uint64_t lsn,
 static void forget_oldest(struct nori_wal *wal)
 {
     struct nw_segment *oldest;
+    struct nw_map *map;
     uint64_t bytes;
 
     nw_lock(wal, wal->mutex);
@@ -121,7 +122,9 @@ static void forget_oldest(struct nori_wal *wal)
     memmove(wal->segments, wal->segments + 1,
             (wal->segment_count - 1) * sizeof(struct nw_segment *));
     wal->segment_count--;
+    map = nw_maps_take(wal, oldest);
     nw_unlock(wal, wal->mutex);
+    nw_map_unref(map); /* else the file's space would not be given back */
     if (oldest->file)
         oldest->file->ops->close(oldest->file);
     bytes = oldest->end;

@@ -260,15 +260,21 @@ static void trim_ended(struct nori_wal *wal)
     for (size_t at = 0; (segment = next_to_trim(wal, &at)) != NULL;) {
         struct nori_file *file = segment->file;
         uint64_t id = segment->id;
+        uint64_t end = segment->end;
+        bool must_trim = segment->needs_trim;
         bool is_done = true;
+        struct nw_map *map = NULL;
 
         segment->file = NULL; /* ours now: retention may drop the segment meanwhile */
-        if (segment->needs_trim) {
+        if (segment->map && segment->map->has_file) /* of the time when it was the current one */
+            map = nw_maps_take(wal, segment);
+        if (must_trim || map) {
             struct nw_segment copy = {.id = id};
-            uint64_t end = segment->end;
 
             nw_unlock(wal, wal->mutex);
-            is_done = trim(wal, &copy, &file, end);
+            nw_map_unref(map);
+            if (must_trim)
+                is_done = trim(wal, &copy, &file, end);
             nw_lock(wal, wal->mutex);
         }
         at = 0;

@@ -401,6 +401,101 @@ static void under_os_with_segments_dropped_likewise(void **state)
     play_under(state, NORI_FSYNC_OS, true, 5 * PER_MIB);
 }
 
+/* ---- point reads ---- */
+
+#define POINTS (6 * PER_MIB)
+
+struct points {
+    struct scene scene;
+    struct nori_position positions[POINTS];
+    atomic_uint count; /* appended */
+};
+
+static void *append_points(void *argument)
+{
+    struct points *points = argument;
+    struct scene *scene = &points->scene;
+
+    for (uint64_t number = 0; number < POINTS && !atomic_load(&scene->has_failed); number++) {
+        struct numbered memory;
+        struct nori_record record = make_numbered(&memory, number, len_of(number));
+
+        EXPECT(nori_wal_append(scene->wal, &record, &points->positions[number]) == NORI_OK);
+        atomic_store(&points->count, (unsigned)number + 1);
+    }
+    atomic_fetch_sub(&scene->running, 1);
+    return NULL;
+}
+
+/* The right record, or none because its segment was dropped: never another, never damage. */
+static void *read_points(void *argument)
+{
+    struct points *points = argument;
+    struct scene *scene = &points->scene;
+    uint64_t random = (uint64_t)(uintptr_t)&random; /* each thread another order */
+    uint64_t found_count = 0;
+
+    while (!is_over(scene)) {
+        uint64_t count = atomic_load(&points->count);
+        uint64_t found = 0;
+        uint64_t number;
+        struct nori_record record;
+        struct nori_position position;
+        nori_reader *reader = NULL;
+        int rc;
+
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        if (count == 0)
+            continue;
+        number = (random >> 33) % count;
+        if (random >> 63) /* those that are still there, mostly */
+            number = count - 1 - number % (count < PER_MIB ? count : PER_MIB);
+        rc = nori_wal_read_from(scene->wal, points->positions[number], &reader);
+        EXPECT(rc == NORI_OK || rc == NORI_E_NOTFOUND || rc == NORI_E_TRUNCATED);
+        if (rc != NORI_OK)
+            continue;
+        rc = nori_reader_next(reader, &record, &position);
+        EXPECT(rc == NORI_OK || rc == NORI_E_TRUNCATED);
+        if (rc == NORI_OK) {
+            EXPECT(is_numbered(&record, &found) && found == number);
+            EXPECT(record.sequence == number + 1 && record.value_len == len_of(number));
+            EXPECT(compare_positions(position, points->positions[number]) == 0);
+            found_count++;
+        }
+        nori_reader_close(reader);
+    }
+    EXPECT(found_count > 0);
+    return NULL;
+}
+
+/* D11 */
+static void point_reads_beside_rotation_and_retention_are_right_or_refused(void **state)
+{
+    struct points *points = calloc(1, sizeof *points);
+    struct nori_wal_config config = config_of(dir_of(state));
+    struct scene *scene;
+    pthread_t threads[5];
+
+    assert_non_null(points);
+    scene = &points->scene;
+    scene->dir = dir_of(state);
+    scene->is_dropping = true;
+    assert_int_equal(pthread_mutex_init(&scene->mutex, NULL), 0);
+    config.preallocate = NORI_PREALLOCATE_OFF;
+    scene->wal = open_log(&config);
+    atomic_store(&scene->running, 1);
+    for (size_t i = 0; i < 3; i++)
+        threads[i] = run(read_points, points);
+    threads[3] = run(drop_now_and_then, scene);
+    threads[4] = run(append_points, points);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_string_equal(scene->why, "");
+    close_log(scene->wal);
+    (void)pthread_mutex_destroy(&scene->mutex);
+    free(points);
+}
+
 /* Ten lives, each with threads of its own. */
 static void *append_until_told(void *argument)
 {
@@ -452,6 +547,7 @@ int main(void)
         IN_FOLDER(under_always_likewise),
         IN_FOLDER(with_segments_dropped_all_the_time_nothing_is_skipped),
         IN_FOLDER(under_os_with_segments_dropped_likewise),
+        IN_FOLDER(point_reads_beside_rotation_and_retention_are_right_or_refused),
         IN_FOLDER(threads_come_and_go_between_open_and_close),
     };
 

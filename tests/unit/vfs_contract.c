@@ -297,6 +297,29 @@ static void map_reads_and_writes_agree(void **state)
     folder->ops->close(folder);
 }
 
+static void what_is_mapped_outlives_detaching(void **state)
+{
+    struct nori_folder *folder = open_folder(*state);
+    struct nori_file *file = open_file(folder, "a", NORI_FILE_WRITE | NORI_FILE_CREATE);
+    struct nori_file *reader = open_file(folder, "a", 0);
+    void *data = NULL;
+
+    assert_int_equal(file->ops->allocate(file, 0, 8192), 0);
+    write_at(file, 5000, "before");
+    if (reader->ops->size > offsetof(struct nori_file_ops, detach) && reader->ops->detach &&
+        reader->ops->map && reader->ops->map(reader, 8192, &data) == 0) {
+        assert_int_equal(reader->ops->lock(reader, NORI_LOCK_SHARED), 0);
+        reader->ops->detach(reader);
+        assert_int_equal(file->ops->lock(file, NORI_LOCK_EXCLUSIVE), 0);
+        write_at(file, 5003, "YZ");
+        assert_memory_equal((char *)data + 5000, "befYZe", 6);
+        reader->ops->unmap(reader, data, 8192);
+    }
+    file->ops->close(file);
+    reader->ops->close(reader);
+    folder->ops->close(folder);
+}
+
 /* Folders. */
 
 struct names {
@@ -654,6 +677,7 @@ int vfs_contract_run(const char *name, int (*setup)(void **state), int (*teardow
         CONTRACT(stat_tells_files_apart),
         CONTRACT(file_locks_belong_to_handles),
         CONTRACT(map_reads_and_writes_agree),
+        CONTRACT(what_is_mapped_outlives_detaching),
         CONTRACT(list_calls_for_every_name_until_told_to_stop),
         CONTRACT(rename_moves_and_never_replaces),
         CONTRACT(remove_takes_the_name_and_leaves_open_handles),
