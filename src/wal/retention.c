@@ -113,6 +113,7 @@ static void forget_oldest(struct nori_wal *wal)
 {
     struct nw_segment *oldest;
     struct nw_map *map;
+    size_t left;
     uint64_t bytes;
 
     nw_lock(wal, wal->mutex);
@@ -121,7 +122,7 @@ static void forget_oldest(struct nori_wal *wal)
         (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
     memmove(wal->segments, wal->segments + 1,
             (wal->segment_count - 1) * sizeof(struct nw_segment *));
-    wal->segment_count--;
+    left = --wal->segment_count;
     map = nw_maps_take(wal, oldest);
     nw_unlock(wal, wal->mutex);
     nw_map_unref(map); /* else the file's space would not be given back */
@@ -129,7 +130,7 @@ static void forget_oldest(struct nori_wal *wal)
         oldest->file->ops->close(oldest->file);
     bytes = oldest->end;
     nw_metrics_add(&wal->metrics, wal->metrics.drops, 1);
-    nw_metrics_set(&wal->metrics, wal->metrics.segments, wal->segment_count);
+    nw_metrics_set(&wal->metrics, wal->metrics.segments, left);
     nw_metrics_emit(&wal->metrics, (struct nori_event){.kind = NORI_EVENT_SEGMENT_GC,
                                                        .segment_id = oldest->id,
                                                        .bytes = bytes});

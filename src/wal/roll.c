@@ -201,8 +201,13 @@ static void wake_threads(struct nori_wal *wal)
 static void report_roll(struct nori_wal *wal, const struct nw_segment *previous,
                         uint64_t ended_bytes, uint64_t begun_ns)
 {
+    size_t segment_count;
+
+    nw_lock(wal, wal->mutex);
+    segment_count = wal->segment_count;
+    nw_unlock(wal, wal->mutex);
     nw_metrics_add(&wal->metrics, wal->metrics.append_bytes, wal->current->begin);
-    nw_metrics_set(&wal->metrics, wal->metrics.segments, wal->segment_count);
+    nw_metrics_set(&wal->metrics, wal->metrics.segments, segment_count);
     nw_metrics_set(&wal->metrics, wal->metrics.appended_lsn, atomic_load(&wal->written_lsn));
     if (ended_bytes == 0)
         return; /* the first segment of this life ends none */
