@@ -277,8 +277,12 @@ NORI_API int nori_wal_durable_position(nori_wal *wal, struct nori_position *ret_
 /* The oldest record there is; NORI_E_NOTFOUND if there is none. ret_position is needed. */
 NORI_API int nori_wal_first_position(nori_wal *wal, struct nori_position *ret_position);
 
-/* Read from position on ({0, 0}: the oldest record), as nori_reader_open in the log's own
- * folder. Close it, too, after the log is closed. */
+/*
+ * Read from position on ({0, 0}: the oldest record), as nori_reader_open in the log's own folder.
+ * Close it, too, after the log is closed. A point read is this, one nori_reader_next and
+ * nori_reader_close: about a microsecond where records were read before, in a log of any length.
+ * For that the log keeps files mapped that were read: addresses, and a word for each 4 KiB.
+ */
 NORI_API int nori_wal_read_from(nori_wal *wal, struct nori_position position,
                                 nori_reader **ret_reader);
 

@@ -237,6 +237,12 @@ static bool trim(struct nori_wal *wal, const struct nw_segment *segment, struct 
     return true;
 }
 
+/* Readers borrowed it while it was the current one. */
+static bool has_locked_map(const struct nw_segment *segment)
+{
+    return segment->map && segment->map->has_file;
+}
+
 /* The next ended segment that is durable, as is its successor's name, from index *at on. mutex
  * held. */
 static struct nw_segment *next_to_trim(struct nori_wal *wal, size_t *at)
@@ -245,7 +251,7 @@ static struct nw_segment *next_to_trim(struct nori_wal *wal, size_t *at)
         struct nw_segment *segment = wal->segments[*at];
 
         if (segment->is_synced && wal->segments[*at + 1]->is_named &&
-            (segment->needs_trim || segment->file))
+            (segment->needs_trim || segment->file || has_locked_map(segment)))
             return segment;
     }
     return NULL;
@@ -266,7 +272,7 @@ static void trim_ended(struct nori_wal *wal)
         struct nw_map *map = NULL;
 
         segment->file = NULL; /* ours now: retention may drop the segment meanwhile */
-        if (segment->map && segment->map->has_file) /* of the time when it was the current one */
+        if (has_locked_map(segment))
             map = nw_maps_take(wal, segment);
         if (must_trim || map) {
             struct nw_segment copy = {.id = id};

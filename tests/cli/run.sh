@@ -489,7 +489,7 @@ hurt() {
 hurt 900
 hurt 1700
 hurt 5000
-printf '#' | dd of=hurt_log/000015.wal bs=1 seek=50 conv=notrunc 2>/dev/null
+printf '########' | dd of=hurt_log/000015.wal bs=1 seek=48 conv=notrunc 2>/dev/null
 try 1 "verify finds damage in several places" verify hurt_log
 [ "$(grep -c '^error: ' out)" -eq 4 ]
 report $? "... and prints each"

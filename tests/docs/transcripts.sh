@@ -49,9 +49,11 @@ block() {
     fi
 }
 
-# spoil FILE OFFSET: change one byte.
+# spoil FILE OFFSET: change one byte (which may be a `#` already).
 spoil() {
-    printf '#' | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+    found=$(dd if="$1" bs=1 skip="$2" count=1 2>/dev/null | tr '\0' '.')
+    if [ "$found" = '#' ]; then printf '!'; else printf '#'; fi |
+        dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
 }
 
 # Three segments, each of one life; a sync after each append, so that marks are where they always are.
