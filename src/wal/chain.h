@@ -20,7 +20,7 @@ struct nw_link {
     uint64_t id;
     uint32_t format; /* 1 or 2 */
     bool is_live;
-    bool is_spare;    /* it lies in the file `spare`: its name did not come in time */
+    bool is_spare; /* it lies in the file `spare`: its name did not come in time */
     uint64_t file_bytes;
     uint64_t begin;          /* offset of the first record: after the header */
     uint64_t end;            /* as its successor's header states it, or NW_OPEN_END */

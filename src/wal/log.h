@@ -109,7 +109,7 @@ struct nori_wal {
     size_t segment_capacity;
     bool is_syncing; /* somebody leads a sync */
     bool is_sync_requested;
-    bool is_dropping;             /* somebody drops segments or removes dead files */
+    bool is_dropping; /* somebody drops segments or removes dead files */
     struct nw_spare spare;
     uint64_t space_requests;            /* counted by those who wait for space */
     uint64_t space_answers;             /* up to this request the space thread has tried */
@@ -119,7 +119,7 @@ struct nori_wal {
     bool is_trim_wanted;
     uint64_t *dead_ids; /* files to remove once a new header is durable under its name */
     size_t dead_count;
-    bool is_dead_stuck;             /* one of them could not be removed; space thread only */
+    bool is_dead_stuck; /* one of them could not be removed; space thread only */
     bool has_last_left; /* nobody is inside since close began */
     bool has_threads;
     bool must_stop;

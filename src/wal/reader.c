@@ -114,8 +114,8 @@ static int has_end_now(struct nori_reader *reader)
 
     /* A successor of format 1 says only that there is an end. */
     if (end == NW_OPEN_END && reader->here.format == 1 &&
-        (nw_reader_find_successor(reader) ||
-         (nw_reader_find_link(reader, &reader->here) && nw_chain_extend(&reader->chain, &reader->env))))
+        (nw_reader_find_successor(reader) || (nw_reader_find_link(reader, &reader->here) &&
+                                              nw_chain_extend(&reader->chain, &reader->env))))
         return 0;
     if (end == NW_OPEN_END && nw_chain_extend(&reader->chain, &reader->env)) {
         const struct nw_link *link = nw_reader_find_link(reader, &reader->here);

@@ -162,7 +162,7 @@ static void a_header_with_any_bit_flipped_is_never_good(void **state)
         memcpy(bytes, golden, sizeof golden);
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         if (bit < 64)
-            expected = NW_HEADER_NONE; /* the magic */
+            expected = NW_HEADER_NONE;  /* the magic */
         else if (bit < 80 && bit != 65) /* which makes it version 0 */
             expected = NORI_E_VERSION;
         assert_int_equal(nw_header_decode(bytes, sizeof bytes, &header), expected);

@@ -184,7 +184,6 @@ static void a_forked_child_does_not_hold_the_lock(void **state)
     assert_int_equal(pipe(answer), 0);
     child = fork();
     if (child == 0) {
-
         (void)close(tell[1]);
         if (world->vfs->process_generation(NULL) == generation)
             _exit(1);
