@@ -4,6 +4,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SEED ?=
 ARGS ?=
+PEERS ?=
+DIR ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check planted coverage bench format install clean
@@ -27,9 +29,9 @@ coverage: ## coverage of src/: a table, and build/coverage.html
 	@tools/install-packages build test coverage
 	@tools/coverage.sh
 
-bench: ## how fast is it, next to floors measured in the same run (ARGS=--quick: half a minute)
-	@tools/install-packages build
-	@tools/bench.sh $(ARGS)
+bench: ## how fast is it, beside floors: ten minutes (ARGS=--quick: one; PEERS=1: beside other stores)
+	@tools/install-packages build $(if $(PEERS),peers)
+	@DIR='$(DIR)' tools/bench.sh $(if $(PEERS),--peers) $(ARGS)
 
 format: ## is the code formatted as .clang-format says? (FIX=1: format it)
 	@tools/install-packages format

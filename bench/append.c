@@ -1,210 +1,209 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * append.c: appending, one record a call, from some threads for some time.
+ * append.c: appending as fast as possible, one record a call.
  *
- * What. Each thread appends as fast as it can. The latency of a call is the time between two looks
- * at the clock, so a look is part of it, for the log and for the floors alike (some 25 ns).
+ * What. Under `os` and `batch` a run appends a number of bytes, and ends when all of them are in
+ * the kernel. The floors are copy and bulk, whichever is the harder to reach for records of that
+ * size, both by one thread: the log is one stream, however many threads append to it. Under
+ * `always` a run lasts some time, and the floor is sync, by as many threads.
+ *
  * Opening, the first record (the log begins its first segment with it) and closing are not timed.
  */
 #include "bench.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-static atomic_bool must_stop;
-static pthread_barrier_t at_start;
+#define RUN_BYTES       ((uint64_t)400000000)
+#define QUICK_RUN_BYTES ((uint64_t)16000000)
+#define STEPS_PER_LOOK  61 /* no part of any size in the log */
 
-static void *worker_main(void *argument)
-{
-    struct bench_worker *worker = argument;
-    uint64_t before;
-
-    (void)pthread_barrier_wait(&at_start);
-    worker->begun_ns = before = bench_now_ns();
-    while (!atomic_load_explicit(&must_stop, memory_order_relaxed)) {
-        for (unsigned i = 0; i < worker->steps_per_look; i++) {
-            uint64_t number = worker->done++;
-
-            memcpy(worker->key, &number, sizeof number);
-            worker->step(worker);
-        }
-        if (worker->steps_per_look == 1) {
-            uint64_t now = bench_now_ns();
-
-            bench_histogram_add(worker->latencies, now - before);
-            before = now;
-        }
-    }
-    worker->ended_ns = bench_now_ns();
-    return NULL;
-}
-
-static void init_worker(struct bench_worker *worker, const struct bench_append *about,
-                        void *subject, unsigned index)
-{
-    uint64_t random = 0x9e3779b97f4a7c15u * (index + 1);
-
-    worker->about = about;
-    worker->subject = subject;
-    worker->index = index;
-    worker->latencies = bench_alloc(sizeof *worker->latencies);
-    worker->value = bench_alloc(about->record_len);
-    for (size_t i = 0; i < about->record_len; i++) {
-        random = random * 6364136223846793005u + 1442695040888963407u;
-        worker->value[i] = (uint8_t)(random >> 56);
-    }
-    memcpy(worker->key + 8, &random, sizeof random);
-}
-
-static void sum_up(const struct bench_append *about, const struct bench_worker *workers,
-                   struct bench_result *ret_result)
-{
-    struct bench_histogram *all = bench_alloc(sizeof *all);
-    uint64_t begun_ns = UINT64_MAX;
-    uint64_t ended_ns = 0;
-    uint64_t done = 0;
-
-    for (unsigned i = 0; i < about->threads; i++) {
-        begun_ns = workers[i].begun_ns < begun_ns ? workers[i].begun_ns : begun_ns;
-        ended_ns = workers[i].ended_ns > ended_ns ? workers[i].ended_ns : ended_ns;
-        done += workers[i].done;
-        bench_histogram_merge(all, workers[i].latencies);
-    }
-    ret_result->records_per_s = (double)done * 1e9 / (double)(ended_ns - begun_ns);
-    ret_result->bytes_per_s = ret_result->records_per_s * (double)about->record_len;
-    if (all->total > 0) {
-        ret_result->p50_ns = bench_histogram_at(all, 0.5);
-        ret_result->p99_ns = bench_histogram_at(all, 0.99);
-        ret_result->p999_ns = bench_histogram_at(all, 0.999);
-    }
-    free(all);
-}
-
-void bench_run_threads(const struct bench_append *about, void *subject,
-                       void (*step)(struct bench_worker *worker), unsigned steps_per_look,
-                       struct bench_result *ret_result)
-{
-    struct bench_worker *workers = bench_alloc(about->threads * sizeof *workers);
-    pthread_t *threads = bench_alloc(about->threads * sizeof *threads);
-    struct timespec time = {(time_t)about->run_s,
-                            (long)((about->run_s - (double)(time_t)about->run_s) * 1e9)};
-
-    atomic_store(&must_stop, false);
-    (void)pthread_barrier_init(&at_start, NULL, about->threads + 1);
-    for (unsigned i = 0; i < about->threads; i++) {
-        init_worker(&workers[i], about, subject, i);
-        workers[i].step = step;
-        workers[i].steps_per_look = steps_per_look;
-        if (pthread_create(&threads[i], NULL, worker_main, &workers[i]) != 0)
-            bench_give_up("cannot start a thread");
-    }
-    (void)pthread_barrier_wait(&at_start);
-    (void)nanosleep(&time, NULL);
-    atomic_store(&must_stop, true);
-    for (unsigned i = 0; i < about->threads; i++)
-        (void)pthread_join(threads[i], NULL);
-    (void)pthread_barrier_destroy(&at_start);
-    sum_up(about, workers, ret_result);
-    for (unsigned i = 0; i < about->threads; i++) {
-        free(workers[i].latencies);
-        free(workers[i].value);
-    }
-    free(workers);
-    free(threads);
-}
+struct run {
+    struct bench_load load;
+    uint32_t policy;
+};
 
 /* ---- the log ---- */
 
-static void append_one(struct bench_worker *worker)
+static void flush(void *wal)
 {
-    struct nori_record record =
-        nori_record_put(worker->key, sizeof worker->key, worker->value, worker->about->value_len);
-
-    bench_must(nori_wal_append(worker->subject, &record, NULL), "append", NULL);
+    bench_must(nori_wal_flush(wal), "flush", NULL);
 }
 
-static void run_log(const void *about_run, struct bench_result *ret_result)
-{
-    const struct bench_append *about = about_run;
-    struct bench_path path = bench_path("log");
-    struct nori_wal_config config = NORI_WAL_CONFIG_INIT;
-    struct nori_error error = NORI_ERROR_INIT;
-    struct nori_record first = nori_record_put("first", 5, NULL, 0);
-    nori_wal *wal = NULL;
+static struct nori_meter run_meter; /* the one of the next log that is opened */
 
-    config.dir = path.text;
-    config.fsync_policy = about->policy;
-    bench_must(nori_wal_open(&config, &wal, NULL, &error), "open a new log", &error);
-    bench_must(nori_wal_append(wal, &first, NULL), "append", NULL);
+static void set_meter(struct nori_wal_config *config)
+{
+    config->meter = &run_meter;
+}
+
+static void append(const struct run *run, bool is_metered, struct bench_result *ret_result)
+{
+    nori_wal *wal = bench_log_open(run->policy, is_metered ? set_meter : NULL, NULL);
+
+    bench_log_fill(wal, 1, 1, 1, NULL);
     bench_must(nori_wal_sync(wal), "sync", NULL);
-    bench_run_threads(about, wal, append_one, 1, ret_result);
-    bench_must(nori_wal_close(wal), "close", NULL);
-    bench_remove_folder(path.text);
+    (void)bench_run_threads(&run->load, wal, bench_log_append_one, flush, ret_result);
+    bench_log_close(wal);
+    bench_log_remove();
 }
 
-/* ---- the cases ---- */
+static void run_log(const void *run, struct bench_result *ret_result)
+{
+    append(run, false, ret_result);
+}
 
-static const char pwrite_duty[] = "as many threads, a pwrite a record into one reserved file";
-static const char copy_duty[] = "copy key and value into a warm buffer, CRC-32C over them";
+static void run_metered(const void *about, struct bench_result *ret_result)
+{
+    const struct run *run = about;
+    struct bench_meter *meter = bench_meter_new(&run_meter);
+    double seconds;
+
+    append(run, true, ret_result);
+    seconds = (double)run->load.records / ret_result->of[BENCH_RATE] * run->load.threads;
+    ret_result->of[BENCH_WAITED] = bench_meter_sum(meter, "wal_append_wait_seconds") / seconds;
+    bench_meter_free(meter);
+}
+
+/* ---- what is demanded ---- */
+
+enum {
+    ONE,
+    TWO,
+    FOUR,
+    ONE_METERED,
+    FOUR_METERED,
+    COPY,
+    BULK,
+    OS_SUBJECTS
+};
+
+static double cost_to_floors(const struct bench_result *results, size_t subject)
+{
+    double copy = 3 * results[COPY].of[BENCH_COST];
+    double bulk = 1.25 * results[BULK].of[BENCH_COST];
+
+    return results[subject].of[BENCH_COST] / (copy > bulk ? copy : bulk);
+}
+
+static double cost_of_meter(const struct bench_result *results, size_t subject)
+{
+    size_t plain = subject == ONE_METERED ? ONE : FOUR;
+
+    return results[subject].of[BENCH_COST] / results[plain].of[BENCH_COST];
+}
+
+static double rate_to_one(const struct bench_result *results, size_t subject)
+{
+    return results[subject].of[BENCH_RATE] / results[ONE].of[BENCH_RATE];
+}
+
+static double rate_to_floor(const struct bench_result *results, size_t subject)
+{
+    return results[subject].of[BENCH_RATE] / results[1].of[BENCH_RATE];
+}
 
 /* clang-format off */
-static const struct bench_subject os_subjects[] = {
-    {"log", "nori_wal_append", run_log},
-    {"floor: pwrite", pwrite_duty, bench_floor_write},
-    {"floor: copy + CRC", copy_duty, bench_floor_copy},
+static const struct bench_demand os_demands[] = {
+    {"cost a record, of the larger of 3 x copy and 1.25 x bulk", cost_to_floors, ONE, 1, false,
+     BENCH_UNIT_RATIO},
+    {"the same, 2 threads", cost_to_floors, TWO, 1, false, BENCH_UNIT_RATIO},
+    {"the same, 4 threads", cost_to_floors, FOUR, 1, false, BENCH_UNIT_RATIO},
+    {"rate of 2 threads, of that of one", rate_to_one, TWO, 0.9, true, BENCH_UNIT_RATIO},
+    {"rate of 4 threads, of that of one", rate_to_one, FOUR, 0.9, true, BENCH_UNIT_RATIO},
+    {"cost with a meter, of that without", cost_of_meter, ONE_METERED, 1.5, false,
+     BENCH_UNIT_RATIO},
+    {"the same, 4 threads", cost_of_meter, FOUR_METERED, 1.5, false, BENCH_UNIT_RATIO},
 };
-static const struct bench_subject batch_subjects[] = {
-    {"log", "nori_wal_append", run_log},
-    {"floor: pwrite, window", "pwrite as below, another thread calls fdatasync every 5 ms",
-     bench_floor_window},
-    {"floor: pwrite", pwrite_duty, bench_floor_write},
-    {"floor: copy + CRC", copy_duty, bench_floor_copy},
-};
-static const struct bench_subject always_subjects[] = {
-    {"log", "nori_wal_append", run_log},
-    {"floor: pwrite, group", "pwrite, then fdatasync by one thread for all that wait",
-     bench_floor_group},
-    {"floor: copy + CRC", copy_duty, bench_floor_copy},
+static const struct bench_demand always_demands[] = {
+    {"rate, of that of the floor", rate_to_floor, 0, 0.95, true, BENCH_UNIT_RATIO},
 };
 /* clang-format on */
 
-static void run_append_case(const struct bench_options *options, uint32_t policy, const char *name,
-                            unsigned threads, size_t value_len)
-{
-    size_t len_of_len = value_len < 128 ? 1 : 2;
-    struct bench_append about = {
-        .policy = policy, .threads = threads, .value_len = value_len, .run_s = options->run_s};
-    struct bench_case one = {.kind = "append",
-                             .policy = name,
-                             .threads = threads,
-                             .value_len = value_len,
-                             .about = &about};
+/* ---- the cases ---- */
 
-    about.record_len = 1 + len_of_len + 1 + BENCH_KEY_LEN + value_len + 4;
-    one.subjects = policy == NORI_FSYNC_OS      ? os_subjects
-                   : policy == NORI_FSYNC_BATCH ? batch_subjects
-                                                : always_subjects;
-    one.subject_count = policy == NORI_FSYNC_BATCH ? 4 : 3;
-    (void)snprintf(one.name, sizeof one.name, "append %zu B, %s, %u thread%s", value_len, name,
+static const enum bench_metric os_columns[] = {BENCH_RATE,   BENCH_COST,        BENCH_CPU,
+                                               BENCH_WAITED, BENCH_P50,         BENCH_P99,
+                                               BENCH_P999,   BENCH_METRIC_COUNT};
+static const enum bench_metric always_columns[] = {
+    BENCH_RATE, BENCH_COST, BENCH_CPU, BENCH_P50, BENCH_P99, BENCH_P999, BENCH_METRIC_COUNT};
+
+static struct run os_run(const struct bench_options *options, uint32_t policy, unsigned threads,
+                         size_t value_len)
+{
+    struct run run = {.load = bench_load(threads, value_len), .policy = policy};
+
+    run.load.records = (options->is_quick ? QUICK_RUN_BYTES : RUN_BYTES) / run.load.record_len;
+    run.load.records -= run.load.records % 4; /* as many from each thread */
+    run.load.steps_per_look = STEPS_PER_LOOK;
+    return run;
+}
+
+static void run_os_case(const struct bench_options *options, uint32_t policy, const char *name,
+                        size_t value_len)
+{
+    const struct run one = os_run(options, policy, 1, value_len);
+    const struct run two = os_run(options, policy, 2, value_len);
+    const struct run four = os_run(options, policy, 4, value_len);
+    const struct bench_subject subjects[OS_SUBJECTS] = {
+        [ONE] = {"log, 1 thread", "nori_wal_append", run_log, &one},
+        [TWO] = {"log, 2 threads", "the same", run_log, &two},
+        [FOUR] = {"log, 4 threads", "the same", run_log, &four},
+        [ONE_METERED] = {"1 thread, metered", "the same with metrics", run_metered, &one},
+        [FOUR_METERED] = {"4 threads, metered", "the same with metrics", run_metered, &four},
+        [COPY] = {"floor: copy", "copy and CRC-32C into a warm buffer", bench_floor_copy,
+                  &one.load},
+        [BULK] = {"floor: bulk", "pwrite of 256 KiB each", bench_floor_bulk, &one.load},
+    };
+    struct bench_case about = {.subjects = subjects,
+                               .subject_count = OS_SUBJECTS,
+                               .columns = os_columns,
+                               .is_compared = true,
+                               .demands = os_demands,
+                               .demand_count = sizeof os_demands / sizeof *os_demands};
+
+    (void)snprintf(about.name, sizeof about.name, "append %zu B, %s", value_len, name);
+    bench_run_case(options, &about);
+}
+
+static void run_always_case(const struct bench_options *options, unsigned threads, size_t value_len)
+{
+    struct run run = {.load = bench_load(threads, value_len), .policy = NORI_FSYNC_ALWAYS};
+    const struct bench_subject subjects[] = {
+        {"log", "nori_wal_append", run_log, &run},
+        {"floor: sync", "pwrite, and a shared fdatasync", bench_floor_sync, &run.load},
+    };
+    struct bench_case about = {.subjects = subjects,
+                               .subject_count = 2,
+                               .columns = always_columns,
+                               .is_compared = true,
+                               .demands = always_demands,
+                               .demand_count = 1};
+
+    run.load.seconds = options->seconds;
+    (void)snprintf(about.name, sizeof about.name, "append %zu B, always, %u thread%s", value_len,
                    threads, threads == 1 ? "" : "s");
-    bench_run_case(options, &one);
+    bench_run_case(options, &about);
 }
 
 void bench_append_cases(const struct bench_options *options)
 {
-    static const size_t value_lens[] = {100, 1024};
+    static const size_t value_lens[] = {100, 1024, 10240};
 
+    bench_section("Appending under os and batch",
+                  "One record a call, until all is in the kernel. copy: the same records into a "
+                  "warm buffer of 8 MiB, with a CRC-32C. bulk: the same bytes in pieces of 256 KiB "
+                  "into a reserved file. Both by one thread: a log is one stream, however many "
+                  "threads append. waited: share of the threads' time spent waiting for space. "
+                  "Latencies are of one call in 61. CPU is that of all threads.");
+    for (size_t i = 0; i < 3; i++)
+        run_os_case(options, NORI_FSYNC_OS, "os", value_lens[i]);
+    for (size_t i = 0; i < 3; i++)
+        run_os_case(options, NORI_FSYNC_BATCH, "batch", value_lens[i]);
+    bench_section("Appending under always",
+                  "Each call returns when its record is durable. sync: as many threads, a pwrite "
+                  "each into a file of zeros and one fdatasync for all that wait, no checksums.");
     for (size_t i = 0; i < 2; i++)
-        for (unsigned threads = 1; threads <= 4; threads *= 4)
-            run_append_case(options, NORI_FSYNC_OS, "os", threads, value_lens[i]);
-    for (size_t i = 0; i < 2; i++)
-        for (unsigned threads = 1; threads <= 4; threads *= 4)
-            run_append_case(options, NORI_FSYNC_BATCH, "batch", threads, value_lens[i]);
-    for (size_t i = 0; i < 2; i++)
-        for (unsigned threads = 1; threads <= (i == 0 ? 64u : 4u); threads *= 4)
-            run_append_case(options, NORI_FSYNC_ALWAYS, "always", threads, value_lens[i]);
+        for (unsigned threads = 1; threads <= 64; threads *= 4)
+            run_always_case(options, threads, value_lens[i]);
 }

@@ -2,12 +2,12 @@
 /*
  * floor.c: the least that anything with the duty of an append has to do.
  *
- * What. Copying and checksumming the bytes; handing as many bytes to the kernel; and for the
- * policies, having fdatasync cover them: every 5 ms by another thread (batch), or before the call
- * returns, one sync for all that wait (always). The files are reserved beforehand, so that no floor
- * takes space while it is timed, and each run has a new one, as each run of the log has.
+ * What. copy: key and value into a warm buffer, and a checksum over them there. bulk: as many bytes
+ * handed to the kernel in large pieces, into a file that was reserved beforehand, as the log's are.
+ * sync: a pwrite for each record into a file of zeros, and one fdatasync for all threads that wait.
+ * Each run has a new file.
  *
- * Not here. A floor has no checksums (but for the first), no lengths, no segments, no recovery.
+ * Not here. A floor has no lengths, no segments and no recovery, and only copy has checksums.
  */
 #include "bench.h"
 
@@ -15,181 +15,135 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#define FILE_BYTES  ((uint64_t)512 << 20)
-#define BUFFER_LEN  ((size_t)1 << 20)
-#define COPIES      64 /* between two looks at the clock */
-#define WINDOW_NS   5000000L
-#define THREADS_MAX 64
+#define BUFFER_LEN ((size_t)8 << 20)
+#define PIECE_LEN  ((size_t)256 << 10)
+#define ZERO_BYTES ((uint64_t)64 << 20) /* of the file of zeros; a fast machine begins again */
 
-/* ---- copy and checksum ---- */
+/* ---- copy ---- */
 
 struct copy {
-    uint8_t *buffers[THREADS_MAX];
-    size_t at[THREADS_MAX];
+    uint8_t *buffer;
+    size_t at;
 };
 
 static void copy_one(struct bench_worker *worker)
 {
     struct copy *copy = worker->subject;
-    size_t value_len = worker->about->value_len;
-    uint8_t *target = copy->buffers[worker->index] + copy->at[worker->index];
+    size_t value_len = worker->load->value_len;
+    uint8_t *target = copy->buffer + copy->at;
 
     memcpy(target, worker->key, sizeof worker->key);
     memcpy(target + sizeof worker->key, worker->value, value_len);
     worker->sum += nw_crc32c(0, target, sizeof worker->key + value_len);
-    copy->at[worker->index] += sizeof worker->key + value_len;
-    if (copy->at[worker->index] + sizeof worker->key + value_len > BUFFER_LEN)
-        copy->at[worker->index] = 0;
+    copy->at += worker->load->record_len;
+    if (copy->at + worker->load->record_len > BUFFER_LEN)
+        copy->at = 0;
 }
 
-void bench_floor_copy(const void *about_run, struct bench_result *ret_result)
+void bench_floor_copy(const void *about, struct bench_result *ret_result)
 {
-    const struct bench_append *about = about_run;
-    struct bench_append shorter = *about;
-    struct copy *copy = bench_alloc(sizeof *copy);
+    struct bench_load load = *(const struct bench_load *)about;
+    struct copy copy = {.buffer = bench_alloc(BUFFER_LEN)};
 
-    shorter.run_s /= 2; /* it hardly varies */
-    for (unsigned i = 0; i < about->threads; i++) {
-        copy->buffers[i] = bench_alloc(BUFFER_LEN);
-        memset(copy->buffers[i], 1, BUFFER_LEN);
-    }
-    bench_run_threads(&shorter, copy, copy_one, COPIES, ret_result);
-    for (unsigned i = 0; i < about->threads; i++)
-        free(copy->buffers[i]);
-    free(copy);
+    load.threads = 1;
+    load.steps_per_look = 0;
+    memset(copy.buffer, 1, BUFFER_LEN);
+    (void)bench_run_threads(&load, &copy, copy_one, NULL, ret_result);
+    free(copy.buffer);
 }
 
-/* ---- pwrite ---- */
+/* ---- bulk ---- */
 
-struct floor {
+static void must_write(int fd, const void *data, size_t len, uint64_t offset)
+{
+    if (pwrite(fd, data, len, (off_t)offset) != (ssize_t)len)
+        bench_give_up("write: %s", strerror(errno));
+}
+
+void bench_floor_bulk(const void *about, struct bench_result *ret_result)
+{
+    const struct bench_load *load = about;
+    uint64_t pieces = load->records * load->record_len / PIECE_LEN + 1;
+    uint8_t *data = bench_alloc(PIECE_LEN);
+    int fd = bench_reserved_file(pieces * PIECE_LEN);
+    uint64_t cpu_ns, begun_ns;
+
+    memset(data, 1, PIECE_LEN);
+    cpu_ns = bench_cpu_ns();
+    begun_ns = bench_now_ns();
+    for (uint64_t i = 0; i < pieces; i++)
+        must_write(fd, data, PIECE_LEN, i * PIECE_LEN);
+    bench_give_rate(ret_result, pieces * PIECE_LEN / load->record_len, pieces * PIECE_LEN,
+                    begun_ns);
+    ret_result->of[BENCH_CPU] = (double)(bench_cpu_ns() - cpu_ns) / (double)load->records;
+    (void)close(fd);
+    free(data);
+}
+
+/* ---- sync ---- */
+
+struct group {
     int fd;
-    _Atomic uint64_t offset;
-
-    /* The window: another thread. */
-    pthread_t syncer;
-    atomic_bool must_stop;
-
-    /* The group: guarded by mutex. */
     pthread_mutex_t mutex;
     pthread_cond_t synced;
+
+    /* Guarded by mutex. */
     uint64_t written; /* all before it is in the kernel */
     uint64_t durable;
     bool is_syncing;
 };
 
-static void begin_floor(struct floor *floor)
+static void sync_file(int fd)
 {
-    struct bench_path path = bench_path("floor");
-
-    memset(floor, 0, sizeof *floor);
-    floor->fd = bench_reserved_file(path.text, FILE_BYTES);
-    (void)unlink(path.text);
-    (void)pthread_mutex_init(&floor->mutex, NULL);
-    (void)pthread_cond_init(&floor->synced, NULL);
-}
-
-static void end_floor(struct floor *floor)
-{
-    (void)pthread_mutex_destroy(&floor->mutex);
-    (void)pthread_cond_destroy(&floor->synced);
-    (void)close(floor->fd);
-}
-
-static void write_at(const struct floor *floor, const struct bench_worker *worker, uint64_t offset)
-{
-    size_t len = worker->about->record_len;
-
-    /* A very fast machine begins again from the front. */
-    offset %= FILE_BYTES - len;
-    if (pwrite(floor->fd, worker->value, len, (off_t)offset) != (ssize_t)len)
-        bench_give_up("write: %s", strerror(errno));
-}
-
-static void sync_file(const struct floor *floor)
-{
-    if (fdatasync(floor->fd) < 0)
+    if (fdatasync(fd) < 0)
         bench_give_up("fdatasync: %s", strerror(errno));
-}
-
-static void write_one(struct bench_worker *worker)
-{
-    struct floor *floor = worker->subject;
-
-    write_at(floor, worker, atomic_fetch_add(&floor->offset, worker->about->record_len));
-}
-
-void bench_floor_write(const void *about, struct bench_result *ret_result)
-{
-    struct floor floor;
-
-    begin_floor(&floor);
-    bench_run_threads(about, &floor, write_one, 1, ret_result);
-    end_floor(&floor);
-}
-
-static void *sync_now_and_then(void *argument)
-{
-    struct floor *floor = argument;
-    struct timespec window = {0, WINDOW_NS};
-
-    while (!atomic_load(&floor->must_stop)) {
-        (void)nanosleep(&window, NULL);
-        sync_file(floor);
-    }
-    return NULL;
-}
-
-void bench_floor_window(const void *about, struct bench_result *ret_result)
-{
-    struct floor floor;
-
-    begin_floor(&floor);
-    if (pthread_create(&floor.syncer, NULL, sync_now_and_then, &floor) != 0)
-        bench_give_up("cannot start a thread");
-    bench_run_threads(about, &floor, write_one, 1, ret_result);
-    atomic_store(&floor.must_stop, true);
-    (void)pthread_join(floor.syncer, NULL);
-    end_floor(&floor);
 }
 
 /* Write in order, then wait for a sync that began after that, or lead it. */
 static void write_and_sync_one(struct bench_worker *worker)
 {
-    struct floor *floor = worker->subject;
+    struct group *group = worker->subject;
+    size_t len = worker->load->record_len;
     uint64_t mine;
 
-    (void)pthread_mutex_lock(&floor->mutex);
-    write_at(floor, worker, floor->written);
-    mine = floor->written += worker->about->record_len;
-    while (floor->durable < mine) {
-        uint64_t target = floor->written;
+    (void)pthread_mutex_lock(&group->mutex);
+    must_write(group->fd, worker->value, len, group->written % (ZERO_BYTES - len));
+    mine = group->written += len;
+    while (group->durable < mine) {
+        uint64_t target = group->written;
 
-        if (floor->is_syncing) {
-            (void)pthread_cond_wait(&floor->synced, &floor->mutex);
+        if (group->is_syncing) {
+            (void)pthread_cond_wait(&group->synced, &group->mutex);
             continue;
         }
-        floor->is_syncing = true;
-        (void)pthread_mutex_unlock(&floor->mutex);
-        sync_file(floor);
-        (void)pthread_mutex_lock(&floor->mutex);
-        floor->is_syncing = false;
-        floor->durable = target;
-        (void)pthread_cond_broadcast(&floor->synced);
+        group->is_syncing = true;
+        (void)pthread_mutex_unlock(&group->mutex);
+        sync_file(group->fd);
+        (void)pthread_mutex_lock(&group->mutex);
+        group->is_syncing = false;
+        group->durable = target;
+        (void)pthread_cond_broadcast(&group->synced);
     }
-    (void)pthread_mutex_unlock(&floor->mutex);
+    (void)pthread_mutex_unlock(&group->mutex);
 }
 
-void bench_floor_group(const void *about, struct bench_result *ret_result)
+void bench_floor_sync(const void *load, struct bench_result *ret_result)
 {
-    struct floor floor;
+    struct group group = {.fd = bench_reserved_file(ZERO_BYTES)};
+    uint8_t *zeros = bench_alloc(PIECE_LEN);
 
-    begin_floor(&floor);
-    bench_run_threads(about, &floor, write_and_sync_one, 1, ret_result);
-    end_floor(&floor);
+    for (uint64_t at = 0; at < ZERO_BYTES; at += PIECE_LEN)
+        must_write(group.fd, zeros, PIECE_LEN, at);
+    sync_file(group.fd);
+    free(zeros);
+    (void)pthread_mutex_init(&group.mutex, NULL);
+    (void)pthread_cond_init(&group.synced, NULL);
+    (void)bench_run_threads(load, &group, write_and_sync_one, NULL, ret_result);
+    (void)pthread_mutex_destroy(&group.mutex);
+    (void)pthread_cond_destroy(&group.synced);
+    (void)close(group.fd);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * report.c: turns, medians and ratios.
+ * report.c: turns, medians, demands, and how they are printed.
  *
  * What. Each round runs every subject of a case once, beginning with another one each time, so that
- * a disturbance hits all alike. A number is the median of the rounds. A ratio is taken within each
- * round, of two runs that were neighbours, and then the median of these.
+ * a disturbance hits all alike. A number is the median of the rounds. What compares two subjects is
+ * computed within each round, of runs that were neighbours, and then the median of these is taken.
+ *
+ * A case is a table of at most 100 columns, and below it a line for each demand; with --json an
+ * object a line for each subject and demand. nori.1 describes these objects.
  */
 #define _GNU_SOURCE 1
 
@@ -12,6 +15,7 @@
 
 #include "base/crc32c.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +23,34 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TEXT_LEN 160
+#define TEXT_LEN   160
+#define LINE_LEN   100
+#define MISSED_MAX 99
+
+static const struct {
+    const char *name; /* in JSON */
+    const char *title;
+    enum bench_unit unit;
+} metrics[] = {
+#define METRIC_TEXTS(id, name, title, unit) {name, title, BENCH_UNIT_##unit},
+    BENCH_METRICS(METRIC_TEXTS)
+#undef METRIC_TEXTS
+};
+
+/* What the summary tells at the end. */
+static struct {
+    unsigned cases;
+    unsigned demands;
+    unsigned missed;
+    struct missed {
+        char name[sizeof((struct bench_case *)NULL)->name];
+        struct bench_demand demand;
+        double value;
+    } list[MISSED_MAX];
+} totals;
+
+/* Printed before the next case that runs; NULL: it was. */
+static const char *section_title, *section_text;
 
 /* ---- the machine ---- */
 
@@ -73,7 +104,7 @@ static void find_file_system(char *ret_text)
 
 static void print_json_text(const char *name, const char *text)
 {
-    printf("\"%s\":\"", name);
+    printf("\"%s\": \"", name);
     for (; *text; text++)
         if (*text == '"' || *text == '\\')
             printf("\\%c", *text);
@@ -82,63 +113,98 @@ static void print_json_text(const char *name, const char *text)
     printf("\"");
 }
 
-static void print_legend(const struct bench_options *options)
+/* Print text in lines of at most LINE_LEN. A newline in it begins another paragraph. */
+static void print_wrapped(const char *text)
 {
-    printf(
-        "\nEach row: the median of %u runs, and the slowest and fastest of them as a part of it. "
-        "The runs of a case\ntake turns. Latencies are of one call. MB: 1,000,000 bytes as they "
-        "lie in the log.\n"
-        "log/floor: records per second of the log, as a part of that floor's, taken in each round "
-        "and then the\nmedian. 1.00: the log is as fast as doing only that.\n",
-        options->rounds);
+    size_t at = 0;
+
+    while (*text) {
+        size_t len = strcspn(text, " \n");
+
+        if (at > 0 && at + 1 + len > LINE_LEN) {
+            putchar('\n');
+            at = 0;
+        }
+        at += (size_t)printf("%s%.*s", at > 0 ? " " : "", (int)len, text);
+        text += len;
+        if (*text == '\n') {
+            putchar('\n');
+            at = 0;
+        }
+        text += *text != '\0';
+    }
+    putchar('\n');
 }
 
-void bench_report_begin(const struct bench_options *options, int argc, char **argv)
-{
-    char cpu[TEXT_LEN], system_name[TEXT_LEN], command[TEXT_LEN], date[64];
+struct machine {
+    char cpu[TEXT_LEN];
+    char kernel[TEXT_LEN];
     char file_system[TEXT_LEN];
+    char command[TEXT_LEN];
+    char date[64];
+    long cores;
+};
+
+static void look_at_machine(const struct bench_options *options, struct machine *machine)
+{
     struct utsname kernel;
     time_t now = time(NULL);
     struct tm parts;
-    size_t at = 0;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t at;
 
-    look_up("/proc/cpuinfo", "model name", cpu);
-    find_file_system(file_system);
-    (void)snprintf(system_name, sizeof system_name, "unknown");
+    look_up("/proc/cpuinfo", "model name", machine->cpu);
+    find_file_system(machine->file_system);
+    machine->cores = sysconf(_SC_NPROCESSORS_ONLN);
+    (void)snprintf(machine->kernel, TEXT_LEN, "unknown");
     if (uname(&kernel) == 0)
-        (void)snprintf(system_name, sizeof system_name, "%.40s %.60s %.40s", kernel.sysname,
+        (void)snprintf(machine->kernel, TEXT_LEN, "%.40s %.60s %.40s", kernel.sysname,
                        kernel.release, kernel.machine);
-    command[0] = '\0';
-    for (int i = 0; i < argc && at < sizeof command; i++)
-        at += (size_t)snprintf(command + at, sizeof command - at, i ? " %s" : "%s", argv[i]);
-    (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
+    at = (size_t)snprintf(machine->command, TEXT_LEN, "nori");
+    for (int i = 0; i < options->argc && at < TEXT_LEN; i++)
+        at += (size_t)snprintf(machine->command + at, TEXT_LEN - at, " %s", options->argv[i]);
+    (void)strftime(machine->date, sizeof machine->date, "%Y-%m-%dT%H:%M:%SZ",
+                   gmtime_r(&now, &parts));
+}
 
-    if (!options->is_json) {
-        printf("nori-wal %s\n  machine      %s, %ld cores, %s\n  file system  %s\n"
-               "  CRC-32C      %s\n  command      %s\n  date         %s\n",
-               nori_version(), cpu, cores, system_name, file_system, nw_crc32c_implementation(),
-               command, date);
-        print_legend(options);
-        (void)fflush(stdout);
+void bench_report_begin(const struct bench_options *options)
+{
+    struct machine machine;
+
+    look_at_machine(options, &machine);
+    if (options->is_json) {
+        printf("{\"kind\": \"machine\", ");
+        print_json_text("version", nori_version());
+        printf(", ");
+        print_json_text("cpu", machine.cpu);
+        printf(", \"cores\": %ld, ", machine.cores);
+        print_json_text("kernel", machine.kernel);
+        printf(", ");
+        print_json_text("file_system", machine.file_system);
+        printf(", ");
+        print_json_text("crc32c", nw_crc32c_implementation());
+        printf(", ");
+        print_json_text("command", machine.command);
+        printf(", ");
+        print_json_text("date", machine.date);
+        printf(", \"rounds\": %u, \"is_quick\": %s}\n", options->rounds,
+               options->is_quick ? "true" : "false");
         return;
     }
-    printf("{");
-    print_json_text("version", nori_version());
-    printf(",");
-    print_json_text("cpu", cpu);
-    printf(",\"cores\":%ld,", cores);
-    print_json_text("kernel", system_name);
-    printf(",");
-    print_json_text("file_system", file_system);
-    printf(",");
-    print_json_text("crc32c", nw_crc32c_implementation());
-    printf(",");
-    print_json_text("command", command);
-    printf(",");
-    print_json_text("date", date);
-    printf(",\"rounds\":%u}\n", options->rounds);
-    (void)fflush(stdout);
+    printf("nori-wal %s\n  machine      %s, %ld cores, %s\n  file system  %s\n"
+           "  CRC-32C      %s\n  command      %s\n  date         %s\n  runs         %u of each\n\n",
+           nori_version(), machine.cpu, machine.cores, machine.kernel, machine.file_system,
+           nw_crc32c_implementation(), machine.command, machine.date, options->rounds);
+    print_wrapped(
+        "Each number is the median of the runs of a case, which take turns, and so is what "
+        "compares two of them. rate: records a second. noise: half the distance from the least to "
+        "the greatest number in the first column. log/this: rate of the first line, as a part of "
+        "this line's. MB: 1,000,000 bytes as they lie in the log. Keys have 16 bytes.");
+}
+
+void bench_section(const char *title, const char *text)
+{
+    section_title = title;
+    section_text = text;
 }
 
 /* ---- the numbers ---- */
@@ -166,102 +232,202 @@ static struct spread spread_of(const double *values, unsigned count)
                            sorted[0], sorted[count - 1]};
 }
 
-struct summary {
-    struct spread records, bytes, p50, p99, p999, ratio;
+/* results of a case: [round][subject] */
+typedef struct bench_result results_of_round[BENCH_SUBJECTS_MAX];
+
+static struct spread spread_of_metric(const results_of_round *results, unsigned rounds,
+                                      size_t subject, enum bench_metric metric)
+{
+    double values[BENCH_ROUNDS_MAX];
+
+    for (unsigned i = 0; i < rounds; i++)
+        values[i] = results[i][subject].of[metric];
+    return isnan(values[0]) ? (struct spread){NAN, NAN, NAN} : spread_of(values, rounds);
+}
+
+/* How the first subject's rate compares with another one's. */
+static struct spread spread_of_ratio(const results_of_round *results, unsigned rounds,
+                                     size_t subject)
+{
+    double values[BENCH_ROUNDS_MAX];
+
+    for (unsigned i = 0; i < rounds; i++)
+        values[i] = results[i][0].of[BENCH_RATE] / results[i][subject].of[BENCH_RATE];
+    return spread_of(values, rounds);
+}
+
+static struct spread spread_of_demand(const results_of_round *results, unsigned rounds,
+                                      const struct bench_demand *demand)
+{
+    double values[BENCH_ROUNDS_MAX];
+
+    for (unsigned i = 0; i < rounds; i++)
+        values[i] = demand->measure(results[i], demand->subject);
+    return spread_of(values, rounds);
+}
+
+struct bench_result bench_nothing(void)
+{
+    struct bench_result result;
+
+    for (size_t i = 0; i < BENCH_METRIC_COUNT; i++)
+        result.of[i] = NAN;
+    return result;
+}
+
+double bench_measure_p95(const struct bench_result *results, size_t subject)
+{
+    return results[subject].of[BENCH_P95];
+}
+
+/* ---- tables ---- */
+
+struct cell {
+    char text[24];
 };
 
-/* Of the rounds of one subject, and of the log's in the same rounds. */
-static struct summary summarise(const struct bench_result *results, const struct bench_result *log,
-                                unsigned rounds)
+/* A number with one of units behind it, the one that leaves three digits or four. */
+static struct cell scaled(double value, double step, const char *const *units)
 {
-    double values[6][BENCH_ROUNDS_MAX];
+    struct cell cell;
 
-    for (unsigned i = 0; i < rounds; i++) {
-        values[0][i] = results[i].records_per_s;
-        values[1][i] = results[i].bytes_per_s;
-        values[2][i] = (double)results[i].p50_ns;
-        values[3][i] = (double)results[i].p99_ns;
-        values[4][i] = (double)results[i].p999_ns;
-        values[5][i] = log[i].records_per_s / results[i].records_per_s;
+    while (units[1] && fabs(value) >= step) {
+        value /= step;
+        units++;
     }
-    return (struct summary){spread_of(values[0], rounds), spread_of(values[1], rounds),
-                            spread_of(values[2], rounds), spread_of(values[3], rounds),
-                            spread_of(values[4], rounds), spread_of(values[5], rounds)};
+    (void)snprintf(cell.text, sizeof cell.text, "%.*f%s",
+                   fabs(value) >= 100 || value == floor(value) ? 0
+                   : fabs(value) >= 10                         ? 1
+                                                               : 2,
+                   value, *units);
+    return cell;
 }
 
-/* 12 characters. */
-static void print_duration(double ns)
+static struct cell cell_of(double value, enum bench_unit unit)
 {
-    if (ns <= 0)
-        printf("%12s", "");
-    else if (ns < 1000)
-        printf("%9.0f ns", ns);
-    else if (ns < 1e6)
-        printf("%9.2f us", ns / 1e3);
-    else
-        printf("%9.2f ms", ns / 1e6);
+    static const char *const counts[] = {"", " k", " M", " G", NULL};
+    static const char *const times[] = {" ns", " us", " ms", " s", NULL};
+    static const char *const sizes[] = {" B", " KiB", " MiB", " GiB", NULL};
+    struct cell cell = {""};
+
+    if (isnan(value))
+        return cell;
+    switch (unit) {
+    case BENCH_UNIT_COUNT:
+        return scaled(value, 1000, counts);
+    case BENCH_UNIT_TIME:
+        return scaled(value, 1000, times);
+    case BENCH_UNIT_BYTES:
+        return scaled(value, 1024, sizes);
+    case BENCH_UNIT_MEGA:
+        (void)snprintf(cell.text, sizeof cell.text, "%.*f", value < 1e7 ? 1 : 0, value / 1e6);
+        break;
+    case BENCH_UNIT_SHARE:
+        (void)snprintf(cell.text, sizeof cell.text, "%.*f %%", value < 0.1 ? 2 : 0, value * 100);
+        break;
+    case BENCH_UNIT_RATIO:
+        (void)snprintf(cell.text, sizeof cell.text, "%.2f", value);
+        break;
+    }
+    return cell;
 }
 
-static void print_heading(const char *name)
+/* 22 columns for the name, 9 for each metric, 6 for noise and 9 for the comparison: 100 at most. */
+static void print_heading(const struct bench_case *about, unsigned rounds)
 {
-    printf("\n%-32s%12s%13s%12s%10s%12s%12s%12s%11s\n", name, "records/s", "min-max", "a record",
-           "MB/s", "p50", "p99", "p99.9", "log/floor");
+    printf("\n%s\n%22s", about->name, "");
+    for (const enum bench_metric *column = about->columns; *column != BENCH_METRIC_COUNT; column++)
+        printf("%9s", metrics[*column].title);
+    printf("%s%s\n", rounds > 1 ? " noise" : "", about->is_compared ? " log/this" : "");
 }
 
-static void print_row(const struct bench_subject *subject, const struct summary *of, bool is_log)
+static void print_row(const struct bench_case *about, const results_of_round *results,
+                      unsigned rounds, size_t subject)
 {
-    char range[32];
+    struct spread first = spread_of_metric(results, rounds, subject, *about->columns);
 
-    (void)snprintf(range, sizeof range, "%.2f-%.2f", of->records.least / of->records.median,
-                   of->records.most / of->records.median);
-    printf("  %-30s%12.0f%13s", subject->name, of->records.median, range);
-    print_duration(1e9 / of->records.median);
-    printf("%10.0f", of->bytes.median / 1e6);
-    print_duration(of->p50.median);
-    print_duration(of->p99.median);
-    print_duration(of->p999.median);
-    if (!is_log)
-        printf("%11.2f", of->ratio.median);
+    printf("  %-20s", about->subjects[subject].name);
+    for (const enum bench_metric *column = about->columns; *column != BENCH_METRIC_COUNT;
+         column++) {
+        struct spread spread = spread_of_metric(results, rounds, subject, *column);
+
+        printf("%9s", cell_of(spread.median, metrics[*column].unit).text);
+    }
+    if (rounds > 1)
+        printf("%4.0f %%", (first.most - first.least) / 2 / first.median * 100);
+    if (about->is_compared && subject > 0)
+        printf("%9.2f", spread_of_ratio(results, rounds, subject).median);
     printf("\n");
 }
 
-static void print_json_spread(const char *name, const struct spread *spread, const char *format)
+static bool is_met(const struct bench_demand *demand, double value)
 {
-    const double values[] = {spread->median, spread->least, spread->most};
-    const char *const names[] = {"median", "min", "max"};
-
-    printf(",\"%s\":{", name);
-    for (unsigned i = 0; i < 3; i++) {
-        printf("%s\"%s\":", i ? "," : "", names[i]);
-        printf(strcmp(format, "ratio") == 0 ? "%.4f" : "%.0f", values[i]);
-    }
-    printf("}");
+    return demand->is_least ? value >= demand->limit : value <= demand->limit;
 }
 
-static void print_json_row(const struct bench_case *about, const struct bench_subject *subject,
-                           const struct summary *of, bool is_log)
+static void print_demand(const struct bench_demand *demand, double value)
 {
-    printf("{");
-    print_json_text("case", about->name);
-    printf(",\"kind\":\"%s\"", about->kind);
-    if (about->policy)
-        printf(",\"policy\":\"%s\"", about->policy);
-    printf(",\"threads\":%u,\"value_bytes\":%zu,", about->threads, about->value_len);
-    print_json_text("subject", subject->name);
-    printf(",");
-    print_json_text("duty", subject->duty);
-    printf(",\"is_floor\":%s", is_log ? "false" : "true");
-    print_json_spread("records_per_s", &of->records, "count");
-    print_json_spread("bytes_per_s", &of->bytes, "count");
-    printf(",\"ns_per_record\":%.1f", 1e9 / of->records.median);
-    if (of->p50.median > 0) {
-        print_json_spread("p50_ns", &of->p50, "count");
-        print_json_spread("p99_ns", &of->p99, "count");
-        print_json_spread("p999_ns", &of->p999, "count");
+    bool is = is_met(demand, value);
+
+    printf("  %-8s%9s %s %-9s %s\n", is ? "met" : "NOT met", cell_of(value, demand->unit).text,
+           demand->is_least ? (is ? ">=" : "< ") : (is ? "<=" : "> "),
+           cell_of(demand->limit, demand->unit).text, demand->text);
+}
+
+static void remember_missed(const struct bench_case *about, const struct bench_demand *demand,
+                            double value)
+{
+    if (totals.missed < MISSED_MAX) {
+        struct missed *missed = &totals.list[totals.missed];
+
+        (void)snprintf(missed->name, sizeof missed->name, "%s", about->name);
+        missed->demand = *demand;
+        missed->value = value;
     }
-    if (!is_log)
-        print_json_spread("log_over_floor", &of->ratio, "ratio");
+    totals.missed++;
+}
+
+/* ---- JSON ---- */
+
+static void print_json_spread(const char *name, const struct spread *spread)
+{
+    printf(", \"%s\": {\"median\": %.6g, \"min\": %.6g, \"max\": %.6g}", name, spread->median,
+           spread->least, spread->most);
+}
+
+static void print_json_row(const struct bench_case *about, const results_of_round *results,
+                           unsigned rounds, size_t subject)
+{
+    struct spread spread;
+
+    printf("{\"kind\": \"result\", ");
+    print_json_text("case", about->name);
+    printf(", ");
+    print_json_text("subject", about->subjects[subject].name);
+    printf(", ");
+    print_json_text("duty", about->subjects[subject].duty);
+    for (enum bench_metric i = 0; i < BENCH_METRIC_COUNT; i++) {
+        spread = spread_of_metric(results, rounds, subject, i);
+        if (!isnan(spread.median))
+            print_json_spread(metrics[i].name, &spread);
+    }
+    if (about->is_compared && subject > 0) {
+        spread = spread_of_ratio(results, rounds, subject);
+        print_json_spread("log_over_this", &spread);
+    }
     printf("}\n");
+}
+
+static void print_json_demand(const struct bench_case *about, const struct bench_demand *demand,
+                              double value)
+{
+    printf("{\"kind\": \"requirement\", ");
+    print_json_text("case", about->name);
+    printf(", ");
+    print_json_text("what", demand->text);
+    printf(", \"value\": %.6g, \"limit\": %.6g, \"is_least\": %s, \"is_met\": %s}\n", value,
+           demand->limit, demand->is_least ? "true" : "false",
+           is_met(demand, value) ? "true" : "false");
 }
 
 /* ---- a case ---- */
@@ -276,20 +442,33 @@ bool bench_is_wanted(const struct bench_options *options, const char *name)
     return false;
 }
 
-static void take_turns(const struct bench_options *options, const struct bench_case *about,
-                       struct bench_result results[][BENCH_ROUNDS_MAX])
+static void begin_section(const struct bench_options *options)
+{
+    if (!options->is_json && section_title) {
+        printf("\n%s\n", section_title);
+        for (size_t i = strlen(section_title); i > 0; i--)
+            putchar('-');
+        putchar('\n');
+        print_wrapped(section_text);
+    }
+    section_title = NULL;
+}
+
+static void take_turns(const struct bench_case *about, unsigned rounds, results_of_round *results)
 {
     bool shows_progress = isatty(STDERR_FILENO);
 
-    for (unsigned round = 0; round < options->rounds; round++)
+    for (unsigned round = 0; round < rounds; round++)
         for (size_t i = 0; i < about->subject_count; i++) {
             size_t which = (round + i) % about->subject_count;
+            const struct bench_subject *subject = &about->subjects[which];
 
             if (shows_progress)
-                fprintf(stderr, "\r\033[K%s: round %u of %u, %s", about->name, round + 1,
-                        options->rounds, about->subjects[which].name);
+                fprintf(stderr, "\r\033[K%s: round %u of %u, %s", about->name, round + 1, rounds,
+                        subject->name);
             bench_settle();
-            about->subjects[which].run(about->about, &results[which][round]);
+            results[round][which] = bench_nothing();
+            subject->run(subject->about, &results[round][which]);
         }
     if (shows_progress)
         fprintf(stderr, "\r\033[K");
@@ -297,22 +476,63 @@ static void take_turns(const struct bench_options *options, const struct bench_c
 
 void bench_run_case(const struct bench_options *options, const struct bench_case *about)
 {
-    static struct bench_result results[BENCH_SUBJECTS_MAX][BENCH_ROUNDS_MAX];
+    static results_of_round results[BENCH_ROUNDS_MAX];
+    unsigned rounds = about->rounds ? about->rounds : options->rounds;
 
     if (!bench_is_wanted(options, about->name))
         return;
-    memset(results, 0, sizeof results);
-    take_turns(options, about, results);
+    totals.cases++;
+    begin_section(options);
+    take_turns(about, rounds, results);
     if (!options->is_json)
-        print_heading(about->name);
+        print_heading(about, rounds);
     for (size_t i = 0; i < about->subject_count; i++) {
-        bool is_log = i == 0;
-        struct summary summary = summarise(results[i], results[0], options->rounds);
+        if (options->is_json)
+            print_json_row(about, results, rounds, i);
+        else
+            print_row(about, results, rounds, i);
+    }
+    for (size_t i = 0; i < about->demand_count; i++) {
+        const struct bench_demand *demand = &about->demands[i];
+        double value = spread_of_demand(results, rounds, demand).median;
 
         if (options->is_json)
-            print_json_row(about, &about->subjects[i], &summary, is_log);
+            print_json_demand(about, demand, value);
         else
-            print_row(&about->subjects[i], &summary, is_log);
+            print_demand(demand, value);
+        totals.demands++;
+        if (!is_met(demand, value))
+            remember_missed(about, demand, value);
     }
-    (void)fflush(stdout);
+    bench_check_output();
+}
+
+/* ---- the end ---- */
+
+static void print_missed(void)
+{
+    const char *last = "";
+
+    for (unsigned i = 0; i < totals.missed && i < MISSED_MAX; i++) {
+        const struct missed *missed = &totals.list[i];
+
+        if (strcmp(missed->name, last) != 0)
+            printf("%s\n", missed->name);
+        print_demand(&missed->demand, missed->value);
+        last = missed->name;
+    }
+}
+
+unsigned bench_report_end(const struct bench_options *options)
+{
+    if (options->is_json) {
+        printf("{\"kind\": \"summary\", \"requirements\": %u, \"missed\": %u}\n", totals.demands,
+               totals.missed);
+    } else {
+        printf("\n%u requirements: %u met, %u NOT met%s\n", totals.demands,
+               totals.demands - totals.missed, totals.missed, totals.missed ? ":" : "");
+        print_missed();
+    }
+    bench_check_output();
+    return totals.cases;
 }

@@ -1,43 +1,20 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* support.c: files, the clock, and latencies. */
-#define _GNU_SOURCE 1 /* syncfs */
+/* support.c: files, processors, the clock, and latencies. */
+#define _GNU_SOURCE 1 /* syncfs, sched_setaffinity, nftw */
 
 #include "bench.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
+#include <ftw.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-const char *bench_folder;
-
-void bench_give_up(const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    fprintf(stderr, "bench: ");
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "\n");
-    va_end(arguments);
-    if (bench_folder) {
-        bench_remove_folder(bench_path("log").text);
-        bench_remove_folder(bench_folder);
-    }
-    _exit(2); /* other threads may be at work: no handlers */
-}
-
-void bench_must(int rc, const char *what, const struct nori_error *error)
-{
-    if (rc < 0)
-        bench_give_up("%s: %s", what,
-                      error && error->message[0] ? error->message : nori_strerror(rc));
-}
 
 uint64_t bench_now_ns(void)
 {
@@ -45,6 +22,14 @@ uint64_t bench_now_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t bench_cpu_ns(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
 void *bench_alloc(size_t bytes)
@@ -56,6 +41,14 @@ void *bench_alloc(size_t bytes)
     return memory;
 }
 
+uint64_t bench_random(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return *state >> 24;
+}
+
+/* ---- files ---- */
+
 struct bench_path bench_path(const char *name)
 {
     struct bench_path path;
@@ -66,18 +59,27 @@ struct bench_path bench_path(const char *name)
     return path;
 }
 
-void bench_remove_folder(const char *path)
+static int remove_entry(const char *path, const struct stat *about, int kind, struct FTW *where)
 {
-    DIR *folder = opendir(path);
-    struct dirent *entry;
+    (void)about;
+    (void)kind;
+    if (where->level > 0)
+        (void)remove(path);
+    return 0;
+}
 
-    if (!folder)
-        return;
-    while ((entry = readdir(folder)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            (void)unlinkat(dirfd(folder), entry->d_name, 0);
-    (void)closedir(folder);
-    (void)rmdir(path);
+bool bench_remove(const char *path, bool with_itself)
+{
+    struct stat about;
+    bool is_gone;
+
+    if (lstat(path, &about) < 0)
+        return errno == ENOENT;
+    (void)nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    is_gone = rmdir(path) == 0;
+    if (is_gone && !with_itself)
+        is_gone = mkdir(path, about.st_mode & 07777) == 0;
+    return is_gone;
 }
 
 void bench_settle(void)
@@ -89,20 +91,54 @@ void bench_settle(void)
     (void)close(fd);
 }
 
-int bench_reserved_file(const char *path, uint64_t bytes)
+int bench_reserved_file(uint64_t bytes)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    struct bench_path path = bench_path("floor");
+    int fd = open(path.text, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     int failure;
 
     if (fd < 0)
-        bench_give_up("create %s: %s", path, strerror(errno));
+        bench_give_up("create %s: %s", path.text, strerror(errno));
+    (void)unlink(path.text);
     failure = posix_fallocate(fd, 0, (off_t)bytes);
     if (failure)
-        bench_give_up("reserve %llu bytes for %s: %s", (unsigned long long)bytes, path,
+        bench_give_up("reserve %llu bytes for %s: %s", (unsigned long long)bytes, path.text,
                       strerror(failure));
     if (fsync(fd) < 0)
-        bench_give_up("sync %s: %s", path, strerror(errno));
+        bench_give_up("sync %s: %s", path.text, strerror(errno));
     return fd;
+}
+
+/* ---- processors ---- */
+
+/* Those that the process had when it began. */
+static const cpu_set_t *all_processors(void)
+{
+    static cpu_set_t all;
+    static bool is_known;
+
+    if (!is_known && sched_getaffinity(0, sizeof all, &all) < 0)
+        bench_give_up("ask for the processors: %s", strerror(errno));
+    is_known = true;
+    return &all;
+}
+
+unsigned bench_processors(void)
+{
+    return (unsigned)CPU_COUNT(all_processors());
+}
+
+void bench_use_processors(unsigned count)
+{
+    const cpu_set_t *all = all_processors();
+    cpu_set_t some;
+
+    CPU_ZERO(&some);
+    for (size_t i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, all) && (count == 0 || (unsigned)CPU_COUNT(&some) < count))
+            CPU_SET(i, &some);
+    if (sched_setaffinity(0, sizeof some, &some) < 0)
+        bench_give_up("choose processors: %s", strerror(errno));
 }
 
 /* ---- latencies ---- */
@@ -132,6 +168,8 @@ void bench_histogram_add(struct bench_histogram *histogram, uint64_t ns)
 {
     histogram->counts[bucket_of(ns)]++;
     histogram->total++;
+    if (ns > histogram->most)
+        histogram->most = ns;
 }
 
 void bench_histogram_merge(struct bench_histogram *histogram, const struct bench_histogram *other)
@@ -139,9 +177,11 @@ void bench_histogram_merge(struct bench_histogram *histogram, const struct bench
     for (size_t i = 0; i < sizeof histogram->counts / sizeof histogram->counts[0]; i++)
         histogram->counts[i] += other->counts[i];
     histogram->total += other->total;
+    if (other->most > histogram->most)
+        histogram->most = other->most;
 }
 
-uint64_t bench_histogram_at(const struct bench_histogram *histogram, double share)
+static uint64_t value_at(const struct bench_histogram *histogram, double share)
 {
     uint64_t wanted = (uint64_t)((double)histogram->total * share);
     uint64_t seen = 0;
@@ -152,4 +192,16 @@ uint64_t bench_histogram_at(const struct bench_histogram *histogram, double shar
             return middle_of(i);
     }
     return 0;
+}
+
+void bench_histogram_give(const struct bench_histogram *histogram, struct bench_result *ret_result)
+{
+    if (histogram->total == 0)
+        return;
+    ret_result->of[BENCH_P50] = (double)value_at(histogram, 0.5);
+    ret_result->of[BENCH_P95] = (double)value_at(histogram, 0.95);
+    ret_result->of[BENCH_P99] = (double)value_at(histogram, 0.99);
+    ret_result->of[BENCH_P999] = (double)value_at(histogram, 0.999);
+    ret_result->of[BENCH_P9999] = (double)value_at(histogram, 0.9999);
+    ret_result->of[BENCH_MAX] = (double)histogram->most;
 }

@@ -23,5 +23,6 @@ int cli_stat(int argc, char **argv);
 int cli_repair(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_convert(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 
 #endif

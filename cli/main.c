@@ -37,6 +37,7 @@ static const struct command commands[] = {
     {"repair", "mend a damaged log, keeping what is taken out of it", cli_repair},
     {"explain", "say what lies at a place of a log, or how it hangs together", cli_explain},
     {"convert", "copy a log into another folder, in either format", cli_convert},
+    {"bench", "measure how fast a log is, beside the least that has to be done", cli_bench},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
@@ -81,7 +82,7 @@ static int print_help(void)
                              "  nori help COMMAND, nori COMMAND --help   about one command\n"
                              "  nori --version                           version and formats\n"
                              "\n"
-                             "Only append and repair change a log; convert makes one.\n"
+                             "Only append and repair change a log; convert and bench make their own.\n"
                              "Exit status: 0 good; 1 damage or a negative answer; 2 wrong usage;\n"
                              "3 I/O error.\n"
                              "\n"
@@ -131,7 +132,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is seen by the write */
     if (argc < 2)
         return cli_usage(NULL, "which command? one of append, dump, verify, stat, repair, explain, "
-                               "convert");
+                               "convert, bench");
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return print_help();
     if (strcmp(name, "--version") == 0)
