@@ -23,9 +23,9 @@ struct bench_options {
 /* Was this program built with -Dpeers=enabled? */
 bool bench_has_peers(void);
 
-/* Run all cases, print to standard output, remove the data. 0: done; 2: dir is not empty, or
- * `only` names no case; 3: the system or the log refused. The last two after a message. SIGINT, SIGTERM and SIGHUP end the
- * process, and the data with it. */
+/* Run all cases, print to standard output, remove the data. 0: done; 2: dir is not empty, or `only`
+ * names no case; 3: the system or the log refused. The last two after a message. SIGINT, SIGTERM
+ * and SIGHUP end the process, and the data with it. */
 int bench_run(const struct bench_options *options);
 
 #endif

@@ -1,0 +1,151 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# bench.sh NORI [--peers]: `nori bench` measures every kind of case, says what it must, and leaves nothing behind. With
+# --peers: other stores really store what they are given. Speaks TAP.
+set -u
+nori=${1:?usage: bench.sh NORI [--peers]}
+case $nori in
+/*) ;;
+*) nori=$PWD/$nori ;;
+esac
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+cd "$work" || exit 1
+number=0
+failures=0
+
+# report STATUS NAME
+report() {
+    number=$((number + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $number - $2"
+        return
+    fi
+    echo "not ok $number - $2"
+    for stream in out err; do
+        if [ -s "$stream" ]; then
+            head -n 5 "$stream" | cut -c 1-300 | sed "s/^/# $stream: /"
+        fi
+    done
+    failures=$((failures + 1))
+}
+
+# try STATUS NAME ARGUMENT...: run nori bench and compare its exit status.
+try() {
+    wanted=$1
+    name=$2
+    shift 2
+    "$nori" bench "$@" >out 2>err
+    got=$?
+    [ "$got" -eq "$wanted" ] || name="$name (exit status $got, not $wanted)"
+    [ "$got" -eq "$wanted" ]
+    report $? "$name"
+}
+
+is_gone() {
+    [ ! -e data ]
+    report $? "... and removes its folder"
+}
+
+# Prints what is wrong with the JSON lines in out; $1: how many results there must be at least.
+check_json() {
+    python3 - "$1" <<'PYTHON' >err 2>&1
+import json, sys
+
+lines = [json.loads(line) for line in open("out")]
+kinds = [line["kind"] for line in lines]
+assert kinds[0] == "machine" and kinds[-1] == "summary", kinds
+results = [line for line in lines if line["kind"] == "result"]
+assert len(results) >= int(sys.argv[1]), len(results)
+for result in results:
+    spreads = [value for value in result.values() if isinstance(value, dict)]
+    assert spreads, result
+    assert all(spread["min"] <= spread["median"] <= spread["max"] for spread in spreads), result
+demands = [line for line in lines if line["kind"] == "requirement"]
+for demand in demands:
+    at_least = demand["value"] >= demand["limit"]
+    assert demand["is_met"] == (at_least if demand["is_least"] else demand["value"] <= demand["limit"]), demand
+assert lines[-1]["requirements"] == len(demands)
+assert lines[-1]["missed"] == sum(not demand["is_met"] for demand in demands)
+PYTHON
+}
+
+quick="--quick --rounds 1 --seconds 0.02"
+
+if [ "${2:-}" = --peers ]; then
+    # The program counts the records of each store after each run and ends if one is missing.
+    # shellcheck disable=SC2086 # words on purpose
+    try 0 "other stores" --peers $quick --json --only peers data
+    is_gone
+    check_json 55
+    report $? "... each in every case"
+    for peer in nori-wal RocksDB LevelDB SQLite LMDB; do
+        [ "$(grep -c "\"subject\": \"$peer\"" out)" -eq 11 ]
+        report $? "... $peer among them"
+    done
+    echo "1..$number"
+    exit $((failures > 0))
+fi
+
+# ---- every kind of case ----
+
+for only in "append 100 B, os" "append 1024 B, always, 4" paced read recover "open 100" idle writing put get; do
+    # shellcheck disable=SC2086 # words on purpose
+    try 0 "cases: $only" $quick --json --only "$only" data
+    check_json 1
+    report $? "... and prints JSON that holds together"
+    is_gone
+done
+# shellcheck disable=SC2086 # words on purpose
+try 0 "a table" $quick --rounds 2 --only "append 100 B, batch" data
+[ -z "$(awk 'length > 100' out)" ]
+report $? "... keeps to 100 columns"
+[ "$(grep -cE '^  (met|NOT met) ' out)" -ge 7 ]
+report $? "... and says of each requirement whether it is met"
+grep -qE '^7 requirements: [0-7] met, [0-7] NOT met' out
+report $? "... and sums up"
+
+# ---- what it refuses, and what it leaves ----
+
+mkdir used
+echo mine >used/file
+try 2 "a folder that is not empty" --quick used
+grep -q "used is not empty" err
+report $? "... is refused in words"
+[ "$(cat used/file)" = mine ]
+report $? "... and not touched"
+try 3 "a file" --quick used/file
+[ "$(cat used/file)" = mine ]
+report $? "... is not touched"
+mkdir empty
+try 0 "an empty folder" --quick --rounds 1 --only "append 100 B, always, 1 " empty
+[ -d empty ] && [ -z "$(ls -A empty)" ]
+report $? "... is left as it was"
+try 2 "no such case" --only frobnicate data
+is_gone
+try 2 "other stores, in a tool that has none" --peers data
+is_gone
+try 2 "no rounds" --rounds 0 data
+try 2 "seconds that are none" --seconds x data
+
+for name in INT TERM; do
+    "$nori" bench --quick --only append data >out 2>err &
+    program=$!
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        [ ! -d data/log ] || break
+        sleep 0.1
+    done
+    [ -d data/log ]
+    report $? "a run has begun"
+    kill -$name $program
+    wait $program
+    [ $? -gt 128 ]
+    report $? "SIG$name ends it"
+    [ ! -s err ]
+    report $? "... without a complaint"
+    is_gone
+done
+
+echo "1..$number"
+exit $((failures > 0))
