@@ -41,7 +41,7 @@
     X(OPENING,  "open_ns",                "open",      TIME)  \
     X(MEMORY,   "peak_memory_bytes",      "peak",      BYTES) \
     X(IDLE,     "cpu_share",              "CPU",       SHARE) \
-    X(FILES,    "file_bytes_per_byte",    "files",     RATIO) \
+    X(LENGTH,   "log_bytes_per_byte",     "log",       RATIO) \
     X(PAGES,    "written_bytes_per_byte", "written",   RATIO) \
     X(ROLLS,    "segment_rolls",          "rotated", COUNT)
 /* clang-format on */
@@ -172,7 +172,7 @@ struct bench_worker {
     void (*step)(struct bench_worker *worker);
     struct bench_histogram *latencies;
     uint64_t done;
-    uint64_t begun_ns, ended_ns;
+    uint64_t begun_ns;
     uint64_t sum; /* of whatever must not be optimised away */
 };
 
@@ -215,7 +215,6 @@ struct bench_files {
     size_t count;
     uint64_t records;
     uint64_t bytes;
-    uint64_t bytes_total; /* as large as the files are */
 };
 void bench_files_list(struct bench_files *ret_files);
 void bench_files_done(struct bench_files *files);

@@ -95,7 +95,6 @@ static int take_item(void *context, const struct nori_log_item *item)
     if (item->kind == NORI_LOG_SUMMARY) {
         files->records = item->records;
         files->bytes = item->bytes;
-        files->bytes_total = item->bytes_total;
     }
     if (item->kind != NORI_LOG_SEGMENT || item->state > NORI_LOG_STATE_NEWEST)
         return 0;

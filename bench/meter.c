@@ -111,10 +111,17 @@ void bench_meter_free(struct bench_meter *meter)
 double bench_meter_sum(const struct bench_meter *meter, const char *name)
 {
     double sum = 0;
+    bool is_there = false;
 
-    for (size_t i = 0; i < meter->count; i++)
-        if (strcmp(meter->series[i].name, name) == 0)
-            sum +=
-                atomic_load(&meter->series[i].sum) + (double)atomic_load(&meter->series[i].value);
+    for (size_t i = 0; i < meter->count; i++) {
+        const struct series *series = &meter->series[i];
+
+        if (strcmp(series->name, name) != 0)
+            continue;
+        is_there = true;
+        sum += atomic_load(&series->sum) + (double)atomic_load(&series->value);
+    }
+    if (!is_there)
+        bench_give_up("the log has no metric %s", name);
     return sum;
 }

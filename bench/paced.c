@@ -18,7 +18,7 @@
 #define INTERVAL_NS 5000
 #define ROLLS       21 /* at least 20 */
 #define SECONDS     60
-#define QUICK       2
+#define QUICK       1
 
 struct pace {
     uint64_t calls;

@@ -161,7 +161,8 @@ static void look_at_machine(const struct bench_options *options, struct machine 
                        kernel.release, kernel.machine);
     at = (size_t)snprintf(machine->command, TEXT_LEN, "nori");
     for (int i = 0; i < options->argc && at < TEXT_LEN; i++)
-        at += (size_t)snprintf(machine->command + at, TEXT_LEN - at, " %s", options->argv[i]);
+        at += (size_t)snprintf(machine->command + at, TEXT_LEN - at,
+                               strchr(options->argv[i], ' ') ? " '%s'" : " %s", options->argv[i]);
     (void)strftime(machine->date, sizeof machine->date, "%Y-%m-%dT%H:%M:%SZ",
                    gmtime_r(&now, &parts));
 }
@@ -353,7 +354,7 @@ static void print_row(const struct bench_case *about, const results_of_round *re
 
         printf("%9s", cell_of(spread.median, metrics[*column].unit).text);
     }
-    if (rounds > 1)
+    if (rounds > 1 && first.median > 0)
         printf("%4.0f %%", (first.most - first.least) / 2 / first.median * 100);
     if (about->is_compared && subject > 0)
         printf("%9.2f", spread_of_ratio(results, rounds, subject).median);

@@ -46,7 +46,7 @@ static void *worker_main(void *argument)
 
     (void)pthread_barrier_wait(&at_start);
     worker->begun_ns = bench_now_ns();
-    while (worker->done < last && !atomic_load_explicit(&must_stop, memory_order_relaxed)) {
+    do {
         if (until_look != 1) {
             until_look -= until_look > 0;
             step(worker);
@@ -56,8 +56,7 @@ static void *worker_main(void *argument)
         before = bench_now_ns();
         step(worker);
         bench_histogram_add(worker->latencies, bench_now_ns() - before);
-    }
-    worker->ended_ns = bench_now_ns();
+    } while (worker->done < last && !atomic_load_explicit(&must_stop, memory_order_relaxed));
     return NULL;
 }
 
@@ -80,24 +79,19 @@ static uint64_t sum_up(const struct bench_load *load, const struct bench_worker 
                        struct bench_result *ret_result)
 {
     struct bench_histogram *all = bench_alloc(sizeof *all);
+    uint64_t first = UINT64_MAX;
     uint64_t done = 0;
 
     for (unsigned i = 0; i < load->threads; i++) {
         done += workers[i].done;
-        bench_histogram_merge(all, workers[i].latencies);
+        first = workers[i].begun_ns < first ? workers[i].begun_ns : first;
     }
+    bench_give_rate(ret_result, done, done * load->record_len, first);
+    for (unsigned i = 0; i < load->threads; i++)
+        bench_histogram_merge(all, workers[i].latencies);
     bench_histogram_give(all, ret_result);
     free(all);
     return done;
-}
-
-static uint64_t first_begun(const struct bench_load *load, const struct bench_worker *workers)
-{
-    uint64_t first = UINT64_MAX;
-
-    for (unsigned i = 0; i < load->threads; i++)
-        first = workers[i].begun_ns < first ? workers[i].begun_ns : first;
-    return first;
 }
 
 static void free_workers(const struct bench_load *load, struct bench_worker *workers)
@@ -138,7 +132,6 @@ uint64_t bench_run_threads(const struct bench_load *load, void *subject,
     if (finish)
         finish(subject);
     done = sum_up(load, workers, ret_result);
-    bench_give_rate(ret_result, done, done * load->record_len, first_begun(load, workers));
     ret_result->of[BENCH_CPU] = (double)(bench_cpu_ns() - cpu_ns) / (double)done;
     (void)pthread_barrier_destroy(&at_start);
     free_workers(load, workers);

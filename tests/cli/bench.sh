@@ -99,7 +99,7 @@ for only in "append 100 B, os" "append 1024 B, always, 4" paced read recover "op
 done
 # shellcheck disable=SC2086 # words on purpose
 try 0 "a table" $quick --rounds 2 --only "append 100 B, batch" data
-[ -z "$(awk 'length > 100' out)" ]
+[ -z "$(awk 'NR > 7 && length > 100' out)" ]
 report $? "... keeps to 100 columns"
 [ "$(grep -cE '^  (met|NOT met) ' out)" -ge 7 ]
 report $? "... and says of each requirement whether it is met"
