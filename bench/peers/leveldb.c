@@ -61,10 +61,12 @@ static uint64_t scan(void *handle)
 {
     const struct store *store = handle;
     leveldb_readoptions_t *options = leveldb_readoptions_create();
-    leveldb_iterator_t *at = leveldb_create_iterator(store->db, options);
+    leveldb_iterator_t *at;
     char *failure = NULL;
     uint64_t count = 0;
 
+    leveldb_readoptions_set_verify_checksums(options, 1); /* as the others that have them do */
+    at = leveldb_create_iterator(store->db, options);
     for (leveldb_iter_seek_to_first(at); leveldb_iter_valid(at); leveldb_iter_next(at)) {
         size_t len;
 
