@@ -82,7 +82,7 @@ static int print_help(void)
                              "  nori help COMMAND, nori COMMAND --help   about one command\n"
                              "  nori --version                           version and formats\n"
                              "\n"
-                             "Only append and repair change a log; convert and bench make their own.\n"
+                             "Only append and repair change a log; convert and bench make one.\n"
                              "Exit status: 0 good; 1 damage or a negative answer; 2 wrong usage;\n"
                              "3 I/O error.\n"
                              "\n"

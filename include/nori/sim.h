@@ -99,8 +99,8 @@ typedef struct nori_sim nori_sim;
 #define NORI_SIM_TORN_SECTORS (1u << 4)
 /* with capacity_bytes: overwriting needs free space, as on btrfs */
 #define NORI_SIM_COPY_ON_WRITE (1u << 5)
-#define NORI_SIM_NO_MAP (1u << 6) /* map gives NORI_E_UNSUPPORTED */
-#define NORI_SIM_TRACE  (1u << 7) /* a line to standard error for every file and folder call */
+#define NORI_SIM_NO_MAP        (1u << 6) /* map gives NORI_E_UNSUPPORTED */
+#define NORI_SIM_TRACE         (1u << 7) /* to standard error: each file and folder call */
 /* Planted faults: machines that break their word, to show that a test would notice. */
 #define NORI_SIM_LYING_SYNC        (1u << 8) /* sync of a file answers 0 and does nothing */
 #define NORI_SIM_LYING_FOLDER_SYNC (1u << 9) /* sync of a folder answers 0 and does nothing */
