@@ -4,7 +4,8 @@
  *
  * What. ISA-L works on three stretches at once and folds them, which pays from a few hundred bytes
  * on. A small record is done sooner by one chain of the processor's own CRC instruction. So that is
- * used below SHORT_LEN, where there is one.
+ * used below SHORT_LEN, where there is one. It also copies on the way: summing what was stored just
+ * before, in pieces that begin anywhere, would wait for each of these stores.
  */
 #include "base/crc32c.h"
 
@@ -29,12 +30,14 @@ static uint32_t sum_by_isal(uint32_t crc, const void *data, size_t len)
 
 #    include <nmmintrin.h>
 
-/* Unaligned words are read as they lie: the instruction wants the lowest byte first, as they are
- * stored here. */
-__attribute__((target("sse4.2"))) static uint32_t sum_short(uint32_t crc, const void *data,
-                                                            size_t len)
+/* What was read once is what is stored and summed, whatever another thread does to the source. */
+#    define KEEP(word) __asm__ volatile("" : "+r"(word))
+
+/* Sum, and copy on the way if there is a target. Unaligned words are read as they lie: the
+ * instruction wants the lowest byte first, as they are stored here. */
+__attribute__((target("sse4.2"), always_inline)) static inline uint32_t
+run_short(uint32_t crc, uint8_t *target, const uint8_t *at, size_t len)
 {
-    const uint8_t *at = data;
     uint64_t wide = ~crc;
     uint32_t state;
 
@@ -42,19 +45,47 @@ __attribute__((target("sse4.2"))) static uint32_t sum_short(uint32_t crc, const 
         uint64_t word;
 
         memcpy(&word, at, sizeof word);
+        KEEP(word);
         wide = _mm_crc32_u64(wide, word);
+        if (target) {
+            memcpy(target, &word, sizeof word);
+            target += sizeof word;
+        }
     }
     state = (uint32_t)wide;
     if (len & 4) {
         uint32_t word;
 
         memcpy(&word, at, sizeof word);
+        KEEP(word);
         state = _mm_crc32_u32(state, word);
+        if (target) {
+            memcpy(target, &word, sizeof word);
+            target += sizeof word;
+        }
         at += sizeof word;
     }
-    for (len &= 3; len > 0; len--)
-        state = _mm_crc32_u8(state, *at++);
+    for (len &= 3; len > 0; len--) {
+        uint8_t byte = *at++;
+
+        KEEP(byte);
+        state = _mm_crc32_u8(state, byte);
+        if (target)
+            *target++ = byte;
+    }
     return ~state;
+}
+
+__attribute__((target("sse4.2"))) static uint32_t sum_short(uint32_t crc, const void *data,
+                                                            size_t len)
+{
+    return run_short(crc, NULL, data, len);
+}
+
+__attribute__((target("sse4.2"))) static uint32_t copy_short(uint32_t crc, void *target,
+                                                             const void *source, size_t len)
+{
+    return run_short(crc, target, source, len);
 }
 
 static inline int has_instruction(void)
@@ -66,7 +97,13 @@ static inline int has_instruction(void)
 
 static uint32_t sum_short(uint32_t crc, const void *data, size_t len)
 {
-    return sum_by_isal(state, data, len);
+    return sum_by_isal(crc, data, len);
+}
+
+static uint32_t copy_short(uint32_t crc, void *target, const void *source, size_t len)
+{
+    memcpy(target, source, len);
+    return sum_by_isal(crc, target, len);
 }
 
 static inline int has_instruction(void)
@@ -81,6 +118,15 @@ uint32_t nw_crc32c(uint32_t crc, const void *data, size_t len)
     if (len < SHORT_LEN && has_instruction())
         return sum_short(crc, data, len);
     return sum_by_isal(crc, data, len);
+}
+
+uint32_t nw_crc32c_copy(uint32_t crc, void *target, const void *source, size_t len)
+{
+    if (len < SHORT_LEN && has_instruction())
+        return copy_short(crc, target, source, len);
+    if (len > 0)
+        memcpy(target, source, len);
+    return sum_by_isal(crc, target, len);
 }
 
 const char *nw_crc32c_implementation(void)

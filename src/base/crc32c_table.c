@@ -16,6 +16,8 @@
 
 #include "base/bytes.h"
 
+#include <string.h>
+
 #define BIT(i, bit, entry) (((i) & (bit)) != 0 ? UINT32_C(entry) : 0)
 
 /* The entry of byte i, from those of 0x80, 0x40, ... 0x01. */
@@ -75,6 +77,13 @@ uint32_t nw_crc32c(uint32_t crc, const void *data, size_t len)
     for (; len > 0; len--, at++)
         state = state >> 8 ^ slices[0][(state ^ *at) & 0xff];
     return ~state;
+}
+
+uint32_t nw_crc32c_copy(uint32_t crc, void *target, const void *source, size_t len)
+{
+    if (len > 0)
+        memcpy(target, source, len);
+    return nw_crc32c(crc, target, len);
 }
 
 const char *nw_crc32c_implementation(void)
