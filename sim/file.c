@@ -98,7 +98,7 @@ static bool has_room(struct sim_file *file, uint64_t offset, uint64_t len)
     uint64_t copied = nw_sim_inode_written_sectors(inode, offset, len) * NW_SIM_SECTOR;
 
     if ((sim->options.flags & NORI_SIM_COPY_ON_WRITE) && sim->options.capacity_bytes > 0 &&
-        sim->used_bytes + copied > sim->options.capacity_bytes)
+        !inode->is_in_place && sim->used_bytes + copied > sim->options.capacity_bytes)
         return false;
     return nw_sim_node_charge(sim, file->node, nw_max_u64(inode->bytes, offset + len));
 }

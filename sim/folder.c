@@ -65,6 +65,7 @@ static int open_file_now(struct sim_folder *folder, const char *name, uint32_t f
         if (rc < 0)
             return rc;
         node = nw_sim_node_new(sim, false);
+        sim->nodes[node].inode->is_in_place = flags & NORI_FILE_MAPPED;
         nw_sim_node_link(sim, folder->node, name, node);
     }
     *ret_file = nw_sim_file_new(sim, node, flags & NORI_FILE_WRITE, name);

@@ -63,6 +63,7 @@ static struct nw_sim_inode *copy_contents(const struct nw_sim_inode *inode)
     struct nw_sim_inode *copy = nw_sim_inode_new();
 
     copy->bytes = inode->bytes;
+    copy->is_in_place = inode->is_in_place;
     copy->durable_bytes = inode->bytes;
     copy->piece_count = inode->piece_count;
     if (inode->piece_count > 0)

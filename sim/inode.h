@@ -37,6 +37,8 @@ struct nw_sim_inode {
     struct nw_sim_piece **pieces; /* NULL: zeros */
     size_t piece_count;
 
+    bool is_in_place; /* overwriting it never takes space */
+
     /* How the medium differs from that. */
     uint64_t synced_stamp; /* of the latest sync */
     uint64_t durable_bytes;

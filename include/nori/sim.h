@@ -97,7 +97,8 @@ typedef struct nori_sim nori_sim;
 #define NORI_SIM_CRASH_PARTLY (1u << 3) /* a write that crash_at hits has written such a part */
 /* nori_sim_power_cut_random may tear a sector between two versions */
 #define NORI_SIM_TORN_SECTORS (1u << 4)
-/* with capacity_bytes: overwriting needs free space, as on btrfs */
+/* with capacity_bytes: overwriting needs free space, as on btrfs, but for files that were created
+ * with NORI_FILE_MAPPED */
 #define NORI_SIM_COPY_ON_WRITE (1u << 5)
 #define NORI_SIM_NO_MAP        (1u << 6) /* map gives NORI_E_UNSUPPORTED */
 #define NORI_SIM_TRACE         (1u << 7) /* to standard error: each file and folder call */
