@@ -115,7 +115,8 @@ struct nori_wal_config {
     uint32_t reserved; /* zero */
     /* bytes, key plus value, of a record or a whole batch; 0: 64 MiB; at most 1 GiB */
     uint64_t max_record_size;
-    /* bytes of the staging buffer; 0: 1 MiB; at least 64 KiB. A larger batch goes in pieces */
+    /* bytes of the staging ring in `control`, up to a power of two; 0: 4 MiB; 4 KiB to 1 GiB. What
+     * is larger than a quarter of it is written before it returns */
     size_t buffer_size;
     const char *name;                       /* label `log` of metrics; NULL: dir */
     const struct nori_meter *meter;         /* NULL: none; must outlive the log */
@@ -185,7 +186,7 @@ struct nori_recovery_info {
     /* 1: damage, mended or not. A torn tail alone sets only bytes_truncated */
     uint32_t corruption_detected;
     uint32_t was_clean; /* 1: the last writer closed it; also for a new log */
-    /* rescued from staging memory after a process crash; 0 in this version */
+    /* rescued from the staging ring after a process crash */
     uint64_t bytes_from_staging;
     /* set aside as evidence: damage, or a `control` of another log */
     uint64_t bytes_quarantined;
@@ -250,8 +251,11 @@ NORI_API int nori_wal_append(nori_wal *wal, const struct nori_record *record,
 NORI_API int nori_wal_append_batch(nori_wal *wal, const struct nori_record *records, size_t count,
                                    struct nori_position *ret_positions);
 
-/* Hand all that was appended to the kernel. In this version every append does so before it
- * returns. */
+/*
+ * Hand all that was appended before the call to the kernel, so that whoever reads the segment files
+ * themselves, as a backup does, finds it there. Readers of this library see it anyway, and no
+ * promise needs it. NORI_E_FAILED, NORI_E_CLOSED, NORI_E_INVALID.
+ */
 NORI_API int nori_wal_flush(nori_wal *wal);
 
 /* All appended before the call is durable on return. NORI_E_IO, NORI_E_FAILED: the log failed

@@ -15,6 +15,14 @@ __attribute__((format(printf, 5, 6))) int nw_error_set(struct nori_error *error,
  * a no-op. */
 void nw_error_copy(struct nori_error *target, const struct nori_error *source);
 
+/* An error that describes nothing yet: NORI_ERROR_INIT without its message, for hot paths. */
+static inline void nw_error_begin(struct nori_error *error)
+{
+    error->size = sizeof *error;
+    error->code = NORI_OK;
+    error->message[0] = '\0';
+}
+
 #define NW_NOWHERE ((struct nori_position){0, 0})
 
 #endif

@@ -123,8 +123,11 @@ static bool is_worth_it(const struct nw_chain *chain, size_t first)
 void nw_ahead_scan(struct nw_ahead *ahead, const struct nw_env *env, const struct nw_chain *chain,
                    size_t first, uint64_t record_limit, nw_scan_progress progress, void *context)
 {
-    struct crew crew = {.env = env, .chain = chain, .ahead = ahead, .record_limit = record_limit};
+    struct nw_env files_only = *env; /* the ring is asked by one thread, where a file ends */
+    struct crew crew = {
+        .env = &files_only, .chain = chain, .ahead = ahead, .record_limit = record_limit};
 
+    files_only.staged = NULL;
     *ahead = (struct nw_ahead){.allocator = env->allocator};
     if (!is_worth_it(chain, first))
         return;

@@ -3,9 +3,9 @@
  * append.c: records into the log.
  *
  * What. An append is planned without a lock: arguments checked, values compressed, the length
- * known. Then, under append_mutex, it gets its place: a new segment is begun if the current one has
- * no room, a mark is set if one is due, owned space is required (D9), and the bytes go through
- * stage.c to the kernel (D2). After that the policy decides whether to wait for a sync.
+ * known. Then, under the append lock, it gets its place: a new segment is begun if the current one
+ * has no room, a mark is set if one is due, owned space is required (D9), and the bytes go where
+ * they outlive the process (D2, stage.c). After that the policy decides whether to wait for a sync.
  *
  * A batch is never split over segments, and each of its records but the last says that the batch
  * goes on (D4). Format 1 cannot say that: its batches are written together, no more.
@@ -35,7 +35,8 @@ struct plan {
     uint64_t now_ms; /* for records with a TTL and no time */
     uint64_t bytes;  /* of the encoded records */
     uint64_t puts, deletes;
-    struct nw_scratch *scratch; /* NULL: nothing is compressed */
+    struct nw_scratch *scratch;  /* NULL: nothing is compressed */
+    struct nw_record_head first; /* of the first record, which often is the only one */
 };
 
 /* What a compressed value looks like in the scratch: its length, then as many bytes. Length 0:
@@ -216,15 +217,16 @@ static int make_plan(struct nori_wal *wal, struct plan *plan, struct nori_error 
     }
     for (size_t i = 0; i < plan->count; i++) {
         const struct nori_record *record = &plan->records[i];
-        struct nw_record_head head;
+        struct nw_record_head other;
+        struct nw_record_head *head = i == 0 ? &plan->first : &other;
         struct stored stored = stored_value(plan, i, &scratch_at);
 
         if (!has_time && needs_time(plan, record)) {
             plan->now_ms = wal->env.vfs->realtime_ms(wal->env.vfs->context);
             has_time = true;
         }
-        encode_head(plan, i, &stored, &head);
-        plan->bytes += head.len + record->key_len + stored.len + NW_RECORD_CRC_LEN;
+        encode_head(plan, i, &stored, head);
+        plan->bytes += head->len + record->key_len + stored.len + NW_RECORD_CRC_LEN;
         plan->deletes += (record->flags & NORI_RECORD_TOMBSTONE) != 0;
     }
     plan->puts = plan->count - plan->deletes;
@@ -253,7 +255,6 @@ static int put_mark(struct nori_wal *wal, struct nori_error *error)
                            .durable_lsn = atomic_load(&wal->durable_lsn),
                            .time_ms = wal->env.vfs->realtime_ms(wal->env.vfs->context)};
 
-    nw_assert(wal->stage_len == 0);
     nw_assert(mark.durable_lsn <= wal->current->start + wal->offset);
     nw_mark_encode(bytes, &mark, wal->offset);
     wal->mark_offset = wal->offset;
@@ -269,11 +270,11 @@ int nw_append_mark(struct nori_wal *wal, struct nori_error *error)
         return NORI_OK;
     if (wal->must_roll || wal->offset + NW_MARK_LEN > atomic_load(&wal->current->owned))
         return NORI_OK; /* no room for it: only a little of the next recovery's time is lost */
-    rc = put_mark(wal, error);
+    rc = nw_stage_begin(wal, NW_MARK_LEN, error);
     if (rc >= 0)
-        rc = nw_stage_flush(wal, error);
+        rc = put_mark(wal, error);
     if (rc >= 0)
-        nw_stage_publish(wal);
+        rc = nw_stage_end(wal, error);
     return rc == NORI_E_NOSPACE ? NORI_OK : rc; /* likewise */
 }
 
@@ -297,44 +298,68 @@ static int make_room(struct nori_wal *wal, uint64_t bytes, struct nori_error *er
                : nw_space_require(wal, wal->offset + need, error);
 }
 
-/* Encode record i into the stage. */
+/* A record goes where the ring has one piece of memory for it. */
+static void copy_record(uint8_t *at, const struct nw_record_head *head,
+                        const struct nori_record *record, const struct stored *stored,
+                        const struct nw_record_place *place)
+{
+    uint32_t crc = nw_crc32c_copy(0, at, head->bytes, head->len);
+
+    at += head->len;
+    crc = nw_crc32c_copy(crc, at, record->key, record->key_len);
+    at += record->key_len;
+    crc = nw_crc32c_copy(crc, at, stored->data, (size_t)stored->len);
+    at += stored->len;
+    nw_put_u32(at, nw_record_crc(place, crc));
+}
+
+/* A record goes in pieces, around the ring's end or through it. */
+static int put_pieces(struct nori_wal *wal, const struct nw_record_head *head,
+                      const struct nori_record *record, const struct stored *stored,
+                      const struct nw_record_place *place, struct nori_error *error)
+{
+    uint8_t checksum[NW_RECORD_CRC_LEN];
+    int rc;
+
+    nw_stage_begin_sum(wal);
+    rc = nw_stage_put(wal, head->bytes, head->len, error);
+    if (rc >= 0)
+        rc = nw_stage_put(wal, record->key, record->key_len, error);
+    if (rc >= 0)
+        rc = nw_stage_put(wal, stored->data, (size_t)stored->len, error);
+    if (rc < 0)
+        return rc;
+    nw_put_u32(checksum, nw_record_crc(place, nw_stage_sum(wal)));
+    return nw_stage_put(wal, checksum, sizeof checksum, error);
+}
+
+/* Record i, behind what was put before. */
 static int put_record(struct nori_wal *wal, const struct plan *plan, size_t i, size_t *scratch_at,
                       struct nori_error *error)
 {
     const struct nori_record *record = &plan->records[i];
     struct stored stored = stored_value(plan, i, scratch_at);
-    struct nw_record_place place = {plan->format, wal->current->salt, wal->offset + wal->stage_len};
-    struct nw_record_head head;
-    uint8_t checksum[NW_RECORD_CRC_LEN];
-    int rc;
+    struct nw_record_place place = {plan->format, wal->current->salt, wal->offset};
+    const struct nw_record_head *head = &plan->first;
+    struct nw_record_head other;
+    uint8_t *at;
+    size_t len;
 
-    encode_head(plan, i, &stored, &head);
-    nw_stage_begin_sum(wal);
-    rc = nw_stage_put(wal, head.bytes, head.len, error);
-    if (rc >= 0)
-        rc = nw_stage_put(wal, record->key, record->key_len, error);
-    if (rc >= 0)
-        rc = nw_stage_put(wal, stored.data, (size_t)stored.len, error);
-    if (rc < 0)
-        return rc;
-    nw_put_u32(checksum, nw_record_crc(&place, nw_stage_sum(wal)));
-    return nw_stage_put(wal, checksum, sizeof checksum, error);
+    if (i > 0) {
+        encode_head(plan, i, &stored, &other);
+        head = &other;
+    }
+    len = head->len + record->key_len + (size_t)stored.len + NW_RECORD_CRC_LEN;
+    at = nw_stage_place(wal, len);
+    if (!at)
+        return put_pieces(wal, head, record, &stored, &place, error);
+    nw_stage_expect(wal, len);
+    copy_record(at, head, record, &stored, &place);
+    wal->offset += len;
+    return NORI_OK;
 }
 
-/*
- * Format 1: records of a batch that was refused may lie whole behind the end, and nothing in them
- * says that it went on. If they cannot be made unreadable the log fails: it must not promise that
- * they are not there (D9).
- */
-static int take_back(struct nori_wal *wal, int rc, struct nori_error *error)
-{
-    if (rc != NORI_E_NOSPACE || nw_stage_spoil(wal) >= 0)
-        return rc;
-    error->code = NORI_E_IO;
-    return nw_log_fail(wal, error);
-}
-
-/* The whole plan into the kernel, or nothing. append_mutex held. */
+/* The whole plan into the log, or nothing. append lock held. */
 static int write_plan(struct nori_wal *wal, const struct plan *plan,
                       struct nori_position *ret_first, struct nori_error *error)
 {
@@ -342,30 +367,31 @@ static int write_plan(struct nori_wal *wal, const struct plan *plan,
     uint64_t begin;
     uint64_t mark_offset = wal->mark_offset;
     uint64_t mark_durable_lsn = wal->mark_durable_lsn;
+    uint64_t mark_len;
     int rc = make_room(wal, plan->bytes, error);
 
     if (rc < 0)
         return rc;
     begin = wal->offset;
-    if (is_mark_due(wal)) {
+    mark_len = is_mark_due(wal) ? NW_MARK_LEN : 0;
+    rc = nw_stage_begin(wal, plan->bytes + mark_len, error);
+    if (rc >= 0 && mark_len > 0)
         rc = put_mark(wal, error);
-        begin += NW_MARK_LEN;
-    }
+    begin += mark_len;
     for (size_t i = 0; rc >= 0 && i < plan->count; i++)
         rc = put_record(wal, plan, i, &scratch_at, error);
+    nw_assert(rc < 0 || wal->offset == begin + plan->bytes);
     if (rc >= 0)
-        rc = nw_stage_flush(wal, error);
+        rc = nw_stage_end(wal, error);
     if (rc < 0) {
         /* A failed piece of a large batch: the end goes back to where it was. */
-        wal->offset = atomic_load(&wal->written_lsn) - wal->current->start;
+        wal->offset = atomic_load(&wal->published_lsn) - wal->current->start;
         wal->mark_offset = mark_offset;
         wal->mark_durable_lsn = mark_durable_lsn;
-        return plan->format == 1 && wal->must_roll ? take_back(wal, rc, error) : rc;
+        return rc;
     }
-    nw_assert(wal->offset == begin + plan->bytes);
     *ret_first = (struct nori_position){wal->current->id, begin};
     wal->next_sequence += plan->count;
-    nw_stage_publish(wal);
     nw_space_check(wal);
     return NORI_OK;
 }
@@ -405,25 +431,27 @@ static void report_append(struct nori_wal *wal, const struct plan *plan)
 int nori_wal_append_batch(nori_wal *wal, const struct nori_record *records, size_t count,
                           struct nori_position *ret_positions)
 {
-    struct nori_error error = NORI_ERROR_INIT;
-    struct plan plan = {.records = records, .count = count};
+    struct nori_error error;
+    struct plan plan;
     struct nori_position first = {0, 0};
     uint64_t end_lsn = 0;
     int rc = nw_log_enter(wal);
 
     if (rc < 0)
         return rc;
-    plan.format = wal->config.format;
+    nw_error_begin(&error);
+    plan = (struct plan){.records = records, .count = count, .format = wal->config.format};
     rc = make_plan(wal, &plan, &error);
     if (rc >= 0) {
-        nw_lock(wal, wal->append_mutex);
+        nw_append_lock(wal);
         rc = write_plan(wal, &plan, &first, &error);
-        end_lsn = atomic_load(&wal->written_lsn);
-        nw_unlock(wal, wal->append_mutex);
+        end_lsn = atomic_load(&wal->published_lsn);
+        nw_append_unlock(wal);
     }
     if (rc >= 0) {
         report_append(wal, &plan);
-        nw_sync_note_append(wal);
+        if (!wal->has_shared_ring) /* else the writer thread does */
+            nw_sync_note_append(wal, nw_now_ns(wal));
         if (wal->config.fsync_policy == NORI_FSYNC_ALWAYS && !NW_PLANT("always-without-wait"))
             rc = nw_sync_to(wal, end_lsn, &error);
     }

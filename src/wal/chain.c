@@ -17,6 +17,8 @@
  */
 #include "wal/chain.h"
 
+#include "wal/staged.h"
+
 #include "format/control_record.h"
 
 #include <stdlib.h>
@@ -536,6 +538,19 @@ int nw_chain_load(struct nw_chain *chain, const struct nw_env *env, bool for_wri
     return adopt_spare(chain, &spare) < 0 ? nw_no_memory(error) : NORI_OK;
 }
 
+uint64_t nw_chain_watermark(const struct nw_chain *chain)
+{
+    uint64_t watermark = 0;
+
+    for (size_t i = chain->first_live; i < chain->count; i++) {
+        const struct nw_link *link = &chain->links[i];
+
+        if (link->is_live && link->format == 2)
+            watermark = nw_max_u64(watermark, nw_min_u64(link->header.durable_lsn, link->start));
+    }
+    return watermark;
+}
+
 /* Is this open file the one that the link describes? */
 static int is_same_file(struct nori_file *file, const struct nw_link *link)
 {
@@ -572,8 +587,13 @@ int nw_link_open(const struct nw_env *env, const struct nw_link *link, uint32_t 
             continue;
         is_same = is_same_file(file, link);
         if (is_same == 1) {
-            *ret_file = file;
-            return NORI_OK;
+            rc = env->staged ? nw_staged_wrap(env->staged, link->header.salt, false, &file)
+                             : NORI_OK;
+            if (rc >= 0)
+                *ret_file = file;
+            else
+                file->ops->close(file);
+            return rc < 0 ? nw_no_memory(error) : NORI_OK;
         }
         file->ops->close(file);
         rc = is_same < 0 ? is_same : NORI_VFS_ERROR(NORI_E_NOTFOUND, 0);

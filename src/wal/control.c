@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * control.c: the words that a writer shares with readers and leaves for the next recovery.
+ * control.c: what a writer shares with readers and leaves for the next recovery.
  *
- * What. A file of one page, allocated in full and mapped shared. Stores reach other processes at
- * once and outlive this one; they reach the disk whenever the kernel likes, in any mix of old and
- * new, so nothing here is needed for D1-D5.
+ * What. A file of one page of words and the staging ring, allocated in full, written once, and
+ * mapped shared. Stores reach other processes at once and outlive this one; they reach the disk
+ * whenever the kernel likes, in any mix of old and new. So D2 rests on them, D1 and D3-D5 do not.
  *
  * Threads. All words are atomics. A reader that wants to sleep sets is_awaited and looks once more
  * before it waits; the writer publishes first and looks at is_awaited second. Both are sequentially
  * consistent, so one of them sees the other.
  *
- * Failure. Where no page can be had (no space, no mapping) the words live in memory: readers in
- * other processes then judge by checksums alone, and recovery by the marks in the log.
+ * Failure. Where there is no space for the ring, there is none: appends are then written before
+ * they return. Where no such file can be had at all (no mapping, copy-on-write) the words live in
+ * memory, too: readers in other processes judge by checksums alone, and recovery by the marks in
+ * the log.
  *
- * Not here. What the words mean: recovery.c and reader.c.
+ * Not here. What the words mean: recovery.c and reader.c. What goes through the ring: stage.c.
  */
 #include "wal/control.h"
 
@@ -21,7 +23,7 @@
 
 #include <string.h>
 
-#define CONTROL_VERSION 1u
+#define CONTROL_VERSION 2u /* 1 had no ring */
 static const uint8_t control_magic[8] = {'n', 'o', 'r', 'i', '-', 'c', 't', 'l'};
 
 static struct nw_control *new_control(const struct nw_env *env)
@@ -48,7 +50,8 @@ void nw_control_unref(struct nw_control *control)
         return;
     if (control->file) {
         if (control->words)
-            control->file->ops->unmap(control->file, control->words, NW_CONTROL_LEN);
+            control->file->ops->unmap(control->file, control->words,
+                                      NW_CONTROL_LEN + control->ring_len);
         control->file->ops->close(control->file);
     } else {
         nw_free(control->allocator, control->words);
@@ -56,34 +59,68 @@ void nw_control_unref(struct nw_control *control)
     nw_free(control->allocator, control);
 }
 
-/* Map the page of an open file. */
-static int map_words(struct nw_control *control)
+/* Map page and ring of an open file. */
+static int map_file(struct nw_control *control, size_t ring_len)
 {
     void *data = NULL;
     int rc;
 
     if (!control->file->ops->map)
         return NORI_E_UNSUPPORTED;
-    rc = control->file->ops->map(control->file, NW_CONTROL_LEN, &data);
+    rc = control->file->ops->map(control->file, NW_CONTROL_LEN + ring_len, &data);
     if (rc < 0)
         return rc;
     control->words = data;
+    control->ring = ring_len > 0 ? (uint8_t *)data + NW_CONTROL_LEN : NULL;
+    control->ring_len = ring_len;
     return NORI_OK;
 }
 
-/* These are the words of this version, in the file they were made for. */
-static bool are_words_ours(const struct nw_control_words *words, const struct nori_file_info *info)
+static bool is_ring_len(uint64_t len)
 {
-    return memcmp(words->magic, control_magic, sizeof control_magic) == 0 &&
-           words->version == CONTROL_VERSION && words->len == NW_CONTROL_LEN &&
-           words->identity == info->identity && words->birth_ns == info->birth_ns;
+    return len == 0 || (len >= NW_RING_LEN_MIN && len <= NW_RING_LEN_MAX && (len & (len - 1)) == 0);
 }
 
-int nw_control_open(const struct nw_env *env, bool for_writing, struct nw_control **ret_control,
-                    struct nori_error *error)
+bool nw_control_is_current(const struct nw_control *control)
+{
+    return !control->file || control->words->ring_len == control->ring_len;
+}
+
+/* Map the file if its page is one of this version. Its length is checked first: touching what lies
+ * behind the end of a file is a SIGBUS. */
+static int map_if_ours(struct nw_control *control)
+{
+    struct nw_control_words page;
+    struct nori_file_info info = {0};
+    size_t got = 0;
+    int rc = control->file->ops->stat(control->file, &info);
+
+    if (rc >= 0)
+        rc = control->file->ops->read(control->file, &page, sizeof page, 0, &got);
+    if (rc < 0)
+        return rc;
+    if (got < sizeof page || memcmp(page.magic, control_magic, sizeof control_magic) != 0 ||
+        page.version != CONTROL_VERSION || page.len != NW_CONTROL_LEN ||
+        !is_ring_len(page.ring_len) || info.bytes < NW_CONTROL_LEN + page.ring_len)
+        return NORI_E_NOTFOUND;
+    control->is_in_place = page.identity == info.identity && page.birth_ns == info.birth_ns;
+    return map_file(control, (size_t)page.ring_len);
+}
+
+/* There is no such file, or it is not for us. Any other failure must be told: to go on without
+ * records that only the ring has, and to find them there later, would be worse than to wait. */
+static bool is_none(int rc)
+{
+    int code = NORI_VFS_CODE(rc);
+
+    return code == NORI_E_NOTFOUND || code == NORI_E_INVALID || code == NORI_E_READONLY ||
+           code == NORI_E_UNSUPPORTED;
+}
+
+int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
+                             struct nw_control **ret_control, struct nori_error *error)
 {
     struct nw_control *control = new_control(env);
-    struct nori_file_info info = {0};
     int rc;
 
     *ret_control = NULL;
@@ -92,49 +129,72 @@ int nw_control_open(const struct nw_env *env, bool for_writing, struct nw_contro
     control->is_writable = true;
     rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL, NORI_FILE_WRITE, 0,
                                      &control->file);
-    if (rc < 0 && !for_writing) {
+    if (rc < 0 && !for_writing && NORI_VFS_CODE(rc) != NORI_E_NOTFOUND) {
         control->is_writable = false;
         rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL, 0, 0, &control->file);
     }
     if (rc >= 0)
-        rc = control->file->ops->stat(control->file, &info);
-    /* A shorter file must not be mapped: touching what lies behind its end is a SIGBUS. */
-    if (rc >= 0 && info.bytes < NW_CONTROL_LEN)
-        rc = NORI_E_NOTFOUND;
-    if (rc >= 0)
-        rc = map_words(control);
-    if (rc >= 0 && are_words_ours(control->words, &info)) {
+        rc = map_if_ours(control);
+    if (rc >= 0) {
         *ret_control = control;
         return NORI_OK;
     }
     nw_control_unref(control);
-    return rc == NORI_E_NOMEM ? nw_no_memory(error) : NORI_OK;
+    return is_none(rc) ? NORI_OK
+                       : nw_io_error(error, rc, NW_NOWHERE, "look at %s", NW_NAME_CONTROL);
 }
 
-/* Make the file's page anew. On any failure the words will live in memory. */
-static int create_file(struct nw_control *control, const struct nw_env *env, uint32_t file_mode,
-                       struct nori_file_info *ret_info)
+int nw_control_open(const struct nw_env *env, bool for_writing, struct nw_control **ret_control,
+                    struct nori_error *error)
 {
-    uint8_t zero[NW_CONTROL_LEN] = {0};
-    struct nori_span span = {zero, sizeof zero};
-    int rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL,
-                                         NORI_FILE_WRITE | NORI_FILE_CREATE | NORI_FILE_MAPPED,
-                                         file_mode, &control->file);
+    int rc = nw_control_open_anywhere(env, for_writing, ret_control, error);
 
+    if (*ret_control && !(*ret_control)->is_in_place) {
+        nw_control_unref(*ret_control);
+        *ret_control = NULL;
+    }
+    return rc;
+}
+
+/* Written once: a store into a page that was only allocated may need space on some file systems,
+ * and where there is none it kills the process. */
+static int write_zeros(struct nori_file *file, uint64_t from, uint64_t to)
+{
+    static const uint8_t zeros[64 << 10];
+    int rc = file->ops->allocate(file, from, to - from);
+
+    while (rc >= 0 && from < to) {
+        struct nori_span span = {zeros, (size_t)nw_min_u64(to - from, sizeof zeros)};
+
+        rc = file->ops->write(file, &span, 1, from);
+        from += span.len;
+    }
+    return rc;
+}
+
+/* Make the file anew. */
+static int create_file(struct nw_control *control, const struct nw_env *env, uint32_t file_mode,
+                       size_t ring_len, struct nori_file_info *ret_info)
+{
+    int rc = env->folder->ops->remove(env->folder, NW_NAME_CONTROL);
+
+    if (rc < 0 && NORI_VFS_CODE(rc) != NORI_E_NOTFOUND)
+        return rc;
+    rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL,
+                                     NORI_FILE_WRITE | NORI_FILE_CREATE | NORI_FILE_EXCLUSIVE |
+                                         NORI_FILE_MAPPED,
+                                     file_mode, &control->file);
     if (rc < 0)
         return rc;
-    rc = control->file->ops->allocate(control->file, 0, NW_CONTROL_LEN);
-    /* Written once, too: a store into a page that was only allocated may need space on some file
-     * systems. */
-    if (rc >= 0)
-        rc = control->file->ops->write(control->file, &span, 1, 0);
+    rc = write_zeros(control->file, 0, NW_CONTROL_LEN + (uint64_t)ring_len);
     if (rc >= 0)
         rc = control->file->ops->stat(control->file, ret_info);
     if (rc >= 0)
-        rc = map_words(control);
+        rc = map_file(control, ring_len);
     if (rc < 0) {
         control->file->ops->close(control->file);
         control->file = NULL;
+        (void)env->folder->ops->remove(env->folder, NW_NAME_CONTROL);
     }
     return rc;
 }
@@ -154,7 +214,7 @@ bool nw_control_is_foreign(const struct nw_env *env, uint64_t log_id)
 }
 
 int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log_id,
-                      bool must_keep_file, struct nw_control **ret_control,
+                      size_t ring_len, bool must_keep_file, struct nw_control **ret_control,
                       struct nori_error *error)
 {
     struct nw_control *control = new_control(env);
@@ -164,13 +224,12 @@ int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log
     if (!control)
         return nw_no_memory(error);
     control->is_writable = true;
+    control->is_in_place = true;
     if (!must_keep_file)
-        rc = create_file(control, env, file_mode, &info);
+        rc = create_file(control, env, file_mode, ring_len, &info);
+    if (NORI_VFS_CODE(rc) == NORI_E_NOSPACE) /* readers and the next recovery want the words */
+        rc = create_file(control, env, file_mode, 0, &info);
     if (rc < 0) {
-        /* An older one would tell readers of an earlier life for as long as this one lasts. What
-         * is no file (NORI_E_INVALID) tells them nothing, and is left alone. */
-        if (NORI_VFS_CODE(rc) != NORI_E_INVALID)
-            (void)env->folder->ops->remove(env->folder, NW_NAME_CONTROL);
         control->words = nw_alloc_zero(env->allocator, sizeof *control->words);
         if (!control->words) {
             nw_control_unref(control);
@@ -180,12 +239,39 @@ int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log
     control->words->version = CONTROL_VERSION;
     nw_control_set_durable(control, 0, 0);
     control->words->len = NW_CONTROL_LEN;
+    control->words->ring_len = control->ring_len;
     control->words->log_id = log_id;
     control->words->identity = info.identity;
     control->words->birth_ns = info.birth_ns;
     memcpy(control->words->magic, control_magic, sizeof control_magic); /* last: now they count */
     *ret_control = control;
     return NORI_OK;
+}
+
+bool nw_control_resize(struct nw_control *control, size_t ring_len)
+{
+    struct nori_file_info info = {0};
+    struct nw_control other = *control;
+    uint64_t len = NW_CONTROL_LEN + (uint64_t)ring_len;
+    int rc;
+
+    if (!control->file || control->ring_len == ring_len)
+        return false;
+    rc = control->file->ops->stat(control->file, &info);
+    if (rc >= 0 && info.bytes < len)
+        rc = write_zeros(control->file, info.bytes, len);
+    if (rc >= 0)
+        rc = map_file(&other, ring_len);
+    if (rc < 0)
+        return false;
+    control->file->ops->unmap(control->file, control->words, NW_CONTROL_LEN + control->ring_len);
+    control->words = other.words;
+    control->ring = other.ring;
+    control->ring_len = ring_len;
+    if (ring_len > 0) /* records of before would stand where the next recovery looks */
+        memset(control->ring, 0, ring_len);
+    control->words->ring_len = ring_len;
+    return true;
 }
 
 uint64_t nw_control_check(uint64_t lsn, uint64_t salt)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * control.h: the words that a writer shares with readers in any process, and leaves for the next
- * recovery.
+ * control.h: what a writer shares with readers in any process, and leaves for the next recovery: a
+ * page of words and the staging ring.
  *
- * They live in the file `control`, mapped shared, so that they outlive the process; where that is
- * impossible they live in memory and only readers of this process see them. Missing, foreign,
- * copied or hostile, they cost speed, never a record: a watermark counts only with the salt of a
- * segment on the live chain, in the very file it was stored in.
+ * Both live in the file `control`, mapped shared, so that they outlive the process; where that is
+ * impossible the words live in memory, only readers of this process see them, and there is no ring.
+ *
+ * Missing, foreign, copied or hostile, the words cost speed, never a record: a watermark counts
+ * only with the salt of a segment on the live chain, in the very file it was stored in. What the
+ * ring holds is believed in any file, since each record proves itself at its place.
  */
 #ifndef NW_CONTROL_H
 #define NW_CONTROL_H
@@ -26,11 +28,12 @@ struct nw_control_words {
     uint64_t log_id;
     uint64_t identity; /* of this very file: a copy elsewhere is not believed */
     uint64_t birth_ns;
-    uint8_t pad0[24];
+    uint64_t ring_len; /* bytes of the ring, which follows the page; a power of two, or 0 */
+    uint8_t pad0[16];
 
     /* LSNs, at ends of batches. */
-    _Atomic uint64_t published; /* appended and returned */
-    _Atomic uint64_t written;   /* in the kernel */
+    _Atomic uint64_t published; /* appended; what returned lies before it */
+    _Atomic uint64_t written;   /* in its segment, in the kernel; from here on the ring has it */
     _Atomic uint64_t oldest;    /* start of the oldest segment */
 
     /* Format 1: where a segment that is there starts, which nothing in its file tells. Two slots:
@@ -71,27 +74,51 @@ struct nw_control {
     const struct nori_allocator *allocator;
     _Atomic uint32_t ref_count;
     struct nw_control_words *words; /* mapped, or memory */
-    struct nori_file *file;         /* NULL: in memory */
+    /* The staging ring: the byte with LSN n lies at n modulo ring_len. NULL, 0: there is none. */
+    uint8_t *ring;
+    size_t ring_len;
+    struct nori_file *file; /* NULL: in memory */
     bool is_writable;
+    bool is_in_place; /* the words were stored in this very file: it is not a copy */
 };
 
+/* A ring is of such a size: at least one page, and a power of two. */
+#define NW_RING_LEN_MIN ((size_t)4096)
+#define NW_RING_LEN_MAX ((size_t)1 << 30)
+
 /*
- * Look at the folder's control file. *ret_control = NULL if there is none, or none that is
- * believed: another version, a copy, a file that cannot be mapped. for_writing: the words will be
- * stored to.
+ * Look at the folder's control file. *ret_control = NULL if there is none that this version reads
+ * and this system maps, or only a copy. for_writing: it will be stored to.
  */
 int nw_control_open(const struct nw_env *env, bool for_writing, struct nw_control **ret_control,
                     struct nori_error *error);
+
+/* The same, but also a copy (is_in_place tells): only its ring counts. */
+int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
+                             struct nw_control **ret_control, struct nori_error *error);
 
 /* May the folder's control, believed or not, be of another log than this one? It says so, or it
  * cannot be read. */
 bool nw_control_is_foreign(const struct nw_env *env, uint64_t log_id);
 
-/* Make the folder's control anew, in memory if it cannot be in a file. must_keep_file: its name is
- * taken by what must not be lost. */
+/*
+ * Make the folder's control anew, with a ring of ring_len bytes: another file, so that whoever maps
+ * the older one is not disturbed. In memory, without a ring, if it cannot be in a file, or
+ * must_keep_file: its name is taken by what must not be lost.
+ */
 int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log_id,
-                      bool must_keep_file, struct nw_control **ret_control,
+                      size_t ring_len, bool must_keep_file, struct nw_control **ret_control,
                       struct nori_error *error);
+
+/*
+ * Give it a ring of another length, in the same file, which never gets shorter: others map it. What
+ * the ring had is lost. If there is no space, it keeps the ring it has, or none. True if it has
+ * another one now.
+ */
+bool nw_control_resize(struct nw_control *control, size_t ring_len);
+
+/* False once a writer has resized it: to be opened again. `cut` is raised then. */
+bool nw_control_is_current(const struct nw_control *control);
 
 struct nw_control *nw_control_ref(struct nw_control *control);
 void nw_control_unref(struct nw_control *control); /* NULL is a no-op */

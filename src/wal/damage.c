@@ -19,6 +19,7 @@
 
 #include "wal/control.h"
 #include "wal/recovery.h"
+#include "wal/staged.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -330,10 +331,16 @@ static int open_file(const struct nw_walk *walk, const struct nw_link *link,
 
     nw_link_name(link, name);
     rc = folder->ops->open_file(folder, name, 0, 0, ret_file);
-    if (NORI_VFS_CODE(rc) != NORI_E_NOTFOUND || !link->is_spare)
+    if (NORI_VFS_CODE(rc) == NORI_E_NOTFOUND && link->is_spare) {
+        nw_name_format(name, link->id);
+        rc = folder->ops->open_file(folder, name, 0, 0, ret_file);
+    }
+    if (rc < 0 || !walk->env->staged)
         return rc;
-    nw_name_format(name, link->id);
-    return folder->ops->open_file(folder, name, 0, 0, ret_file);
+    rc = nw_staged_wrap(walk->env->staged, link->header.salt, false, ret_file);
+    if (rc < 0)
+        (*ret_file)->ops->close(*ret_file);
+    return rc;
 }
 
 static int walk_file(struct step *step)

@@ -5,6 +5,8 @@
  */
 #include "wal/env.h"
 
+#include "wal/control.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,8 +128,8 @@ static int check_limits(const struct nori_wal_config *config, struct nori_error 
         return refuse(error, "batch_window_us is over 1 s");
     if (config->max_record_size > NW_RECORD_MAX)
         return refuse(error, "max_record_size is over 1 GiB");
-    if (config->buffer_size < (size_t)64 << 10 || config->buffer_size > (size_t)1 << 30)
-        return refuse(error, "buffer_size is not within 64 KiB and 1 GiB");
+    if (config->buffer_size < NW_RING_LEN_MIN || config->buffer_size > NW_RING_LEN_MAX)
+        return refuse(error, "buffer_size is not within 4 KiB and 1 GiB");
     return NORI_OK;
 }
 
@@ -155,7 +157,7 @@ int nw_config_normalise(const struct nori_wal_config *config, struct nori_wal_co
     full.format = full.format ? full.format : 2;
     full.file_mode = full.file_mode ? full.file_mode : 0600;
     full.max_record_size = full.max_record_size ? full.max_record_size : NW_RECORD_MAX_DEFAULT;
-    full.buffer_size = full.buffer_size ? full.buffer_size : (size_t)1 << 20;
+    full.buffer_size = full.buffer_size ? full.buffer_size : (size_t)4 << 20;
     full.vfs = full.vfs ? full.vfs : nori_vfs_posix();
     full.allocator = full.allocator ? full.allocator : nori_allocator_malloc();
 
@@ -165,6 +167,8 @@ int nw_config_normalise(const struct nori_wal_config *config, struct nori_wal_co
     rc = check_limits(&full, error);
     if (rc < 0)
         return rc;
+    while (full.buffer_size & (full.buffer_size - 1)) /* up to a power of two */
+        full.buffer_size += full.buffer_size & -full.buffer_size;
     *ret_config = full;
     return NORI_OK;
 }

@@ -14,10 +14,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+struct nw_staged;
+
 struct nw_env {
     const struct nori_vfs *vfs;
     const struct nori_allocator *allocator;
     struct nori_folder *folder;
+    struct nw_staged *staged; /* NULL: nobody asks the staging ring (staged.h) */
 };
 
 /* A handle on a folder that several own; the last one closes it. */

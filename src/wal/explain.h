@@ -8,6 +8,7 @@
 
 struct nw_explain {
     struct nw_env env;
+    struct nw_staged staged;
     struct nw_teller teller;
     struct nw_walk walk;  /* has run: chain and findings */
     uint64_t control_lsn; /* the watermark in `control`, as far as it is believed; 0: none */

@@ -113,13 +113,13 @@ int nw_format1_begin(struct nori_wal *wal, struct nw_segment *segment,
 
     nw_assert(!previous || previous->salt == 0);
     if (!NW_PLANT("successor-before-sync"))
-        rc = nw_sync_to(wal, atomic_load(&wal->written_lsn), error);
+        rc = nw_sync_to(wal, atomic_load(&wal->published_lsn), error);
     if (rc >= 0 && previous && has_tail(wal, previous) && !NW_PLANT("torn-tail-not-cut"))
         rc = cut_tail(wal, previous, previous_end, error);
     if (rc < 0)
         return rc;
     segment->id = wal->next_id;
-    segment->start = atomic_load(&wal->written_lsn);
+    segment->start = atomic_load(&wal->published_lsn);
     segment->is_named = true;
     nw_name_format(name, segment->id);
     rc = folder->ops->rename(folder, NW_NAME_SPARE, name);

@@ -21,6 +21,7 @@
 
 struct inspection {
     struct nw_env env;
+    struct nw_staged staged;
     struct nw_teller teller;
     bool is_walk; /* verify: every byte */
     struct nori_wal_config config;
@@ -91,6 +92,7 @@ static void judge(struct inspection *inspection)
 
     for (int look = 0; look < LOOKS_BESIDE_WRITER; look++) {
         inspection->is_alive = inspection->env.folder->ops->is_locked(inspection->env.folder) == 1;
+        inspection->staged.is_live = inspection->is_alive;
         inspection->rc = judge_once(inspection);
         if (inspection->rc != NORI_E_CORRUPT || !inspection->is_alive ||
             (look > 0 && is_same_place(&inspection->error, &before)))
@@ -364,8 +366,8 @@ out:
 }
 
 int nw_inspect_begin(const char *dir, const struct nori_log_options *options, uint32_t flags_known,
-                     struct nw_env *env, struct nori_log_options *ret_options,
-                     struct nori_error *ret_error)
+                     struct nw_env *env, struct nw_staged *staged,
+                     struct nori_log_options *ret_options, struct nori_error *ret_error)
 {
     struct nori_log_options full = NORI_LOG_OPTIONS_INIT;
     const char *problem = dir ? NULL : "dir is NULL";
@@ -390,8 +392,17 @@ int nw_inspect_begin(const char *dir, const struct nori_log_options *options, ui
     rc = env->vfs->open_folder(env->vfs->context, dir, 0, 0, &env->folder);
     if (rc < 0)
         return nw_io_error(ret_error, rc, NW_NOWHERE, "open %s", dir);
+    *staged = (struct nw_staged){.allocator = env->allocator};
+    staged->is_live = env->folder->ops->is_locked(env->folder) == 1;
+    env->staged = staged;
     *ret_options = full;
     return NORI_OK;
+}
+
+void nw_inspect_end(struct nw_env *env)
+{
+    nw_staged_done(env->staged);
+    env->folder->ops->close(env->folder);
 }
 
 static int inspect(const char *dir, const struct nori_log_options *options, bool is_walk,
@@ -400,7 +411,8 @@ static int inspect(const char *dir, const struct nori_log_options *options, bool
     struct inspection inspection = {.teller = {report, context, 0}, .is_walk = is_walk};
     struct nori_wal_config config = NORI_WAL_CONFIG_INIT;
     struct nori_log_options full;
-    int rc = nw_inspect_begin(dir, options, 0, &inspection.env, &full, ret_error);
+    int rc =
+        nw_inspect_begin(dir, options, 0, &inspection.env, &inspection.staged, &full, ret_error);
 
     if (rc < 0)
         return rc;
@@ -415,7 +427,7 @@ static int inspect(const char *dir, const struct nori_log_options *options, bool
         nw_error_copy(ret_error, &inspection.error);
     nw_chain_done(&inspection.chain);
     nw_walk_done(&inspection.walk);
-    inspection.env.folder->ops->close(inspection.env.folder);
+    nw_inspect_end(&inspection.env);
     return rc;
 }
 

@@ -3,7 +3,7 @@
 #ifndef NW_INSPECT_H
 #define NW_INSPECT_H
 
-#include "wal/env.h"
+#include "wal/staged.h"
 
 struct nw_finding;
 
@@ -21,11 +21,13 @@ int nw_tell(struct nw_teller *teller, struct nori_log_item *item);
 void nw_item_of_finding(struct nori_log_item *item, const struct nw_finding *finding);
 
 /*
- * The door of every offline operation: check and complete the options, and open the folder. *env
- * and *ret_options are filled on success; the caller closes env->folder.
+ * The door of every offline operation: check and complete the options, and open the folder. *env,
+ * which asks the staging ring through *staged, and *ret_options are filled on success; the caller
+ * ends with nw_inspect_end.
  */
 int nw_inspect_begin(const char *dir, const struct nori_log_options *options, uint32_t flags_known,
-                     struct nw_env *env, struct nori_log_options *ret_options,
-                     struct nori_error *ret_error);
+                     struct nw_env *env, struct nw_staged *staged,
+                     struct nori_log_options *ret_options, struct nori_error *ret_error);
+void nw_inspect_end(struct nw_env *env);
 
 #endif

@@ -183,7 +183,7 @@ int nori_wal_position(nori_wal *wal, struct nori_position *ret_position)
 {
     int rc = nw_log_enter(wal);
 
-    return rc < 0 ? rc : tell_position(wal, &wal->written_lsn, ret_position);
+    return rc < 0 ? rc : tell_position(wal, &wal->published_lsn, ret_position);
 }
 
 int nori_wal_durable_position(nori_wal *wal, struct nori_position *ret_position)

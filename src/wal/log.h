@@ -2,8 +2,8 @@
 /*
  * log.h: an open log, as its parts share it.
  *
- * Lock order: append_mutex, mutex. mutex is never held across a call of the seam that
- * reads, writes or syncs.
+ * Lock order: the append lock, write_mutex, mutex. mutex is never held across a call of the seam
+ * that reads, writes or syncs.
  */
 #ifndef NW_LOG_H
 #define NW_LOG_H
@@ -22,6 +22,12 @@
 
 /* D3: more ended segments than this are never unsynced. */
 #define NW_ENDED_UNSYNCED_MAX 2
+
+#define NW_EXPECT_AHEAD       1024
+#define NW_EXPECT_MAX         512
+
+/* The staging ring's slots, each of which remembers where a batch ended in it (stage.c). */
+#define NW_RING_SLOTS 64
 
 /* Threads whose last failure is remembered; the oldest is forgotten. */
 #define NW_LAST_ERRORS 32
@@ -76,31 +82,44 @@ struct nori_wal {
     uint64_t process_generation;
     uint64_t log_id;
     uint64_t step_bytes; /* space is taken in steps of this */
-    struct nori_mutex *append_mutex;
+    uint8_t *ring;       /* control's, or private memory */
+    size_t ring_len;
+    bool has_shared_ring;
+    bool is_ring_ours;              /* to free */
+    struct nori_mutex *write_mutex; /* whoever writes what is in the ring */
     struct nori_mutex *mutex;
     struct nori_cond *changed;      /* positions, states, spare, failure: everybody waits here */
     struct nori_cond *sync_wanted;  /* the sync thread waits here */
     struct nori_cond *space_wanted; /* the space thread waits here */
 
     /* Any thread. */
-    _Atomic uint64_t written_lsn;
+    _Atomic uint64_t published_lsn; /* all that was appended lies before it */
+    _Atomic uint64_t written_lsn; /* in the kernel; grows under write_mutex, or in direct appends */
     _Atomic uint64_t durable_lsn;
+    /* plain for the seam; only __atomic calls touch them */
+    uint32_t append_word;                /* the append lock: 0 or 1 */
+    uint32_t writer_word;                /* writer.c */
+    uint32_t room_word;                  /* counts: who waits for room in the ring sleeps on it */
+    _Atomic uint64_t room_wanted_lsn;    /* 0: nobody waits; else until this is written */
+    _Atomic uint64_t handed_over_ns;     /* when the append lock was last waited for */
+    uint64_t batch_ends[NW_RING_SLOTS];  /* stage.c; __atomic calls only */
     _Atomic uint64_t undurable_since_ns; /* 0: nothing waits for a sync of policy batch */
     _Atomic bool is_extension_wanted;
     _Atomic bool has_failed;
     _Atomic uint32_t calls; /* inside the log right now, and NW_CALLS_CLOSING */
 
-    /* Guarded by append_mutex. */
+    /* Guarded by the append lock. */
     struct nw_segment *current; /* NULL until the first append */
     uint64_t offset;            /* where the next record goes in it */
     uint64_t next_sequence;
     uint64_t mark_offset;      /* where the last mark (or the first record) of it lies */
     uint64_t mark_durable_lsn; /* what the last mark told */
     bool must_roll;            /* a failed write left bytes behind `offset` */
-    struct nw_buffer stage;    /* stage.c */
-    size_t stage_len;
-    size_t stage_summed_len; /* so much of it is in stage_sum */
-    uint32_t stage_sum;
+    uint64_t free_until;       /* the ring is free up to this LSN, or further */
+    bool is_direct;            /* the append under way is written before it returns */
+    uint64_t flushed_lsn;      /* then: written so far */
+    uint64_t summed_lsn;       /* up to here it is in `sum` */
+    uint32_t sum;
     uint64_t next_id;
 
     /* Guarded by mutex. */
@@ -108,9 +127,11 @@ struct nori_wal {
     size_t segment_count;
     size_t segment_capacity;
     bool is_syncing; /* somebody leads a sync */
+    bool is_naming;  /* somebody gives the newest segment its name */
     bool is_sync_requested;
     bool is_dropping; /* somebody drops segments or removes dead files */
     struct nw_spare spare;
+    uint64_t spare_step;                /* so much space it takes at first */
     uint64_t space_requests;            /* counted by those who wait for space */
     uint64_t space_answers;             /* up to this request the space thread has tried */
     uint64_t space_need;                /* the offset that the current segment must own at least */
@@ -125,6 +146,7 @@ struct nori_wal {
     bool must_stop;
     struct nori_thread *sync_thread;
     struct nori_thread *space_thread;
+    struct nori_thread *writer_thread;
     struct nw_scratch *scratches;
     struct nw_maps maps;
     struct nw_shared_folder *read_folder; /* of readers; NULL before the first */
@@ -171,24 +193,66 @@ int nw_log_fail(struct nori_wal *wal, const struct nori_error *error);
 struct nw_segment *nw_log_segment_at(struct nori_wal *wal, uint64_t lsn);
 struct nori_position nw_log_position_of(struct nori_wal *wal, uint64_t lsn); /* takes mutex */
 
-/* ---- stage.c: the way of the bytes into the kernel (D2) ---- */
+/* ---- stage.c: the way of the bytes into the ring and from there to the kernel (D2) ---- */
+/* append lock held: begin an append of so many bytes at `offset`, put its pieces, and end it. */
+int nw_stage_begin(struct nori_wal *wal, uint64_t bytes, struct nori_error *error);
+/* Where the next len bytes of the append under way go, if that is one piece of memory; else NULL:
+ * they are put. Whoever fills it moves `offset`. */
+static inline uint8_t *nw_stage_place(struct nori_wal *wal, size_t len)
+{
+    uint64_t at = (wal->current->start + wal->offset) & (wal->ring_len - 1);
+
+    return !wal->is_direct && at + len <= wal->ring_len ? wal->ring + at : NULL;
+}
+/* Have the cache lines fetched that the next small records will go to: the writer thread has read
+ * them last, and a locked instruction would wait until this processor owns them again. */
+static inline void nw_stage_expect(const struct nori_wal *wal, size_t len)
+{
+    uint64_t ahead = wal->current->start + wal->offset + NW_EXPECT_AHEAD;
+
+    for (size_t at = 0; at < len && at < NW_EXPECT_MAX; at += 64)
+        __builtin_prefetch(wal->ring + ((ahead + at) & (wal->ring_len - 1)), 1);
+}
 int nw_stage_put(struct nori_wal *wal, const void *data, size_t len, struct nori_error *error);
 void nw_stage_begin_sum(struct nori_wal *wal);
 uint32_t nw_stage_sum(struct nori_wal *wal); /* CRC-32C of all that was put since it was begun */
-int nw_stage_flush(struct nori_wal *wal, struct nori_error *error);
-void nw_stage_publish(struct nori_wal *wal);
-int nw_stage_spoil(struct nori_wal *wal); /* what a refused append left at the end is no record */
+int nw_stage_end(struct nori_wal *wal, struct nori_error *error);
+void nw_stage_publish(struct nori_wal *wal); /* `offset` has moved over a header */
+/* Write what is published up to this LSN, or see that it is written. Neither mutex held. */
+int nw_stage_write_to(struct nori_wal *wal, uint64_t target, struct nori_error *error);
+
+/* ---- writer.c: doing so in the background ---- */
+void nw_writer_run(void *wal);
+void nw_writer_check(struct nori_wal *wal); /* after publishing: wake it if need be */
+void nw_writer_stop(struct nori_wal *wal);
+
+/* ---- append_lock.c ---- */
+void nw_append_wait(struct nori_wal *wal);
+
+static inline void nw_append_lock(struct nori_wal *wal)
+{
+    uint32_t free = 0;
+
+    if (!__atomic_compare_exchange_n(&wal->append_word, &free, 1, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        nw_append_wait(wal);
+}
+
+static inline void nw_append_unlock(struct nori_wal *wal)
+{
+    __atomic_store_n(&wal->append_word, 0, __ATOMIC_RELEASE);
+}
 
 /* ---- append.c ---- */
-/* append_mutex held; into space owned */
+/* append lock held; into space owned */
 int nw_append_mark(struct nori_wal *wal, struct nori_error *error);
 
-/* ---- roll.c: beginning a segment. append_mutex held. ---- */
+/* ---- roll.c: beginning a segment. append lock held. ---- */
 int nw_roll(struct nori_wal *wal, struct nori_error *error);
 /* A segment of this life, durable under its name: begin one if there is none. No lock held. */
 int nw_roll_durably(struct nori_wal *wal, struct nori_error *error);
 
-/* ---- format1.c: beginning a segment that has no header. append_mutex held. ---- */
+/* ---- format1.c: beginning a segment that has no header. append lock held. ---- */
 /* `spare` becomes this segment's file, under its name, durably. previous may be NULL. */
 int nw_format1_begin(struct nori_wal *wal, struct nw_segment *segment,
                      const struct nw_segment *previous, uint64_t previous_end,
@@ -201,12 +265,19 @@ void nw_space_check(struct nori_wal *wal);
 /* wait until owned */
 int nw_space_require(struct nori_wal *wal, uint64_t offset, struct nori_error *error);
 int nw_space_require_spare(struct nori_wal *wal, struct nori_error *error); /* mutex held */
+/* At close, all threads gone: a closed log does not keep a whole segment ahead. */
+void nw_space_shrink_spare(struct nori_wal *wal);
 uint64_t nw_space_step(const struct nori_wal_config *config);
 
 /* ---- sync.c: making it durable (D3) ---- */
 void nw_sync_run(void *wal);
 int nw_sync_to(struct nori_wal *wal, uint64_t lsn, struct nori_error *error);
-void nw_sync_note_append(struct nori_wal *wal); /* after an append: start the window */
+/* Something was appended since then: start the window if none runs. */
+void nw_sync_note_append(struct nori_wal *wal, uint64_t since_ns);
+/* Have the sync thread make durable what there is, unless somebody is at it. */
+void nw_sync_request(struct nori_wal *wal);
+/* Give the newest segment its name, if it has none yet. mutex held; released meanwhile. */
+int nw_sync_name(struct nori_wal *wal);
 
 /* ---- retention.c ---- */
 int nw_retention_remove_dead(struct nori_wal *wal, size_t count_max, struct nori_error *error);

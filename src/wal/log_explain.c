@@ -395,6 +395,11 @@ int nw_explain_place(struct nw_explain *explain, struct nori_position position)
                             "there is no segment %" PRIu64, position.segment_id);
     nw_link_name(place.link, name);
     rc = explain->env.folder->ops->open_file(explain->env.folder, name, 0, 0, &place.file);
+    if (rc >= 0) {
+        rc = nw_staged_wrap(&explain->staged, place.link->header.salt, false, &place.file);
+        if (rc < 0)
+            place.file->ops->close(place.file);
+    }
     if (rc < 0)
         return nw_io_error(explain->error, rc, position, "open %s", name);
     place.begin = position.offset;

@@ -42,6 +42,12 @@ static void overview_control(struct nw_explain *explain, const struct nw_control
                          "watermarks: everything below LSN %" PRIu64
                          " was durable (control says %" PRIu64 ")",
                          explain->walk.watermark, explain->control_lsn);
+    if (nw_staged_bytes(&explain->staged) > 0)
+        (void)nw_explain_say(explain, NULL, 0,
+                             "staging ring: %" PRIu64
+                             " bytes of records are only there; an open brings them to their "
+                             "segments",
+                             nw_staged_bytes(&explain->staged));
 }
 
 static void overview_link(struct nw_explain *explain, const struct nw_link *link)
@@ -158,7 +164,7 @@ int nori_log_explain(const char *dir, const struct nori_log_options *options,
     struct nw_explain explain = {.teller = {report, context, 0}, .error = &error};
     struct nw_control *control = NULL;
     struct nori_log_options full;
-    int rc = nw_inspect_begin(dir, options, 0, &explain.env, &full, ret_error);
+    int rc = nw_inspect_begin(dir, options, 0, &explain.env, &explain.staged, &full, ret_error);
 
     if (rc < 0)
         return rc;
@@ -173,7 +179,7 @@ int nori_log_explain(const char *dir, const struct nori_log_options *options,
         rc = nw_explain_place(&explain, full.position);
     nw_control_unref(control);
     nw_walk_done(&explain.walk);
-    explain.env.folder->ops->close(explain.env.folder);
+    nw_inspect_end(&explain.env);
     if (rc < 0)
         nw_error_copy(ret_error, &error);
     return explain.teller.stopped != 0 ? explain.teller.stopped : rc;

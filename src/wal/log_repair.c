@@ -33,6 +33,7 @@ struct pieces {
 
 struct mending {
     struct nw_env env;
+    struct nw_staged staged;
     struct nori_log_options options;
     struct nori_wal_config config; /* to open with, completed */
     struct nw_teller teller;
@@ -397,7 +398,7 @@ int nori_log_repair(const char *dir, const struct nori_log_options *options, nor
     struct nori_wal_config config = NORI_WAL_CONFIG_INIT;
     struct mending mending = {.teller = {report, context, 0}, .error = &error};
     int rc = nw_inspect_begin(dir, options, NORI_LOG_DRY_RUN | NORI_LOG_SALVAGE, &mending.env,
-                              &mending.options, ret_error);
+                              &mending.staged, &mending.options, ret_error);
 
     if (rc < 0)
         return rc;
@@ -421,7 +422,7 @@ int nori_log_repair(const char *dir, const struct nori_log_options *options, nor
     nw_walk_done(&mending.walk);
     nw_free(mending.env.allocator, mending.before.names);
     nw_free(mending.env.allocator, mending.after.names);
-    mending.env.folder->ops->close(mending.env.folder);
+    nw_inspect_end(&mending.env);
     if (rc < 0)
         nw_error_copy(ret_error, &error);
     return mending.teller.stopped != 0 ? mending.teller.stopped : rc;

@@ -51,7 +51,8 @@ static void free_wal(struct nori_wal *wal)
     nw_shared_folder_unref(wal->read_folder);
     free_segments(wal);
     free_scratches(wal);
-    nw_buffer_done(&wal->stage);
+    if (wal->is_ring_ours)
+        nw_free(wal->env.allocator, wal->ring);
     nw_control_unref(wal->control);
     if (wal->env.folder)
         wal->env.folder->ops->close(wal->env.folder); /* and with it the lock */
@@ -59,7 +60,7 @@ static void free_wal(struct nori_wal *wal)
     vfs->cond_free(vfs->context, wal->sync_wanted);
     vfs->cond_free(vfs->context, wal->changed);
     vfs->mutex_free(vfs->context, wal->mutex);
-    vfs->mutex_free(vfs->context, wal->append_mutex);
+    vfs->mutex_free(vfs->context, wal->write_mutex);
     nw_free(wal->env.allocator, wal->dir);
     nw_free(wal->env.allocator, wal->name);
     nw_free(wal->env.allocator, wal);
@@ -68,7 +69,7 @@ static void free_wal(struct nori_wal *wal)
 static int make_locks(struct nori_wal *wal, struct nori_error *error)
 {
     const struct nori_vfs *vfs = wal->env.vfs;
-    int rc = vfs->mutex_new(vfs->context, &wal->append_mutex);
+    int rc = vfs->mutex_new(vfs->context, &wal->write_mutex);
 
     if (rc >= 0)
         rc = vfs->mutex_new(vfs->context, &wal->mutex);
@@ -92,7 +93,6 @@ static int new_wal(const struct nori_wal_config *config, struct nori_wal **ret_w
     wal->config = *config;
     wal->env.vfs = config->vfs;
     wal->env.allocator = config->allocator;
-    nw_buffer_init(&wal->stage, config->allocator, config->buffer_size);
     wal->spare.problem = (struct nori_error)NORI_ERROR_INIT;
     wal->space_problem = (struct nori_error)NORI_ERROR_INIT;
     wal->failure = (struct nori_error)NORI_ERROR_INIT;
@@ -100,8 +100,7 @@ static int new_wal(const struct nori_wal_config *config, struct nori_wal **ret_w
     wal->step_bytes = nw_space_step(config);
     wal->dir = nw_strdup(config->allocator, config->dir);
     wal->name = nw_strdup(config->allocator, config->name);
-    rc = wal->dir && wal->name ? nw_buffer_reserve(&wal->stage, config->buffer_size) : NORI_E_NOMEM;
-    rc = rc < 0 ? nw_no_memory(error) : make_locks(wal, error);
+    rc = wal->dir && wal->name ? make_locks(wal, error) : nw_no_memory(error);
     if (rc < 0) {
         free_wal(wal);
         return rc;
@@ -166,6 +165,18 @@ static int take_link(struct nori_wal *wal, const struct nw_link *link, uint64_t 
     return NORI_OK;
 }
 
+/* Where appends are staged: the ring that outlives the process, or memory that does not. Format 1
+ * has no salt that would bind what a ring holds to its place. */
+static int take_ring(struct nori_wal *wal)
+{
+    wal->has_shared_ring = wal->control->ring && wal->config.format == 2;
+    wal->is_ring_ours = !wal->has_shared_ring || NW_PLANT("ring-not-shared");
+    wal->ring_len = wal->has_shared_ring ? wal->control->ring_len : wal->config.buffer_size;
+    wal->ring =
+        wal->is_ring_ours ? nw_alloc(wal->env.allocator, wal->ring_len) : wal->control->ring;
+    return wal->ring ? NORI_OK : NORI_E_NOMEM;
+}
+
 /* Go on from what recovery found. */
 static int take_over(struct nori_wal *wal, struct nw_recovered *recovered, struct nori_error *error)
 {
@@ -186,9 +197,10 @@ static int take_over(struct nori_wal *wal, struct nw_recovered *recovered, struc
     wal->log_id = recovered->log_id;
     wal->next_id = recovered->next_id;
     wal->next_sequence = recovered->next_sequence;
+    atomic_store(&wal->published_lsn, recovered->end_lsn);
     atomic_store(&wal->written_lsn, recovered->end_lsn);
     atomic_store(&wal->durable_lsn, recovered->end_lsn);
-    return NORI_OK;
+    return take_ring(wal) < 0 ? nw_no_memory(error) : NORI_OK;
 }
 
 static void report_recovery(struct nori_wal *wal, const struct nw_recovered *recovered,
@@ -201,7 +213,7 @@ static void report_recovery(struct nori_wal *wal, const struct nw_recovered *rec
     nw_metrics_set(metrics, metrics->recovery_torn_bytes, info->bytes_truncated);
     nw_metrics_set(metrics, metrics->segments, wal->segment_count);
     nw_metrics_set(metrics, metrics->durable_lsn, atomic_load(&wal->durable_lsn));
-    nw_metrics_set(metrics, metrics->appended_lsn, atomic_load(&wal->written_lsn));
+    nw_metrics_set(metrics, metrics->appended_lsn, atomic_load(&wal->published_lsn));
     nw_metrics_set(metrics, metrics->failed, 0);
     if (rc >= 0 && info->bytes_truncated > 0) {
         nw_metrics_add(metrics, metrics->corruption_truncated, 1);
@@ -253,6 +265,10 @@ static void stop_threads(struct nori_wal *wal)
     vfs->cond_wake_all(vfs->context, wal->sync_wanted);
     vfs->cond_wake_all(vfs->context, wal->space_wanted);
     nw_unlock(wal, wal->mutex);
+    if (wal->writer_thread) {
+        nw_writer_stop(wal);
+        vfs->thread_join(vfs->context, wal->writer_thread);
+    }
     if (wal->sync_thread)
         vfs->thread_join(vfs->context, wal->sync_thread);
     if (wal->space_thread)
@@ -324,7 +340,7 @@ static uint64_t clean_lsn(struct nori_wal *wal)
     nw_lock(wal, wal->mutex);
     base = wal->config.format == 1 ? wal->segments[0]->start : 0;
     nw_unlock(wal, wal->mutex);
-    return atomic_load(&wal->written_lsn) - base;
+    return atomic_load(&wal->published_lsn) - base;
 }
 
 /* Everything durable, a last mark that says so, and that durable, too. */
@@ -337,11 +353,11 @@ static int settle(struct nori_wal *wal, struct nori_error *error)
         return nw_log_check(wal, error);
     if (!wal->current)
         return NORI_OK;
-    rc = nw_sync_to(wal, atomic_load(&wal->written_lsn), error);
+    rc = nw_sync_to(wal, atomic_load(&wal->published_lsn), error);
     if (rc >= 0 && wal->offset > wal->mark_offset)
         rc = nw_append_mark(wal, error);
     if (rc >= 0)
-        rc = nw_sync_to(wal, atomic_load(&wal->written_lsn), error);
+        rc = nw_sync_to(wal, atomic_load(&wal->published_lsn), error);
     if (rc >= 0)
         (void)nw_retention_remove_dead(wal, SIZE_MAX, error); /* else the next life does */
     if (rc >= 0) {
@@ -363,6 +379,7 @@ int nori_wal_close(nori_wal *wal)
     wait_for_callers(wal);
     rc = settle(wal, &error);
     stop_threads(wal);
+    nw_space_shrink_spare(wal);
     nw_control_wake(wal->control); /* readers learn that nobody writes any more */
     free_wal(wal);
     return rc;

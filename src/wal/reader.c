@@ -50,20 +50,7 @@ static uint64_t published_limit(const struct nori_reader *reader)
 
     if (!words)
         return 0;
-    return atomic_load(nw_reader_shows_durable_only(reader) ? &words->durable : &words->written);
-}
-
-static uint64_t header_watermark(const struct nori_reader *reader)
-{
-    uint64_t watermark = 0;
-
-    for (size_t i = reader->chain.first_live; i < reader->chain.count; i++) {
-        const struct nw_link *link = &reader->chain.links[i];
-
-        if (link->is_live && link->format == 2)
-            watermark = nw_max_u64(watermark, nw_min_u64(link->header.durable_lsn, link->start));
-    }
-    return watermark;
+    return atomic_load(nw_reader_shows_durable_only(reader) ? &words->durable : &words->published);
 }
 
 /* What is known to be durable when nobody writes: from `control` if it is believed, else from the
@@ -79,7 +66,7 @@ static uint64_t watermark_without_writer(struct nori_reader *reader)
         reader->marks_lsn =
             nw_scan_watermark_behind(&reader->env, &reader->chain, last, last->begin);
     reader->has_marks_lsn = true;
-    return nw_max_u64(header_watermark(reader), reader->marks_lsn);
+    return nw_max_u64(nw_chain_watermark(&reader->chain), reader->marks_lsn);
 }
 
 struct nw_reader_limit nw_reader_find_limit(struct nori_reader *reader)
@@ -142,7 +129,7 @@ static uint64_t believed_watermark(struct nori_reader *reader)
                                                             &reader->here, reader->cursor.offset);
     }
     watermark = nw_max_u64(watermark, reader->looked_watermark);
-    return nw_max_u64(watermark, header_watermark(reader));
+    return nw_max_u64(watermark, nw_chain_watermark(&reader->chain));
 }
 
 static int corrupt(struct nori_reader *reader)
@@ -158,7 +145,10 @@ static int at_bad_bytes(struct nori_reader *reader, const struct nw_reader_limit
                         bool *has_looked_again)
 {
     struct nw_link *next;
-    int rc = has_end_now(reader);
+    int rc = *has_looked_again ? 0 : nw_reader_ask_ring(reader);
+
+    if (rc == 0)
+        rc = has_end_now(reader);
 
     if (rc < 0)
         return rc;
@@ -317,6 +307,7 @@ static int read_stored(struct nori_reader *reader, const struct nw_reader_limit 
                        bool *has_looked_again, struct nw_stored_record *ret_record)
 {
     uint64_t begin = reader->cursor.offset;
+    uint64_t file_end;
     int rc;
 
     ret_record->len = 0;
@@ -330,8 +321,20 @@ static int read_stored(struct nori_reader *reader, const struct nw_reader_limit 
     if (nw_reader_lsn(reader) >= limit->lsn ||
         (!limit->is_known && nw_reader_lsn(reader) == reader->end_lsn))
         return NORI_END;
-    rc = read_whole(reader, begin, limit->lsn, ret_record);
-    /* A limit that no writer stands behind may be one of an earlier life, inside a record. */
+    file_end = nw_reader_file_end(reader);
+    if (reader->file && nw_reader_lsn(reader) >= file_end) {
+        rc = nw_reader_ask_ring(reader);
+        if (rc < 0)
+            return rc;
+        file_end = nw_reader_file_end(reader); /* it has moved, or bad bytes follow */
+    }
+    if (nw_reader_lsn(reader) >= file_end)
+        file_end = UINT64_MAX;
+    rc = read_whole(reader, begin, nw_min_u64(limit->lsn, file_end), ret_record);
+    /* A position that no writer stands behind may be one of an earlier life, inside a record. */
+    if (rc == NW_CURSOR_SHORT && reader->file && file_end < limit->lsn &&
+        !nw_reader_is_writer_alive(reader))
+        rc = read_whole(reader, begin, limit->lsn, ret_record);
     if (rc == NW_CURSOR_SHORT && reader->file && !nw_reader_shows_durable_only(reader) &&
         !nw_reader_is_writer_alive(reader))
         rc = read_whole(reader, begin, UINT64_MAX, ret_record);
@@ -382,6 +385,7 @@ int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
             rc = take_control(reader, &record, offset);
             if (rc < 0)
                 return rc;
+            has_looked_again = false;
             continue;
         }
         rc = give_record(reader, &record, ret_record);

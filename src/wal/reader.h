@@ -8,9 +8,9 @@
 
 #include "format/compress.h"
 #include "wal/chain.h"
-#include "wal/control.h"
 #include "wal/cursor.h"
 #include "wal/maps.h"
+#include "wal/staged.h"
 
 struct nori_reader {
     struct nw_env env; /* with the folder of `shared`, or one of its own */
@@ -29,8 +29,11 @@ struct nori_reader {
     struct nw_map *map;     /* NULL: nothing is */
     uint64_t lent_end;      /* offset: behind it the file is needed */
     struct nw_cursor cursor;
-    uint64_t sequence;  /* of the next record */
-    uint64_t marks_lsn; /* what the marks of the last segment tell, if has_marks_lsn */
+    struct nw_staged staged; /* the stretch of `here` that came from the ring last */
+    uint64_t staged_lsn;     /* where it ends */
+    bool is_patched;         /* `file` reads as if it had that stretch */
+    uint64_t sequence;       /* of the next record */
+    uint64_t marks_lsn;      /* what the marks of the last segment tell, if has_marks_lsn */
     bool has_marks_lsn;
     uint64_t end_lsn;          /* the log ends here, and nobody writes; UINT64_MAX: not known */
     uint64_t looked_from;      /* LSN of the bad bytes behind which marks were looked for */
@@ -88,6 +91,13 @@ int nw_reader_truncated(struct nori_reader *reader);
 
 /* Load the chain and find our place in it. */
 int nw_reader_relocate(struct nori_reader *reader);
+
+/* The file has no record at our place, or not yet: 1 if the staging ring has, and will be read from
+ * next. */
+int nw_reader_ask_ring(struct nori_reader *reader);
+
+/* Up to which LSN a writer has filled the file of `here`, or the ring did for this reader. */
+uint64_t nw_reader_file_end(const struct nori_reader *reader);
 
 /* Stand at the beginning of a link. */
 int nw_reader_enter(struct nori_reader *reader, const struct nw_link *link);

@@ -58,8 +58,14 @@ static int walk_to(struct nori_reader *reader, struct nori_position position)
         struct nw_stored_record record;
         int rc = nw_cursor_next(&reader->cursor, &record);
 
-        if (rc == NW_CURSOR_SHORT || rc == NW_CURSOR_BAD)
-            return no_such_place(reader, position, "it lies behind the end, or in damaged bytes");
+        if (rc == NW_CURSOR_SHORT || rc == NW_CURSOR_BAD) {
+            rc = nw_reader_ask_ring(reader);
+            if (rc > 0)
+                continue;
+            return rc < 0 ? rc
+                          : no_such_place(reader, position,
+                                          "it lies behind the end, or in damaged bytes");
+        }
         if (rc < 0)
             return nw_io_error(&reader->error, rc, position, "read segment %llu",
                                (unsigned long long)position.segment_id);
@@ -184,10 +190,12 @@ static struct nori_reader *new_reader(const struct nori_reader_config *config,
     if (!reader)
         return NULL;
     reader->config = *config;
-    reader->env = (struct nw_env){config->vfs, config->allocator, folder};
+    reader->env =
+        (struct nw_env){.vfs = config->vfs, .allocator = config->allocator, .folder = folder};
     reader->process_generation = config->vfs->process_generation(config->vfs->context);
     reader->error = (struct nori_error)NORI_ERROR_INIT;
     nw_chain_init(&reader->chain, config->allocator);
+    reader->staged.allocator = config->allocator;
     nw_buffer_init(&reader->value, config->allocator, (size_t)NW_RECORD_MAX + 1);
     nw_cursor_begin(&reader->cursor, config->allocator, NULL, 2, 0, 0, 0, false);
     return reader;
@@ -197,6 +205,7 @@ void nw_reader_free(struct nori_reader *reader)
 {
     nw_reader_leave(reader);
     nw_cursor_done(&reader->cursor);
+    nw_staged_done(&reader->staged);
     nw_chain_done(&reader->chain);
     nw_compressor_free(reader->compressor);
     nw_buffer_done(&reader->value);
@@ -311,6 +320,22 @@ static int new_own_reader(nori_wal *wal, const struct nori_reader_config *config
     return NORI_OK;
 }
 
+/* The handle lends what is written. What was appended a moment ago is written now, then: to look
+ * for it as a reader of another process does would take much longer. */
+static void have_written(struct nori_wal *wal, struct nori_position position)
+{
+    uint64_t written = atomic_load(&wal->written_lsn);
+    uint64_t published = atomic_load(&wal->published_lsn);
+    struct nori_position end;
+
+    if (written == published)
+        return;
+    end = nw_log_position_of(wal, written);
+    if (position.segment_id > end.segment_id ||
+        (position.segment_id == end.segment_id && position.offset >= end.offset))
+        (void)nw_stage_write_to(wal, published, NULL); /* if it fails, the reader asks the ring */
+}
+
 int nori_wal_read_with(nori_wal *wal, const struct nori_reader_config *config,
                        struct nori_position position, nori_reader **ret_reader)
 {
@@ -332,8 +357,10 @@ int nori_wal_read_with(nori_wal *wal, const struct nori_reader_config *config,
         full.max_record_size = nw_max_u64(full.max_record_size, wal->config.max_record_size);
         rc = new_own_reader(wal, &full, &reader, &error);
     }
-    if (rc >= 0)
+    if (rc >= 0) {
+        have_written(wal, position);
         rc = start(reader, wal, position, ret_reader, &error);
+    }
     return nw_log_leave(wal, rc, &error);
 }
 

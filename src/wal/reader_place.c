@@ -11,6 +11,7 @@
  */
 #include "wal/reader.h"
 
+#include "wal/recovery.h"
 #include "wal/scan.h"
 
 void nw_reader_leave(struct nori_reader *reader)
@@ -21,11 +22,69 @@ void nw_reader_leave(struct nori_reader *reader)
     nw_map_unref(reader->map);
     reader->file = NULL;
     reader->map = NULL;
+    nw_staged_forget(&reader->staged); /* the file read from it */
+    reader->staged_lsn = 0;
+    reader->is_patched = false;
+}
+
+uint64_t nw_reader_file_end(const struct nori_reader *reader)
+{
+    if (!reader->control)
+        return UINT64_MAX;
+    return nw_max_u64(atomic_load(&reader->control->words->written), reader->staged_lsn);
+}
+
+/* From now on `file` has the stretch. */
+static int patch_file(struct nori_reader *reader)
+{
+    bool is_lent = reader->map && reader->file == reader->map->file;
+    int rc = NORI_OK;
+
+    nw_cursor_refresh(&reader->cursor);
+    if (!reader->is_patched)
+        rc = nw_staged_wrap(&reader->staged, reader->here.header.salt, is_lent, &reader->file);
+    if (rc < 0)
+        return nw_no_memory(&reader->error);
+    reader->is_patched = true;
+    reader->cursor.file = reader->file;
+    reader->cursor.is_mapped = false;
+    reader->staged_lsn = reader->here.start + reader->staged.stretches[0].to;
+    return 1;
+}
+
+int nw_reader_ask_ring(struct nori_reader *reader)
+{
+    struct nw_staged_place place = {reader->here.header.salt, reader->here.start, reader->here.end,
+                                    reader->cursor.record_limit};
+    int rc;
+
+    if (reader->here.format != 2 || !reader->file)
+        return 0;
+    nw_staged_forget(&reader->staged); /* what it gave before has been read */
+    if (!reader->staged.control || reader->staged.control != reader->control) {
+        nw_staged_done(&reader->staged);
+        rc = nw_staged_begin(&reader->staged, &reader->env, reader->control, &reader->error);
+        if (rc < 0)
+            return rc;
+    }
+    reader->staged.is_live = nw_reader_is_writer_alive(reader);
+    reader->staged.floor_lsn =
+        reader->staged.is_live ? 0
+                               : nw_max_u64(nw_control_watermark(reader->control, &reader->chain),
+                                            nw_chain_watermark(&reader->chain));
+    rc = nw_staged_extend(&reader->staged, &place, reader->cursor.offset);
+    if (rc < 0)
+        return nw_no_memory(&reader->error);
+    return rc > 0 ? patch_file(reader) : 0;
 }
 
 /* The control words may appear after the reader; those of another log do not count. */
 static int find_control(struct nori_reader *reader)
 {
+    if (reader->control && !nw_control_is_current(reader->control)) {
+        nw_control_unref(reader->control);
+        reader->control = NULL;
+    }
     if (!reader->control)
         return nw_control_open(&reader->env, false, &reader->control, &reader->error);
     return NORI_OK;

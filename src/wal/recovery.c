@@ -28,6 +28,7 @@
 #include "base/plant.h"
 #include "wal/ahead.h"
 #include "wal/quarantine.h"
+#include "wal/staged.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +52,7 @@ struct judge {
     struct nw_control_durable durable; /* what `control` claims */
     uint64_t hidden;                   /* records that holes hide */
     const struct nw_damage *accepted;  /* where a repair ends the log */
+    uint64_t floor_lsn;      /* the watermark before a repair, which may move away what told it */
     bool is_shortened;       /* a repair moved segments away: a torn tail counts as damage (D7) */
     uint64_t first_sequence; /* of the oldest live link */
 };
@@ -108,20 +110,6 @@ void nw_recovered_done(struct nw_recovered *recovered)
     recovered->control = NULL;
 }
 
-/* Headers tell what was durable when they were made, at most up to themselves. */
-static uint64_t header_watermark(const struct nw_chain *chain)
-{
-    uint64_t watermark = 0;
-
-    for (size_t i = chain->first_live; i < chain->count; i++) {
-        const struct nw_link *link = &chain->links[i];
-
-        if (link->is_live && link->format == 2)
-            watermark = nw_max_u64(watermark, nw_min_u64(link->header.durable_lsn, link->start));
-    }
-    return watermark;
-}
-
 /* Segments of format 1 have no LSNs or sequence numbers of their own: they get those that fit
  * the first header. */
 static void place_format1(struct nw_chain *chain, size_t next, uint64_t end_lsn)
@@ -151,8 +139,9 @@ static int scan_link(struct judge *judge, size_t i, struct nw_segment_scan *scan
 {
     const struct nw_chain *chain = &judge->recovered->chain;
 
-    if (scan->end == chain->links[i].begin && nw_ahead_take(&judge->ahead, i, scan))
-        return NORI_OK;
+    if (scan->end == chain->links[i].begin && nw_ahead_take(&judge->ahead, i, scan) &&
+        (scan->stop == NW_STOP_AT_END || !judge->env->staged))
+        return NORI_OK; /* else the ring may know how it goes on */
     return nw_segment_scan(judge->env, chain, &chain->links[i], &judge->cursor,
                            judge->config->max_record_size, scan, judge->progress, judge->context,
                            judge->error);
@@ -503,6 +492,23 @@ static bool has_header(const struct nw_env *env)
     return is_found;
 }
 
+/* From now on the segments read as if what only the ring has were in them. */
+static int begin_staged(struct judge *judge)
+{
+    struct nw_staged *staged = judge->env->staged;
+    bool is_live;
+    int rc;
+
+    if (!staged)
+        return NORI_OK;
+    is_live = staged->is_live;
+    nw_staged_done(staged);
+    rc = nw_staged_begin(staged, judge->env, judge->recovered->control, judge->error);
+    staged->is_live = is_live;
+    staged->floor_lsn = nw_max_u64(watermark_of(judge), judge->floor_lsn);
+    return rc;
+}
+
 static int judge_all(struct judge *judge)
 {
     struct nw_recovered *recovered = judge->recovered;
@@ -526,7 +532,10 @@ static int judge_all(struct judge *judge)
     if (rc < 0)
         return rc;
     remember_control(judge);
-    judge->watermark = header_watermark(chain);
+    judge->watermark = nw_chain_watermark(chain);
+    rc = begin_staged(judge);
+    if (rc < 0)
+        return rc;
     recovered->next_sequence = 1;
     judge->first_sequence = 1;
     recovered->is_new = !nw_chain_last(chain);
@@ -717,11 +726,13 @@ static int secure(const struct nw_env *env, const struct nori_wal_config *config
     for (size_t i = chain->first_live; rc >= 0 && i < chain->count; i++) {
         struct nw_link *link = &chain->links[i];
         uint64_t end = end_within(recovered, i) - link->start;
+        uint64_t staged_from = nw_staged_from(env->staged, link->header.salt);
         struct nori_file *file = NULL;
         struct nw_cursor cursor;
         uint64_t from;
 
-        if (!link->is_live || (link->start + end <= watermark && !link->is_spare))
+        if (!link->is_live ||
+            (link->start + end <= watermark && !link->is_spare && staged_from >= end))
             continue;
         rc = nw_link_open(env, link, 0, &file, error);
         if (rc < 0)
@@ -729,6 +740,7 @@ static int secure(const struct nw_env *env, const struct nori_wal_config *config
         nw_cursor_begin(&cursor, env->allocator, file, link->format, link->header.salt, 0,
                         nw_link_record_limit(link, config->max_record_size), false);
         from = link->is_spare ? 0 : rewrite_from(link, watermark, &cursor);
+        from = nw_min_u64(from, staged_from);
         nw_cursor_done(&cursor);
         file->ops->close(file);
         info->bytes_rewritten += end - from;
@@ -787,6 +799,36 @@ static int choose_log_id(const struct nw_env *env, struct nw_recovered *recovere
     return NORI_OK;
 }
 
+/* Damage is going to be mended, and segments may be moved away: what only the ring has of them goes
+ * with them (D7). */
+static int write_staged_back(struct judge *judge)
+{
+    struct nw_staged *staged = judge->env->staged;
+    struct nw_chain chain;
+    int rc = NORI_OK;
+
+    nw_chain_init(&chain, judge->env->allocator);
+    if (staged->count > 0)
+        rc = nw_chain_load(&chain, judge->env, true, judge->error);
+    for (size_t i = 0; rc >= 0 && i < chain.count; i++) {
+        struct nori_file *file = NULL;
+
+        if (nw_staged_from(staged, chain.links[i].header.salt) == UINT64_MAX)
+            continue;
+        rc = nw_link_open(judge->env, &chain.links[i], NORI_FILE_WRITE, &file, judge->error);
+        if (rc < 0)
+            break;
+        rc = nw_staged_write_back(staged, chain.links[i].header.salt, file);
+        file->ops->close(file);
+        if (rc < 0)
+            rc = nw_io_error(judge->error, rc, (struct nori_position){chain.links[i].id, 0},
+                             "open: write what the staging ring has to segment %llu",
+                             (unsigned long long)chain.links[i].id);
+    }
+    nw_chain_done(&chain);
+    return rc;
+}
+
 /* Modes prefix and salvage: as long as there is damage, mend the first of it and judge again. */
 static int judge_and_mend(struct judge *judge, struct nw_damage *accepted)
 {
@@ -810,6 +852,10 @@ static int judge_and_mend(struct judge *judge, struct nw_damage *accepted)
             break; /* there is a log already: nothing is mended */
         was_damaged = true;
         memcpy(why, judge->error->message, sizeof why);
+        judge->floor_lsn = nw_max_u64(judge->floor_lsn, judge->env->staged->floor_lsn);
+        rc = write_staged_back(judge);
+        if (rc < 0)
+            break;
         rc = nw_repair(judge->env, judge->config, &damage, why, accepted, &quarantined,
                        judge->error);
         if (rc < 0)
@@ -861,13 +907,13 @@ static int make_control(const struct nw_env *env, const struct nori_wal_config *
         (void)snprintf(info->message, sizeof info->message, "%s was set aside: %s", NW_NAME_CONTROL,
                        why);
     info->bytes_quarantined += quarantine.bytes;
-    return nw_control_create(env, config->file_mode, recovered->log_id, rc < 0, &recovered->control,
-                             error);
+    return nw_control_create(env, config->file_mode, recovered->log_id, config->buffer_size, rc < 0,
+                             &recovered->control, error);
 }
 
-int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
-               struct nw_recovered *ret_recovered, struct nori_recovery_info *info,
-               struct nori_error *error)
+static int recover(const struct nw_env *env, const struct nori_wal_config *config,
+                   struct nw_recovered *ret_recovered, struct nori_recovery_info *info,
+                   struct nori_error *error)
 {
     struct nw_damage accepted = {NW_DAMAGE_NONE, 0, 0, 0, 0};
     struct judge judge = {.env = env,
@@ -887,8 +933,10 @@ int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
     if (rc >= 0)
         rc = sync_folder(env, error);
     if (rc >= 0 && !NW_PLANT("no-rewrite") &&
-        (ret_recovered->end_lsn > watermark || has_unnamed(&ret_recovered->chain)))
+        (ret_recovered->end_lsn > watermark || has_unnamed(&ret_recovered->chain) ||
+         env->staged->count > 0))
         rc = secure(env, config, ret_recovered, watermark, info, error);
+    info->bytes_from_staging = nw_staged_bytes(env->staged);
     if (rc >= 0)
         rc = choose_log_id(env, ret_recovered, error);
     if (rc >= 0 && !ret_recovered->control)
@@ -898,5 +946,22 @@ int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
         return rc;
     }
     set_words(ret_recovered);
+    /* after the words: now nobody looks for anything in the ring */
+    if (nw_control_resize(ret_recovered->control, config->buffer_size))
+        atomic_fetch_add(&ret_recovered->control->words->cut, 1);
     return NORI_OK;
+}
+
+int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
+               struct nw_recovered *ret_recovered, struct nori_recovery_info *info,
+               struct nori_error *error)
+{
+    struct nw_staged staged = {.allocator = env->allocator};
+    struct nw_env with_ring = *env;
+    int rc;
+
+    with_ring.staged = &staged;
+    rc = recover(&with_ring, config, ret_recovered, info, error);
+    nw_staged_done(&staged);
+    return rc;
 }

@@ -182,7 +182,7 @@ static int drop_before(struct nori_wal *wal, uint64_t lsn, uint64_t *deleted,
 static int lsn_of(struct nori_wal *wal, struct nori_position position, uint64_t *ret_lsn,
                   struct nori_error *error)
 {
-    uint64_t written = atomic_load(&wal->written_lsn);
+    uint64_t published = atomic_load(&wal->published_lsn);
     int rc = NORI_OK;
 
     nw_lock(wal, wal->mutex);
@@ -196,7 +196,7 @@ static int lsn_of(struct nori_wal *wal, struct nori_position position, uint64_t 
             continue;
         if (segment->end != NW_OPEN_END) /* what lies behind an end is no place in the next one */
             *ret_lsn += nw_min_u64(position.offset, segment->end);
-        else if (nw_add_overflow(segment->start, position.offset, ret_lsn) || *ret_lsn > written)
+        else if (nw_add_overflow(segment->start, position.offset, ret_lsn) || *ret_lsn > published)
             rc = NORI_E_NOTFOUND;
     }
     if (wal->segment_count > 0 && position.segment_id > wal->segments[wal->segment_count - 1]->id)
@@ -214,15 +214,15 @@ static int roll_if_at_end(struct nori_wal *wal, uint64_t lsn, struct nori_error 
     bool has_records;
     int rc = NORI_OK;
 
-    nw_lock(wal, wal->append_mutex);
-    if (lsn == atomic_load(&wal->written_lsn)) {
+    nw_append_lock(wal);
+    if (lsn == atomic_load(&wal->published_lsn)) {
         nw_lock(wal, wal->mutex);
         has_records = wal->current ? wal->offset > wal->current->begin : wal->segment_count > 0;
         nw_unlock(wal, wal->mutex);
         if (has_records)
             rc = nw_roll(wal, error);
     }
-    nw_unlock(wal, wal->append_mutex);
+    nw_append_unlock(wal);
     return rc;
 }
 

@@ -3,10 +3,11 @@
  * roll.c: beginning a segment, which ends the one before.
  *
  * What. The prepared file `spare` gets a header that states where its predecessor ends, and is the
- * current segment from then on. The header goes to the kernel here; the sync thread makes it
- * durable, gives the file its name and syncs the folder, and nothing in the file counts as durable
- * before that. Records may be written meanwhile: after a process crash recovery finds the header in
- * `spare` and knows the file by it; after a power cut they were not durable anyway.
+ * current segment from then on. The header goes to the kernel here; the space thread, or a sync
+ * that comes first, makes it durable, gives the file its name and syncs the folder, and nothing in
+ * the file counts as durable before that. Records may be written meanwhile: after a process crash
+ * recovery finds the header in `spare` and knows the file by it; after a power cut they were not
+ * durable anyway.
  *
  * In format 1 there is no header: format1.c gives the file its name, durably, before any record is
  * written.
@@ -40,8 +41,11 @@ static int wait_for_spare(struct nori_wal *wal, struct nori_error *error)
 
         if (rc < 0)
             return rc;
-        if ((wal->current && !wal->current->is_named) ||
-            ended_unsynced(wal) >= NW_ENDED_UNSYNCED_MAX) {
+        if (wal->current && !wal->current->is_named) {
+            (void)nw_sync_name(wal); /* fails with the log */
+            continue;
+        }
+        if (ended_unsynced(wal) >= NW_ENDED_UNSYNCED_MAX) {
             wal->is_sync_requested = true;
             wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
             (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
@@ -66,6 +70,9 @@ static int start_threads(struct nori_wal *wal, struct nori_error *error)
         rc = vfs->thread_start(vfs->context, "nori-sync", nw_sync_run, wal, &wal->sync_thread);
     if (rc >= 0 && !wal->space_thread)
         rc = vfs->thread_start(vfs->context, "nori-space", nw_space_run, wal, &wal->space_thread);
+    if (rc >= 0 && !wal->writer_thread && wal->has_shared_ring &&
+        wal->config.fsync_policy != NORI_FSYNC_ALWAYS)
+        rc = vfs->thread_start(vfs->context, "nori-write", nw_writer_run, wal, &wal->writer_thread);
     if (rc < 0)
         return nw_io_error(error, rc, NW_NOWHERE, "append: start a thread");
     wal->has_threads = true;
@@ -110,7 +117,7 @@ static void fill_header(struct nori_wal *wal, const struct nw_segment *previous,
     header->base_sequence = wal->next_sequence;
     header->log_id = wal->log_id;
     header->created_ms = wal->env.vfs->realtime_ms(wal->env.vfs->context);
-    header->start = atomic_load(&wal->written_lsn);
+    header->start = atomic_load(&wal->published_lsn);
     header->max_record = wal->config.max_record_size;
     header->prev_id = previous ? previous->id : NW_NO_SEGMENT;
     header->prev_salt = previous ? previous->salt : 0;
@@ -161,6 +168,17 @@ static int begin_in_spare(struct nori_wal *wal, struct nw_segment *segment,
     return write_header(wal, &header, error);
 }
 
+/* A log that fills its segments gets the next one whole: while that is being named, and the disk is
+ * busy, nobody takes more space for it. */
+static uint64_t step_after(const struct nori_wal *wal, uint64_t previous_end)
+{
+    bool was_filled = previous_end >= wal->config.max_segment_size / 2;
+
+    return was_filled && wal->config.preallocate == NORI_PREALLOCATE_RESERVE
+               ? wal->config.max_segment_size
+               : 0;
+}
+
 /* The file is what it is to be: it is the current segment. */
 static void take_over(struct nori_wal *wal, struct nw_segment *segment, struct nw_segment *previous,
                       uint64_t previous_end)
@@ -172,6 +190,7 @@ static void take_over(struct nori_wal *wal, struct nw_segment *segment, struct n
     if (previous && previous->end == NW_OPEN_END) {
         previous->end = previous_end;
         previous->needs_trim = atomic_load(&previous->owned) > previous_end;
+        wal->spare_step = step_after(wal, previous_end);
         previous->is_synced = segment->is_named; /* format 1: first, both durably */
     }
     wal->is_trim_wanted |= segment->is_named;
@@ -193,8 +212,8 @@ static void wake_threads(struct nori_wal *wal)
 {
     nw_lock(wal, wal->mutex);
     wal->is_sync_requested = !wal->current->is_named;
-    wal->env.vfs->cond_wake_all(wal->env.vfs->context,
-                                wal->is_sync_requested ? wal->sync_wanted : wal->space_wanted);
+    wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
+    wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted);
     nw_unlock(wal, wal->mutex);
 }
 
@@ -208,7 +227,7 @@ static void report_roll(struct nori_wal *wal, const struct nw_segment *previous,
     nw_unlock(wal, wal->mutex);
     nw_metrics_add(&wal->metrics, wal->metrics.append_bytes, wal->current->begin);
     nw_metrics_set(&wal->metrics, wal->metrics.segments, segment_count);
-    nw_metrics_set(&wal->metrics, wal->metrics.appended_lsn, atomic_load(&wal->written_lsn));
+    nw_metrics_set(&wal->metrics, wal->metrics.appended_lsn, atomic_load(&wal->published_lsn));
     if (ended_bytes == 0)
         return; /* the first segment of this life ends none */
     nw_metrics_add(&wal->metrics, wal->metrics.rolls, 1);
@@ -229,7 +248,6 @@ int nw_roll(struct nori_wal *wal, struct nori_error *error)
     bool had_garbage = wal->must_roll;
     int rc;
 
-    nw_assert(wal->stage_len == 0);
     nw_lock(wal, wal->mutex);
     rc = start_threads(wal, error);
     if (rc >= 0)
@@ -264,6 +282,8 @@ int nw_roll(struct nori_wal *wal, struct nori_error *error)
     if (had_garbage)
         /* readers must learn the end before they look behind it */
         atomic_fetch_add(&wal->control->words->cut, 1);
+    wal->is_direct = !wal->has_shared_ring; /* the header is in the file */
+    wal->flushed_lsn = wal->current->start + wal->offset;
     nw_stage_publish(wal);
     wake_threads(wal);
     report_roll(wal, previous, ended_bytes, begun_ns);
@@ -276,9 +296,9 @@ int nw_roll_durably(struct nori_wal *wal, struct nori_error *error)
 {
     int rc = NORI_OK;
 
-    nw_lock(wal, wal->append_mutex);
+    nw_append_lock(wal);
     if (!wal->current)
         rc = nw_roll(wal, error);
-    nw_unlock(wal, wal->append_mutex);
-    return rc < 0 ? rc : nw_sync_to(wal, atomic_load(&wal->written_lsn), error);
+    nw_append_unlock(wal);
+    return rc < 0 ? rc : nw_sync_to(wal, atomic_load(&wal->published_lsn), error);
 }

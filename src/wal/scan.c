@@ -14,6 +14,8 @@
 #include "wal/scan.h"
 
 #include "base/plant.h"
+#include "wal/staged.h"
+
 #include <string.h>
 
 #define CHUNK_LEN      ((size_t)256 << 10)
@@ -172,6 +174,48 @@ static int read_to_end(const struct nw_link *link, uint64_t log_id, struct nw_cu
     return 0;
 }
 
+/* The file has no more whole batches: does the ring? 1 if there is more to read. */
+static int ask_ring(struct nw_staged *staged, const struct nw_link *link, struct nw_cursor *cursor,
+                    struct nori_file **file, const struct nw_segment_scan *scan,
+                    uint64_t written_before)
+{
+    uint64_t lsn = link->start + scan->end;
+    struct nw_staged_place place = {link->header.salt, link->start, link->end,
+                                    cursor->record_limit};
+    bool is_wrapped = nw_staged_from(staged, place.salt) != UINT64_MAX;
+    int rc;
+
+    if (link->format != 2 || scan->end == link->end ||
+        lsn < nw_max_u64(scan->watermark_lsn, scan->behind_lsn))
+        return 0;
+    rc = nw_staged_extend(staged, &place, scan->end);
+    if (rc == 0) /* a live writer has moved it to the file meanwhile */
+        return written_before <= lsn && nw_staged_written(staged) > lsn;
+    if (rc > 0 && !is_wrapped) {
+        nw_cursor_refresh(cursor);
+        rc = nw_staged_wrap(staged, place.salt, false, file);
+        cursor->file = *file;
+    }
+    return rc < 0 ? rc : 1;
+}
+
+static int read_file_and_ring(const struct nw_env *env, const struct nw_link *link, uint64_t log_id,
+                              struct nw_cursor *cursor, struct nori_file **file,
+                              struct nw_segment_scan *scan, nw_scan_progress progress,
+                              void *context, int *ret_stop)
+{
+    for (;;) {
+        uint64_t written = env->staged ? nw_staged_written(env->staged) : 0;
+        int rc = read_to_end(link, log_id, cursor, scan, progress, context, ret_stop);
+
+        if (rc < 0 || !env->staged)
+            return rc;
+        rc = ask_ring(env->staged, link, cursor, file, scan, written);
+        if (rc <= 0)
+            return rc;
+    }
+}
+
 int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain,
                     const struct nw_link *link, struct nw_cursor *cursor, uint64_t record_limit,
                     struct nw_segment_scan *scan, nw_scan_progress progress, void *context,
@@ -189,7 +233,8 @@ int nw_segment_scan(const struct nw_env *env, const struct nw_chain *chain,
     nw_cursor_restart(cursor, file, link->format, link->format == 2 ? link->header.salt : 0, begin,
                       nw_link_record_limit(link, record_limit));
     cursor->stop = link->end;
-    rc = read_to_end(link, chain->log_id, cursor, scan, progress, context, &stop);
+    rc =
+        read_file_and_ring(env, link, chain->log_id, cursor, &file, scan, progress, context, &stop);
     if (rc >= 0)
         scan->stop = classify(link, link != nw_chain_last(chain), stop, scan);
     if (rc < 0 && NORI_VFS_CODE(rc) == NORI_E_VERSION)

@@ -22,17 +22,17 @@
 
 #include <string.h>
 
-#define STEP_SMALL   ((uint64_t)64 << 10)
-#define STEP_ZERO    ((uint64_t)4 << 20)
-#define STEP_RESERVE ((uint64_t)16 << 20)
-#define STEP_FIRST   ((uint64_t)1 << 20)
-#define STALE_SPARE  1 /* `spare` holds something */
-#define BLOCK        ((uint64_t)4096)
-#define OPEN_TRIMS   ((size_t)16) /* files kept open because a reader still maps them */
+#define STEP_SMALL  ((uint64_t)64 << 10)
+#define STEP_ZERO   ((uint64_t)4 << 20)
+#define STEP_FIRST  ((uint64_t)1 << 20)
+#define STALE_SPARE 1                    /* `spare` holds something */
+#define SPARE_KEPT  ((uint64_t)16 << 20) /* so much of `spare` is kept over a close */
+#define BLOCK       ((uint64_t)4096)
+#define OPEN_TRIMS  ((size_t)16) /* files kept open because a reader still maps them */
 
 uint64_t nw_space_step(const struct nori_wal_config *config)
 {
-    uint64_t step = STEP_RESERVE;
+    uint64_t step = config->max_segment_size;
 
     if (config->preallocate == NORI_PREALLOCATE_OFF)
         step = STEP_SMALL;
@@ -63,7 +63,8 @@ static int take(struct nori_wal *wal, struct nori_file *file, uint64_t from, uin
     return rc;
 }
 
-/* Steps double from 1 MiB on, so that a small log stays small on disk. */
+/* Steps double from 1 MiB on, so that a small log stays small on disk, and one that grows fast is
+ * not stopped: while a sync keeps the file system's journal busy, taking space may take as long. */
 static uint64_t next_step(const struct nori_wal *wal, uint64_t owned)
 {
     return nw_min_u64(wal->step_bytes, nw_max_u64(owned, STEP_FIRST));
@@ -71,10 +72,10 @@ static uint64_t next_step(const struct nori_wal *wal, uint64_t owned)
 
 /* Take up to a step behind `owned`, less if there is no more, but at least up to `need`.
  * *ret_owned may equal owned. */
-static int take_step(struct nori_wal *wal, struct nori_file *file, uint64_t owned, uint64_t need,
-                     uint64_t *ret_owned)
+static int take_step(struct nori_wal *wal, struct nori_file *file, uint64_t owned, uint64_t step,
+                     uint64_t need, uint64_t *ret_owned)
 {
-    uint64_t target = nw_min_u64(owned + next_step(wal, owned), wal->config.max_segment_size);
+    uint64_t target = nw_min_u64(owned + step, wal->config.max_segment_size);
     uint64_t least = round_up(nw_max_u64(need, owned));
     int rc = NORI_OK;
 
@@ -106,7 +107,7 @@ static bool is_file_zero(struct nori_file *file, uint64_t bytes, uint8_t *chunk,
 }
 
 /* An older `spare` is used as it is if it is all zero; STALE_SPARE if it is not. */
-static int clean_spare(struct nori_wal *wal, struct nori_file *file, uint64_t *ret_bytes)
+static int clean_spare(struct nori_file *file, uint64_t *ret_bytes)
 {
     struct nori_file_info info = {0};
     uint8_t chunk[BLOCK];
@@ -114,7 +115,7 @@ static int clean_spare(struct nori_wal *wal, struct nori_file *file, uint64_t *r
 
     if (rc < 0)
         return rc;
-    if (info.bytes <= wal->step_bytes && is_file_zero(file, info.bytes, chunk, sizeof chunk)) {
+    if (info.bytes <= SPARE_KEPT && is_file_zero(file, info.bytes, chunk, sizeof chunk)) {
         *ret_bytes = info.bytes;
         return NORI_OK;
     }
@@ -125,15 +126,19 @@ static int clean_spare(struct nori_wal *wal, struct nori_file *file, uint64_t *r
 static int open_spare(struct nori_wal *wal, struct nw_spare *spare, uint64_t *ret_bytes)
 {
     struct nori_folder *folder = wal->env.folder;
-    int rc = folder->ops->open_file(folder, NW_NAME_SPARE, NORI_FILE_WRITE | NORI_FILE_CREATE,
+    /* Like a file that is mapped, it is overwritten in place where the file system can do that:
+     * what an append was given must not need space once more when it is written (D9). */
+    int rc = folder->ops->open_file(folder, NW_NAME_SPARE,
+                                    NORI_FILE_WRITE | NORI_FILE_CREATE | NORI_FILE_MAPPED,
                                     wal->config.file_mode, &spare->file);
 
-    return rc < 0 ? rc : clean_spare(wal, spare->file, ret_bytes);
+    return rc < 0 ? rc : clean_spare(spare->file, ret_bytes);
 }
 
 /* Make `spare`: all zero, owned, and durably so: no byte of an earlier life may come back behind
  * a new header. */
-static int make_spare(struct nori_wal *wal, struct nw_spare *spare, bool *ret_sync_failed)
+static int make_spare(struct nori_wal *wal, struct nw_spare *spare, uint64_t step,
+                      bool *ret_sync_failed)
 {
     const struct nori_folder_ops *ops = wal->env.folder->ops;
     uint64_t bytes = 0;
@@ -150,8 +155,8 @@ static int make_spare(struct nori_wal *wal, struct nw_spare *spare, bool *ret_sy
     }
     if (rc >= 0 && bytes >= least)
         rc = take(wal, spare->file, 0, bytes); /* what is there may be a hole */
-    if (rc >= 0 && bytes < next_step(wal, 0)) {
-        int more = take_step(wal, spare->file, bytes, least, &bytes);
+    if (rc >= 0 && bytes < step) {
+        int more = take_step(wal, spare->file, bytes, step, least, &bytes);
 
         rc = bytes >= least ? NORI_OK : more; /* an older spare serves on a full disk */
     }
@@ -168,14 +173,16 @@ static void prepare_spare(struct nori_wal *wal)
 {
     struct nw_spare spare = {.problem = NORI_ERROR_INIT};
     bool is_sync_failure = false;
+    uint64_t step;
     int rc;
 
     if (wal->spare.file) { /* its header could not be written: made anew */
         wal->spare.file->ops->close(wal->spare.file);
         wal->spare.file = NULL;
     }
+    step = nw_max_u64(wal->spare_step, next_step(wal, 0));
     nw_unlock(wal, wal->mutex);
-    rc = make_spare(wal, &spare, &is_sync_failure);
+    rc = make_spare(wal, &spare, step, &is_sync_failure);
     if (rc < 0) {
         (void)nw_io_error(&spare.problem, rc, NW_NOWHERE, "prepare the next segment");
         if (spare.file)
@@ -192,6 +199,12 @@ static void prepare_spare(struct nori_wal *wal)
     wal->spare = spare;
 }
 
+void nw_space_shrink_spare(struct nori_wal *wal)
+{
+    if (wal->spare.is_ready && wal->spare.owned > SPARE_KEPT)
+        (void)wal->spare.file->ops->truncate(wal->spare.file, SPARE_KEPT);
+}
+
 /* mutex held; released meanwhile. */
 static void extend_current(struct nori_wal *wal, struct nw_segment *segment)
 {
@@ -202,7 +215,7 @@ static void extend_current(struct nori_wal *wal, struct nw_segment *segment)
 
     wal->extending = segment;
     nw_unlock(wal, wal->mutex);
-    rc = take_step(wal, segment->file, owned, need, &owned);
+    rc = take_step(wal, segment->file, owned, next_step(wal, owned), need, &owned);
     if (rc < 0)
         (void)nw_io_error(&problem, rc, (struct nori_position){segment->id, owned},
                           "take space for %06llu.wal at %llu", (unsigned long long)segment->id,
@@ -325,6 +338,8 @@ static void work(struct nori_wal *wal)
         (atomic_load(&wal->is_extension_wanted) || wal->space_need > atomic_load(&current->owned)))
         extend_current(wal, current);
     atomic_store(&wal->is_extension_wanted, false);
+    if (has_unnamed(wal))
+        (void)nw_sync_name(wal); /* fails with the log */
     if (!wal->spare.is_ready && !has_unnamed(wal))
         prepare_spare(wal);
     wal->space_answers = request;
@@ -348,10 +363,9 @@ void nw_space_run(void *argument)
 
     nw_lock(wal, wal->mutex);
     while (!wal->must_stop) {
-        bool must_work =
-            wal->space_requests > wal->space_answers || wal->is_trim_wanted ||
-            can_remove_dead(wal) || atomic_load(&wal->is_extension_wanted) ||
-            (!wal->spare.is_ready && wal->spare.problem.code == 0 && !has_unnamed(wal));
+        bool must_work = wal->space_requests > wal->space_answers || wal->is_trim_wanted ||
+                         can_remove_dead(wal) || atomic_load(&wal->is_extension_wanted) ||
+                         has_unnamed(wal) || (!wal->spare.is_ready && wal->spare.problem.code == 0);
 
         if (must_work && !atomic_load(&wal->has_failed))
             work(wal);

@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * stage.c: the way of the bytes into the kernel. This is where D2 is kept.
+ * stage.c: the way of the bytes from the caller to the kernel. This is where D2 is kept.
  *
- * What. Bytes of records are copied into the staging buffer, checksummed there (the caller's memory
- * may change), and handed to the kernel with one write before the append returns: from then on they
- * outlive this process. A batch that is larger than the buffer goes in pieces. Only then is the new
- * end published, always between two batches, so that no reader and no sync ever sees half of one.
+ * What. The bytes of an append are copied into the staging ring, each to its LSN modulo the ring's
+ * length, and checksummed there (the caller's memory may change). The ring is a shared mapping of
+ * `control`, so that what is in it outlives the process, and the append may return. Behind it the
+ * bytes are written to their segments in pieces, mostly by the thread of writer.c.
  *
- * Threads. Everything here happens under append_mutex. Publishing stores atomics that others read
- * without a lock.
+ *      oldest in the ring                                      next byte
+ *              |    in the ring, not written     |  being copied   |
+ *   -----------+---------------------------------+-----------------+-----
+ *           written                          published    current->start + offset
  *
- * Failure. For want of space: the log goes on as if nothing had been tried. What the write left
- * behind the end is cut off by beginning a new segment before anything else is appended; until then
- * it cannot be taken for a record, since a failed write lacks at least the last byte of it. Any
- * other failure is final (D8).
+ * Positions move from the end of a batch to the end of a batch, so no reader, no sync and no
+ * recovery ever meets half of one. A segment's header is no part of this: roll.c writes it to the
+ * file before it is published, and writing steps over it.
+ *
+ * Direct. An append larger than a quarter of the ring is written before it returns, with the ring
+ * as a mere buffer; so is every append if there is no ring in shared memory.
+ *
+ * Threads. Copying belongs to the append lock, writing to write_mutex, which may be taken under it.
+ * A place of the ring is used again only after `written` has passed what it held.
+ *
+ * Failure. An append that goes through the ring cannot fail once it has room. If what was accepted
+ * cannot be written, the log has failed (D8); the ring still has it for the next recovery. A direct
+ * append that fails for want of space leaves the log as if nothing had been tried: what it left
+ * behind the end is cut off by beginning a new segment before anything else is appended.
  *
  * Not here. What the bytes are: append.c. When they become durable: sync.c.
  */
@@ -22,62 +34,258 @@
 
 #include <string.h>
 
-/*
- * A record that was refused must not come back (D9). What a failed write left lacks at least its
- * last byte; should that be the zero which stands there anyway, the record would be whole. So its
- * beginning is made unreadable, in a page that the write just touched. If even that fails, nothing
- * is worse.
- */
-int nw_stage_spoil(struct nori_wal *wal)
-{
-    static const uint8_t no_record[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-    struct nori_span span = {no_record, sizeof no_record};
-    struct nori_file *file = wal->current->file;
+/* Room in the ring is given back in pieces of a quarter of it: the fewer and longer, the less does
+ * the kernel need for each byte. */
+#define PIECES       4
 
-    return file->ops->write(file, &span, 1, wal->offset);
+#define ROOM_WAIT_NS ((uint64_t)1000000) /* then a failure is looked for, too */
+
+static uint64_t next_lsn(const struct nori_wal *wal)
+{
+    return wal->current->start + wal->offset;
 }
 
-/* Write the buffer at the current segment's `offset`, which moves behind it. */
-int nw_stage_flush(struct nori_wal *wal, struct nori_error *error)
+static uint8_t *ring_at(const struct nori_wal *wal, uint64_t lsn)
+{
+    return wal->ring + (lsn & (wal->ring_len - 1));
+}
+
+/* The ring's bytes [from, to) as one or two spans; their number. */
+static size_t spans_of(const struct nori_wal *wal, uint64_t from, uint64_t to,
+                       struct nori_span spans[2])
+{
+    size_t until_wrap = (size_t)(wal->ring_len - (from & (wal->ring_len - 1)));
+    size_t len = (size_t)(to - from);
+
+    spans[0] = (struct nori_span){ring_at(wal, from), len < until_wrap ? len : until_wrap};
+    spans[1] = (struct nori_span){wal->ring, len - spans[0].len};
+    return spans[1].len > 0 ? 2 : 1;
+}
+
+/* ---- writing what is published ---- */
+
+/* Where a batch ended last within a slot of the ring, so that a piece may end there. */
+static uint64_t *end_slot(struct nori_wal *wal, uint64_t lsn)
+{
+    return &wal->batch_ends[(lsn / (wal->ring_len / NW_RING_SLOTS)) % NW_RING_SLOTS];
+}
+
+static void note_batch_end(struct nori_wal *wal, uint64_t lsn)
+{
+    __atomic_store_n(end_slot(wal, lsn - 1), lsn, __ATOMIC_RELAXED);
+}
+
+/* The end of a batch about one piece behind `from`, at most `limit`, which is one itself. */
+static uint64_t piece_end(struct nori_wal *wal, uint64_t from, uint64_t limit)
+{
+    uint64_t slot_len = wal->ring_len / NW_RING_SLOTS;
+    uint64_t lsn = from + wal->ring_len / PIECES;
+
+    /* A slot that published has left behind does not change before its bytes are written. */
+    for (; lsn + slot_len < limit; lsn += slot_len) {
+        uint64_t end = __atomic_load_n(end_slot(wal, lsn), __ATOMIC_RELAXED);
+
+        if (end > from && end <= limit) /* else it is of the lap before: a batch covers the slot */
+            return end;
+    }
+    return limit;
+}
+
+static int write_failed(struct nori_wal *wal, int rc, struct nori_position position)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+
+    (void)nw_io_error(&error, rc, position, "write %06llu.wal at %llu",
+                      (unsigned long long)position.segment_id, (unsigned long long)position.offset);
+    /* whatever it was: these appends have returned, so nothing may promise that they are gone */
+    error.code = NORI_E_IO;
+    return nw_log_fail(wal, &error);
+}
+
+static void set_written(struct nori_wal *wal, uint64_t lsn)
+{
+    uint64_t wanted;
+
+    atomic_store(&wal->written_lsn, lsn);
+    atomic_store(&wal->control->words->written, lsn);
+    wanted = atomic_load(&wal->room_wanted_lsn);
+    if (wanted == 0 || lsn < wanted)
+        return;
+    atomic_store(&wal->room_wanted_lsn, 0);
+    __atomic_fetch_add(&wal->room_word, 1, __ATOMIC_SEQ_CST);
+    wal->env.vfs->word_wake(wal->env.vfs->context, &wal->room_word);
+}
+
+/* Write one piece of what is published, or step over a header. write_mutex held. */
+static int write_piece(struct nori_wal *wal)
+{
+    uint64_t from = atomic_load(&wal->written_lsn);
+    uint64_t limit = atomic_load(&wal->published_lsn);
+    const struct nw_segment *segment;
+    struct nori_span spans[2];
+    struct nori_file *file;
+    uint64_t to;
+    int rc;
+
+    if (from >= limit)
+        return NORI_OK;
+    nw_lock(wal, wal->mutex);
+    segment = nw_log_segment_at(wal, from);
+    if (segment->end != NW_OPEN_END)
+        limit = nw_min_u64(limit, segment->start + segment->end);
+    file = segment->file;
+    nw_unlock(wal, wal->mutex);
+    to = segment->start + segment->begin;
+    if (from < to) { /* the header is in the file already */
+        set_written(wal, to);
+        return NORI_OK;
+    }
+    to = piece_end(wal, from, limit);
+    rc = file->ops->write(file, spans, spans_of(wal, from, to, spans), from - segment->start);
+    if (rc < 0)
+        return write_failed(wal, rc, (struct nori_position){segment->id, from - segment->start});
+    set_written(wal, to);
+    return NORI_OK;
+}
+
+int nw_stage_write_to(struct nori_wal *wal, uint64_t target, struct nori_error *error)
+{
+    int rc = NORI_OK;
+
+    while (rc >= 0 && atomic_load(&wal->written_lsn) < target) {
+        if (atomic_load(&wal->has_failed))
+            return nw_log_check(wal, error);
+        nw_lock(wal, wal->write_mutex);
+        rc = write_piece(wal);
+        nw_unlock(wal, wal->write_mutex);
+    }
+    if (rc < 0 && error)
+        nw_error_copy(error, &wal->failure);
+    return rc;
+}
+
+/* ---- copying ---- */
+
+/* Wait until the writer thread has come to `target`, and rather until half of the ring is free: to
+ * sleep and be woken for each piece would cost more than to write it. */
+static int wait_for_writer(struct nori_wal *wal, uint64_t target, struct nori_error *error)
+{
+    const struct nori_vfs *vfs = wal->env.vfs;
+    uint64_t rather = nw_min_u64(target + wal->ring_len / 2, atomic_load(&wal->published_lsn));
+
+    while (atomic_load(&wal->written_lsn) < target) {
+        uint32_t word = __atomic_load_n(&wal->room_word, __ATOMIC_SEQ_CST);
+
+        if (atomic_load(&wal->has_failed))
+            return nw_log_check(wal, error);
+        atomic_store(&wal->room_wanted_lsn, rather); /* first; then look once more */
+        if (atomic_load(&wal->written_lsn) < rather)
+            (void)vfs->word_wait(vfs->context, &wal->room_word, word, ROOM_WAIT_NS);
+    }
+    return NORI_OK;
+}
+
+/* Wait until the ring has room for `bytes` more. append lock held. */
+static int wait_for_room(struct nori_wal *wal, uint64_t bytes, struct nori_error *error)
+{
+    uint64_t begun_ns = nw_now_ns(wal);
+    uint64_t target = next_lsn(wal) + bytes - wal->ring_len;
+    int rc = wal->writer_thread ? wait_for_writer(wal, target, error)
+                                : nw_stage_write_to(wal, target, error);
+
+    wal->free_until = atomic_load(&wal->written_lsn) + wal->ring_len;
+    nw_metrics_add(&wal->metrics, wal->metrics.append_waits, 1);
+    nw_metrics_observe(&wal->metrics, wal->metrics.wait_seconds,
+                       (double)(nw_now_ns(wal) - begun_ns) / 1e9);
+    return rc;
+}
+
+int nw_stage_begin(struct nori_wal *wal, uint64_t bytes, struct nori_error *error)
+{
+    uint64_t lsn = next_lsn(wal);
+
+    nw_assert(wal->offset + bytes <= atomic_load(&wal->current->owned)); /* D9 */
+    wal->is_direct = !wal->has_shared_ring || bytes > wal->ring_len / 4;
+    if (!wal->is_direct) {
+        if (lsn + bytes > wal->free_until)
+            wal->free_until = atomic_load(&wal->written_lsn) + wal->ring_len;
+        return lsn + bytes > wal->free_until ? wait_for_room(wal, bytes, error) : NORI_OK;
+    }
+    wal->flushed_lsn = lsn;
+    wal->free_until = lsn + wal->ring_len;
+    return nw_stage_write_to(wal, lsn, error);
+}
+
+/*
+ * A record that was refused must not come back (D9). What a failed write left lacks at least its
+ * last byte; should that be the zero which stands there anyway, the record would be whole. And all
+ * of it may be in the ring. So its beginning is made unreadable in both, in a page that the write
+ * just touched. If even that fails, nothing is worse; but in format 1 a batch that was cut off does
+ * not say so, and its first records would come back.
+ */
+static int spoil(struct nori_wal *wal, uint64_t lsn)
+{
+    static const uint8_t no_record[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    struct nori_file *file = wal->current->file;
+    struct nori_span span = {no_record, sizeof no_record};
+
+    for (size_t i = 0; i < sizeof no_record; i++)
+        *ring_at(wal, lsn + i) = no_record[i];
+    return file->ops->write(file, &span, 1, lsn - wal->current->start);
+}
+
+/* A direct append: what the ring has of it goes to the file. */
+static int flush(struct nori_wal *wal, struct nori_error *error)
 {
     struct nw_segment *segment = wal->current;
-    struct nori_span span = {wal->stage.data, wal->stage_len};
-    struct nori_position position = {segment->id, wal->offset};
+    uint64_t offset = wal->flushed_lsn - segment->start;
+    struct nori_position position = {segment->id, offset};
+    struct nori_span spans[2];
     int rc = 0;
 
-    nw_assert(wal->offset + wal->stage_len <= atomic_load(&segment->owned)); /* D9 */
-    if (wal->stage_len > 0 && !NW_PLANT("ack-before-write"))
-        rc = segment->file->ops->write(segment->file, &span, 1, wal->offset);
-    if (rc >= 0)
-        wal->offset += wal->stage_len;
-    wal->stage_len = 0;
-    wal->stage_summed_len = 0;
-    if (rc >= 0)
+    if (wal->flushed_lsn < next_lsn(wal) && !NW_PLANT("ack-before-write"))
+        rc = segment->file->ops->write(
+            segment->file, spans, spans_of(wal, wal->flushed_lsn, next_lsn(wal), spans), offset);
+    if (rc >= 0) {
+        wal->flushed_lsn = next_lsn(wal);
+        wal->free_until = wal->flushed_lsn + wal->ring_len;
         return NORI_OK;
+    }
     wal->must_roll = !NW_PLANT("append-behind-garbage");
     (void)nw_io_error(error, rc, position, "append: write %06llu.wal at %llu",
                       (unsigned long long)position.segment_id, (unsigned long long)position.offset);
     if (error->code == NORI_E_NOSPACE) {
-        (void)nw_stage_spoil(wal);
-        return NORI_E_NOSPACE;
+        if (spoil(wal, atomic_load(&wal->published_lsn)) >= 0 || wal->config.format == 2)
+            return NORI_E_NOSPACE;
+        error->code = NORI_E_IO;
     }
     return nw_log_fail(wal, error);
 }
 
+static void sum_to(struct nori_wal *wal, uint64_t lsn)
+{
+    struct nori_span spans[2];
+    size_t count;
+
+    if (lsn == wal->summed_lsn)
+        return;
+    count = spans_of(wal, wal->summed_lsn, lsn, spans);
+    for (size_t i = 0; i < count; i++)
+        wal->sum = nw_crc32c(wal->sum, spans[i].data, spans[i].len);
+    wal->summed_lsn = lsn;
+}
+
 void nw_stage_begin_sum(struct nori_wal *wal)
 {
-    wal->stage_sum = 0;
-    wal->stage_summed_len = wal->stage_len;
+    wal->sum = 0;
+    wal->summed_lsn = next_lsn(wal);
 }
 
 /* One pass over all pieces of a record: three passes over small ones would cost twice as much. */
 uint32_t nw_stage_sum(struct nori_wal *wal)
 {
-    nw_assert(wal->stage_summed_len <= wal->stage_len);
-    wal->stage_sum = nw_crc32c(wal->stage_sum, wal->stage.data + wal->stage_summed_len,
-                               wal->stage_len - wal->stage_summed_len);
-    wal->stage_summed_len = wal->stage_len;
-    return wal->stage_sum;
+    sum_to(wal, next_lsn(wal));
+    return wal->sum;
 }
 
 int nw_stage_put(struct nori_wal *wal, const void *data, size_t len, struct nori_error *error)
@@ -85,37 +293,51 @@ int nw_stage_put(struct nori_wal *wal, const void *data, size_t len, struct nori
     const uint8_t *source = data;
 
     while (len > 0) {
-        size_t room = wal->stage.capacity - wal->stage_len;
-        size_t piece = len < room ? len : room;
-        uint8_t *target = wal->stage.data + wal->stage_len;
+        uint64_t lsn = next_lsn(wal);
+        uint64_t room =
+            nw_min_u64(wal->free_until - lsn, wal->ring_len - (lsn & (wal->ring_len - 1)));
+        size_t piece = len < room ? len : (size_t)room;
 
         if (room == 0) {
             int rc;
 
-            (void)nw_stage_sum(wal); /* as long as the bytes are at hand */
-            rc = nw_stage_flush(wal, error);
+            nw_assert(wal->is_direct);
+            sum_to(wal, lsn); /* as long as the bytes are at hand */
+            rc = flush(wal, error);
             if (rc < 0)
                 return rc;
             continue;
         }
-        memcpy(target, source, piece);
-        wal->stage_len += piece;
+        memcpy(ring_at(wal, lsn), source, piece);
+        wal->offset += piece;
         source += piece;
         len -= piece;
     }
     return NORI_OK;
 }
 
-/* Everything up to `offset` is in the kernel and whole. */
+int nw_stage_end(struct nori_wal *wal, struct nori_error *error)
+{
+    int rc = wal->is_direct ? flush(wal, error) : NORI_OK;
+
+    if (rc < 0)
+        return rc;
+    nw_stage_publish(wal);
+    return NORI_OK;
+}
+
+/* Everything before `offset` is whole, and in the ring or in the kernel. */
 void nw_stage_publish(struct nori_wal *wal)
 {
-    uint64_t lsn = wal->current->start + wal->offset;
+    uint64_t lsn = next_lsn(wal);
     struct nw_control_words *words = wal->control->words;
 
-    nw_assert(wal->stage_len == 0);
-    nw_assert(lsn >= atomic_load(&wal->written_lsn));
-    atomic_store(&wal->written_lsn, lsn);
-    atomic_store(&words->written, lsn);
-    atomic_store(&words->published, lsn);
+    nw_assert(lsn >= atomic_load_explicit(&wal->published_lsn, memory_order_relaxed));
+    if (wal->is_direct && wal->flushed_lsn == lsn)
+        set_written(wal, lsn); /* first: nobody else has anything to write */
+    note_batch_end(wal, lsn);
+    atomic_store_explicit(&wal->published_lsn, lsn, memory_order_release);
+    atomic_store(&words->published, lsn); /* before anybody is looked for who waits for it */
     nw_control_wake(wal->control);
+    nw_writer_check(wal);
 }

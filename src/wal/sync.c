@@ -3,14 +3,15 @@
  * sync.c: making the log durable (D3), and giving new segments their names.
  *
  * What. One caller at a time leads a sync: under `always` the first append that waits, under
- * `batch` and `os` the sync thread, else whoever called nori_wal_sync. It covers all that was
- * written when it began; those who come meanwhile wait for it and share the next one (group commit,
- * no timer). The sync thread's window counts from the oldest append that is not durable and holds
- * although nobody calls anything.
+ * `batch` and `os` the sync thread, else whoever called nori_wal_sync. It writes what the staging
+ * ring has, and covers all that was appended when it began; those who come meanwhile wait for it
+ * and share the next one (group commit, no timer). The sync thread's window counts from the oldest
+ * append that is not durable and holds although nobody calls anything.
  *
  * Order. Segments are synced oldest first. A segment that still lies in `spare` is synced, renamed,
  * and the folder is synced, before anything in it counts as durable. Only then does the durable
- * position move past it.
+ * position move past it. Whoever comes first does that: mostly the space thread, which needs the
+ * name `spare` for the next segment.
  *
  * Threads. is_syncing and the states of segments belong to mutex, which is not held across a sync:
  * appends go on. undurable_since_ns: the leader clears it before it reads what was written; an
@@ -36,18 +37,52 @@ static int sync_failed(struct nori_wal *wal, int rc, const struct nw_segment *se
     return nw_log_fail(wal, &error);
 }
 
-/* Give a segment its name. Its header is durable in `spare`. No mutex held. */
+/* Give a segment its name, once its header is durable in `spare`. No mutex held. */
 static int name_segment(struct nori_wal *wal, struct nw_segment *segment)
 {
     struct nori_folder *folder = wal->env.folder;
     char name[NW_NAME_MAX];
-    int rc;
+    int rc = segment->file->ops->sync(segment->file);
 
+    if (rc < 0)
+        return sync_failed(wal, rc, segment, "sync");
     nw_name_format(name, segment->id);
     rc = folder->ops->rename(folder, NW_NAME_SPARE, name);
     if (rc >= 0 && !NW_PLANT("no-folder-sync"))
         rc = folder->ops->sync(folder); /* the name must survive, not just the bytes */
     return rc < 0 ? sync_failed(wal, rc, segment, "name") : NORI_OK;
+}
+
+/* The newest segment, if it has no name yet. mutex held. */
+static struct nw_segment *unnamed(const struct nori_wal *wal)
+{
+    struct nw_segment *newest =
+        wal->segment_count > 0 ? wal->segments[wal->segment_count - 1] : NULL;
+
+    return newest && !newest->is_named ? newest : NULL;
+}
+
+int nw_sync_name(struct nori_wal *wal)
+{
+    struct nw_segment *segment;
+    int rc = NORI_OK;
+
+    while ((segment = unnamed(wal)) != NULL && wal->is_naming)
+        (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
+    if (!segment)
+        return NORI_OK;
+    if (atomic_load(&wal->has_failed))
+        return NORI_E_FAILED;
+    wal->is_naming = true;
+    nw_unlock(wal, wal->mutex);
+    rc = name_segment(wal, segment);
+    nw_lock(wal, wal->mutex);
+    wal->is_naming = false;
+    segment->is_named = rc >= 0;
+    wal->is_trim_wanted = true;
+    nw_log_wake(wal); /* `spare` is free again: the next segment may be prepared, and begin */
+    wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted);
+    return rc;
 }
 
 /* The oldest segment that is not wholly durable and begins below lsn. mutex held. */
@@ -64,26 +99,25 @@ static struct nw_segment *oldest_unsynced(struct nori_wal *wal, uint64_t lsn)
 /* Sync one segment; mutex held, released meanwhile. */
 static int sync_segment(struct nori_wal *wal, struct nw_segment *segment)
 {
-    bool was_ended = segment->end != NW_OPEN_END;
-    bool was_named = segment->is_named;
-    int rc = 0;
+    bool was_complete = segment->end != NW_OPEN_END &&
+                        segment->start + segment->end <= atomic_load(&wal->written_lsn);
+    int rc = segment->is_named ? 0 : nw_sync_name(wal);
 
+    if (rc < 0)
+        return rc;
     nw_unlock(wal, wal->mutex);
     if (!NW_PLANT("no-sync"))
         rc = segment->file->ops->sync(segment->file);
     if (rc < 0 && NW_PLANT("retry-sync"))
         rc = segment->file->ops->sync(segment->file);
     rc = rc < 0 ? sync_failed(wal, rc, segment, "sync") : NORI_OK;
-    if (rc >= 0 && !was_named)
-        rc = name_segment(wal, segment);
     nw_lock(wal, wal->mutex);
     if (rc < 0)
         return rc;
-    segment->is_synced = was_ended;
-    if (!was_named || was_ended) {
-        segment->is_named = true;
+    segment->is_synced = was_complete;
+    if (was_complete) {
         wal->is_trim_wanted = true;
-        nw_log_wake(wal); /* `spare` is free again: the next segment may be prepared, and begin */
+        nw_log_wake(wal); /* another segment may end */
         wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted);
     }
     return NORI_OK;
@@ -113,9 +147,9 @@ static void report_sync(struct nori_wal *wal, uint64_t segment_id, uint64_t byte
     nw_metrics_observe(&wal->metrics, wal->metrics.fsync_seconds, (double)ns / 1e9);
     nw_metrics_observe(&wal->metrics, wal->metrics.sync_bytes, (double)bytes);
     nw_metrics_set(&wal->metrics, wal->metrics.durable_lsn, atomic_load(&wal->durable_lsn));
-    nw_metrics_set(&wal->metrics, wal->metrics.appended_lsn, atomic_load(&wal->written_lsn));
+    nw_metrics_set(&wal->metrics, wal->metrics.appended_lsn, atomic_load(&wal->published_lsn));
     nw_metrics_set(&wal->metrics, wal->metrics.durable_lag_bytes,
-                   atomic_load(&wal->written_lsn) - atomic_load(&wal->durable_lsn));
+                   atomic_load(&wal->published_lsn) - atomic_load(&wal->durable_lsn));
     nw_metrics_emit(&wal->metrics, (struct nori_event){.kind = NORI_EVENT_FSYNC,
                                                        .segment_id = segment_id,
                                                        .bytes = bytes,
@@ -123,7 +157,7 @@ static void report_sync(struct nori_wal *wal, uint64_t segment_id, uint64_t byte
                                                        .code = rc});
 }
 
-/* Make all that is written now durable. mutex held and nobody leads; released meanwhile. */
+/* Make all that is appended now durable. mutex held and nobody leads; released meanwhile. */
 static int lead(struct nori_wal *wal)
 {
     struct nw_segment *segment;
@@ -139,14 +173,17 @@ static int lead(struct nori_wal *wal)
     wal->is_syncing = true;
     wal->is_sync_requested = false;
     atomic_store(&wal->undurable_since_ns, 0);
-    target = atomic_load(&wal->written_lsn);
+    target = atomic_load(&wal->published_lsn);
     if (NW_PLANT("ack-before-sync"))
         set_durable(wal, target);
-    while (rc >= 0 && (segment = oldest_unsynced(wal, target)) != NULL) {
+    nw_unlock(wal, wal->mutex);
+    rc = nw_stage_write_to(wal, target, NULL);
+    nw_lock(wal, wal->mutex);
+    while (rc >= 0 && target > before && (segment = oldest_unsynced(wal, target)) != NULL) {
         segment_id = segment->id;
         rc = sync_segment(wal, segment);
-        if (!segment->is_synced)
-            break; /* the current one */
+        if (segment->end == NW_OPEN_END || segment->start + segment->end > target)
+            break; /* the last one below target */
     }
     if (rc >= 0 && (!atomic_load(&wal->has_failed) ||
                     NW_PLANT("ack-after-failure"))) /* D8: nothing more, whoever met the failure */
@@ -186,16 +223,26 @@ int nw_sync_to(struct nori_wal *wal, uint64_t lsn, struct nori_error *error)
     return rc;
 }
 
-void nw_sync_note_append(struct nori_wal *wal)
+void nw_sync_note_append(struct nori_wal *wal, uint64_t since_ns)
 {
     uint64_t unset = 0;
 
     if (wal->config.fsync_policy != NORI_FSYNC_BATCH || atomic_load(&wal->undurable_since_ns) != 0)
         return;
-    if (!atomic_compare_exchange_strong(&wal->undurable_since_ns, &unset, nw_now_ns(wal) | 1))
+    if (!atomic_compare_exchange_strong(&wal->undurable_since_ns, &unset, since_ns | 1))
         return;
     nw_lock(wal, wal->mutex);
     wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
+    nw_unlock(wal, wal->mutex);
+}
+
+void nw_sync_request(struct nori_wal *wal)
+{
+    nw_lock(wal, wal->mutex);
+    if (!wal->is_syncing && !wal->is_sync_requested) {
+        wal->is_sync_requested = true;
+        wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
+    }
     nw_unlock(wal, wal->mutex);
 }
 
@@ -241,7 +288,7 @@ int nori_wal_sync(nori_wal *wal)
         return rc;
     rc = nw_log_check(wal, &error);
     if (rc >= 0)
-        rc = nw_sync_to(wal, atomic_load(&wal->written_lsn), &error);
+        rc = nw_sync_to(wal, atomic_load(&wal->published_lsn), &error);
     return nw_log_leave(wal, rc, &error);
 }
 
@@ -253,6 +300,8 @@ int nori_wal_flush(nori_wal *wal)
     if (rc < 0)
         return rc;
     rc = nw_log_check(wal, &error);
+    if (rc >= 0)
+        rc = nw_stage_write_to(wal, atomic_load(&wal->published_lsn), &error);
     return nw_log_leave(wal, rc, &error);
 }
 
@@ -260,12 +309,12 @@ int nori_wal_flush(nori_wal *wal)
  * mutex held. */
 static int find_target(struct nori_wal *wal, struct nori_position position, uint64_t *ret_lsn)
 {
-    uint64_t written = atomic_load(&wal->written_lsn);
+    uint64_t published = atomic_load(&wal->published_lsn);
     uint64_t lsn;
 
     if (position.segment_id == 0 && position.offset == 0) { /* the oldest record there is */
         lsn = wal->segment_count > 0 ? wal->segments[0]->start + wal->segments[0]->begin : 0;
-        *ret_lsn = lsn < written ? lsn + 1 : written; /* none yet: the current end */
+        *ret_lsn = lsn < published ? lsn + 1 : published; /* none yet: the current end */
         return NORI_OK;
     }
     for (size_t i = wal->segment_count; i > 0; i--) {
@@ -273,10 +322,10 @@ static int find_target(struct nori_wal *wal, struct nori_position position, uint
 
         if (segment->id != position.segment_id)
             continue;
-        if (nw_add_overflow(segment->start, position.offset, &lsn) || lsn > written ||
+        if (nw_add_overflow(segment->start, position.offset, &lsn) || lsn > published ||
             position.offset > segment->end)
             return NORI_E_NOTFOUND;
-        *ret_lsn = lsn < written ? lsn + 1 : lsn; /* durable positions stand between batches */
+        *ret_lsn = lsn < published ? lsn + 1 : lsn; /* durable positions stand between batches */
         return NORI_OK;
     }
     return NORI_E_NOTFOUND;
@@ -302,10 +351,13 @@ int nori_wal_wait_durable(nori_wal *wal, struct nori_position position, int64_t 
         if (rc < 0)
             break;
         /* Under `os` nobody else starts one; under `batch` nobody does if nothing was appended
-         * since the last, as when only a segment was begun. */
+         * since the last, as when only a segment was begun, or the writer thread naps. */
         if (atomic_load(&wal->undurable_since_ns) == 0 && !wal->is_syncing &&
             !wal->is_sync_requested) {
-            wal->is_sync_requested = true;
+            if (wal->config.fsync_policy == NORI_FSYNC_BATCH)
+                atomic_store(&wal->undurable_since_ns, nw_now_ns(wal) | 1);
+            else
+                wal->is_sync_requested = true;
             wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
         }
         rc = nw_log_wait(wal, wal->changed, deadline_ns);

@@ -306,6 +306,17 @@ bool has_file(const char *dir, const char *name)
     return stat(path_of(path, dir, name), &info) == 0;
 }
 
+void clear_ring(const char *dir)
+{
+    size_t len = 0;
+    uint8_t *data = load_file(dir, "control", &len);
+
+    assert_true(len > 4096);
+    memset(data + 4096, 0, len - 4096);
+    store_file(dir, "control", data, len);
+    free(data);
+}
+
 void make_dir(const char *dir)
 {
     assert_int_equal(mkdir(dir, 0700), 0);

@@ -87,6 +87,7 @@ void flip_bit(const char *dir, const char *name, size_t offset, unsigned bit);
 void cut_file(const char *dir, const char *name, size_t len);
 size_t file_len(const char *dir, const char *name);
 bool has_file(const char *dir, const char *name);
+void clear_ring(const char *dir); /* the staging ring in `control`: zeros, its words stay */
 void make_dir(const char *dir);
 void copy_dir(const char *from, const char *to);
 void remove_dir(const char *dir);

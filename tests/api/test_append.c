@@ -529,7 +529,8 @@ static void fields_out_of_range_are_refused_at_open(void **state)
     EXPECT_REFUSED(file_mode, 01600, NORI_E_INVALID);
     EXPECT_REFUSED(reserved, 1, NORI_E_INVALID);
     EXPECT_REFUSED(max_record_size, ((uint64_t)1 << 30) + 1, NORI_E_INVALID);
-    EXPECT_REFUSED(buffer_size, (64 << 10) - 1, NORI_E_INVALID);
+    EXPECT_REFUSED(buffer_size, 4095, NORI_E_INVALID);
+    EXPECT_REFUSED(buffer_size, ((size_t)1 << 30) + 1, NORI_E_INVALID);
     EXPECT_REFUSED(flags, NORI_OPEN_MUST_EXIST, NORI_E_NOTFOUND);
 }
 
@@ -540,7 +541,7 @@ static void the_largest_and_smallest_fields_are_taken(void **state)
     config.fsync_policy = NORI_FSYNC_BATCH;
     config.batch_window_us = 1000000;
     config.max_record_size = (uint64_t)1 << 30;
-    config.buffer_size = 64 << 10;
+    config.buffer_size = 4096;
     config.node_id = UINT32_MAX;
     config.format = 2;
     for (uint32_t preallocate = 0; preallocate <= NORI_PREALLOCATE_ZERO; preallocate++) {
@@ -552,6 +553,28 @@ static void the_largest_and_smallest_fields_are_taken(void **state)
         close_log(wal);
     }
     expect_log(dir_of(state), 1, 4000);
+}
+
+/* The ring in `control` is a power of two, at least as long as asked for. */
+static void a_buffer_size_is_rounded_up_to_a_power_of_two(void **state)
+{
+    static const struct {
+        size_t asked, made;
+    } sizes[] = {{0, 4 * MIB}, {4096, 4096},  {4097, 8192},   {5000, 8192},      {8191, 8192},
+                 {8192, 8192}, {8193, 16384}, {MIB - 1, MIB}, {3 * MIB, 4 * MIB}};
+    struct nori_wal_config config = config_of(dir_of(state));
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        nori_wal *wal;
+
+        config.buffer_size = sizes[i].asked;
+        wal = open_log(&config);
+        append_range(wal, 1, 100, 700); /* around the smaller rings */
+        assert_int_equal(file_len(dir_of(state), "control"), 4096 + sizes[i].made);
+        close_log(wal);
+        expect_log(dir_of(state), 1, 100);
+        remove_dir(dir_of(state));
+    }
 }
 
 /* A program compiled when the struct had fewer fields. */
@@ -817,6 +840,7 @@ int main(void)
         IN_FOLDER(max_record_size_counts_keys_and_values_of_a_batch),
         IN_FOLDER(fields_out_of_range_are_refused_at_open),
         IN_FOLDER(the_largest_and_smallest_fields_are_taken),
+        IN_FOLDER(a_buffer_size_is_rounded_up_to_a_power_of_two),
         IN_FOLDER(an_older_callers_config_gives_defaults_for_the_rest),
         IN_FOLDER(an_older_callers_results_are_not_overrun),
         IN_FOLDER(must_exist_and_must_create_are_kept),

@@ -13,11 +13,21 @@
 
 #define COUNT       20
 #define VALUE_LEN   1000
-#define CONTROL_LEN 4096
+#define RING_LEN    4096
+#define CONTROL_LEN (4096 + RING_LEN)
+
+static struct nori_wal_config small_config(const char *dir)
+{
+    struct nori_wal_config config = config_of(dir);
+
+    config.buffer_size = RING_LEN;
+    return config;
+}
 
 static void make_log(const char *dir)
 {
-    nori_wal *wal = open_dir(dir);
+    struct nori_wal_config config = small_config(dir);
+    nori_wal *wal = open_log(&config);
 
     append_range(wal, 1, COUNT, VALUE_LEN);
     close_log(wal);
@@ -60,7 +70,7 @@ static void expect_bytes(const char *dir, const char *name, const uint8_t *bytes
 static void a_control_of_another_log_goes_to_quarantine(void **state)
 {
     const struct temporary *temporary = *state;
-    struct nori_wal_config config = config_of(temporary->dir);
+    struct nori_wal_config config = small_config(temporary->dir);
     uint8_t *foreign = make_mixed(temporary);
     struct nori_recovery_info info;
     size_t len = 0;
@@ -193,7 +203,7 @@ static uint8_t foreign_bytes[CONTROL_LEN];
 
 static struct nori_wal_config sim_config(nori_sim *sim, const char *dir)
 {
-    struct nori_wal_config config = config_of(dir);
+    struct nori_wal_config config = small_config(dir);
 
     config.vfs = nori_sim_vfs(sim);
     config.allocator = nori_sim_allocator(sim);

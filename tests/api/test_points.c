@@ -33,6 +33,7 @@ static nori_wal *open_sim(nori_sim *sim)
     config.vfs = nori_sim_vfs(sim);
     config.allocator = nori_sim_allocator(sim);
     config.preallocate = NORI_PREALLOCATE_OFF;
+    config.buffer_size = 64 << 10;
     return open_log(&config);
 }
 

@@ -26,6 +26,7 @@
 struct left {
     const char *dir;
     int pipe[2];
+    bool is_flushed;                     /* all of it is in the segment */
     struct nori_position synced;         /* the end when it was made durable */
     struct nori_position ends[TAIL + 1]; /* after as many unsynced appends */
     uint64_t counts[TAIL + 1];           /* records by then */
@@ -58,16 +59,17 @@ static int append_and_die(void *context)
             left->counts[i - SYNCED + 1] = number - 1;
         }
     }
+    CHILD_CHECK(!left->is_flushed || nori_wal_flush(wal) == NORI_OK);
     CHILD_CHECK(write(left->pipe[1], left, sizeof *left) == sizeof *left);
     (void)kill(getpid(), SIGKILL);
     return 0;
 }
 
-static void make_killed_log(const char *dir, struct left *left)
+static void make_killed(const char *dir, bool is_flushed, struct left *left)
 {
     int status;
 
-    *left = (struct left){.dir = dir};
+    *left = (struct left){.dir = dir, .is_flushed = is_flushed};
     assert_int_equal(pipe(left->pipe), 0);
     status = run_child(append_and_die, left);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -77,6 +79,13 @@ static void make_killed_log(const char *dir, struct left *left)
     assert_int_equal(left->counts[TAIL], COUNT);
     assert_int_equal(left->synced.segment_id, 0);
     assert_int_equal(left->ends[TAIL].segment_id, 0);
+}
+
+/* Its tail was written, but not synced, and only the segment has it. */
+static void make_killed_log(const char *dir, struct left *left)
+{
+    make_killed(dir, true, left);
+    clear_ring(dir);
 }
 
 /* ---- a meter that keeps what recovery says ---- */
@@ -117,7 +126,7 @@ static void all_appends_of_a_killed_process_are_there(void **state)
     struct nori_recovery_info info;
     struct left left;
 
-    make_killed_log(dir, &left);
+    make_killed(dir, false, &left);
     expect_log(dir, 1, COUNT);
     assert_int_equal(try_open(&config, &info, NULL), NORI_OK);
     assert_int_equal(info.valid_records, COUNT);
@@ -343,6 +352,7 @@ static void marks_tell_damage_from_a_torn_tail_without_control(void **state)
 
         remove_dir(copy);
         copy_dir(temporary->dir, copy);
+        clear_ring(copy); /* it has all of them, whole */
         flip_bit(copy, segment_name(0), positions[i].offset + 20, 1);
         assert_int_equal(try_open(&config, NULL, &error), NORI_E_CORRUPT);
         assert_position(error.position, 0, positions[i].offset);

@@ -170,6 +170,20 @@ static bool check_salvaged(struct corruption *corruption, const struct sample_fo
     return true;
 }
 
+/* What only the staging ring had is there if that is, and with it nothing else is lost. */
+static bool check_ring(struct corruption *corruption, const struct sample_found *found)
+{
+    const struct sample *sample = corruption->sample;
+    size_t all = sample->record_count;
+    size_t kept = corruption->damage.is_ring_lost ? all - sample->staged_count : all;
+
+    if (sample->staged_count == 0 || corruption->damage.range_count > 0 ||
+        corruption->are_names_changed || found->prefix >= kept)
+        return true;
+    return oracle_complain(corruption->why, "record %zu is lost, which the ring or the segment has",
+                           found->prefix + 1);
+}
+
 /* It is open: is what it shows right? */
 static bool check_shown(struct corruption *corruption, uint32_t mode, bool was_damaged,
                         const struct sample_found *found)
@@ -190,7 +204,10 @@ static bool check_shown(struct corruption *corruption, uint32_t mode, bool was_d
                (found->first == 0 && found->count == found->prefix) ||
                oracle_complain(corruption->why, "prefix left a gap");
     }
-    if (mode == NORI_RECOVER_STRICT && found->count < all && !corruption->is_hidden) {
+    if (!check_ring(corruption, found))
+        return false;
+    if (mode == NORI_RECOVER_STRICT && found->count < all && !corruption->is_hidden &&
+        !corruption->damage.is_ring_lost) {
         const struct sample_range *last =
             corruption->damage.range_count > 0
                 ? &corruption->damage.ranges[corruption->damage.range_count - 1]
@@ -429,7 +446,8 @@ static void poke(const struct corruption *corruption, const char *path, uint64_t
 static void bytes_of_files(struct sample *sample)
 {
     /* One bit of each byte is enough where another sample has most of the same bytes. */
-    bool is_like_another = sample->kind == SAMPLE_KILLED || sample->kind == SAMPLE_NO_CONTROL;
+    bool is_like_another = sample->kind == SAMPLE_KILLED || sample->kind == SAMPLE_STAGED ||
+                           sample->kind == SAMPLE_NO_CONTROL;
     struct corruption corruption;
 
     for (size_t i = 0; i < sample->file_count; i++) {
@@ -630,7 +648,8 @@ static void names_of_files(struct sample *sample, struct sample *other)
 
 /* ---- control and spare ---- */
 
-#define CONTROL_LEN 4096u
+#define CONTROL_LEN SAMPLE_CONTROL_LEN
+#define PAGE_LEN    (SAMPLE_CONTROL_LEN - SAMPLE_RING_LEN)
 #define CONTROL     SAMPLE_DIR "/control"
 
 /* These bytes in place of control, in the same file. keep: as many of its own stay. */
@@ -647,7 +666,7 @@ static void try_control(struct sample *sample, const uint8_t *bytes, size_t keep
 
 static void control_from_anywhere(struct sample *sample, struct sample *other)
 {
-    uint8_t bytes[CONTROL_LEN], was[CONTROL_LEN];
+    static uint8_t bytes[CONTROL_LEN], was[CONTROL_LEN];
     struct corruption corruption;
 
     if (sample_load(sample->sim, CONTROL, was, sizeof was) != sizeof was)
@@ -657,7 +676,7 @@ static void control_from_anywhere(struct sample *sample, struct sample *other)
         corruption.has_control = false;
         finish(&corruption, "control missing");
     }
-    for (uint64_t len = 0; len < CONTROL_LEN; len += 61) {
+    for (uint64_t len = 0; len < CONTROL_LEN; len += len <= PAGE_LEN ? 61 : 4093) {
         if (!begin(&corruption, sample))
             continue;
         assert_true(nori_sim_file_resize(corruption.sim, CONTROL, len) >= 0);
@@ -703,6 +722,28 @@ static void bytes_of_control(struct sample *sample)
         }
 }
 
+/* Each byte of the ring from where it alone has records: those before it are there. */
+static void bytes_of_ring(struct sample *sample)
+{
+    const struct sample_file *last = &sample->files[sample->file_count - 1];
+    uint64_t from = last->start + last->end;
+    struct corruption corruption;
+
+    for (uint64_t lsn = from; sample->staged_count > 0 && lsn < from + 400; lsn++) {
+        uint64_t at = PAGE_LEN + lsn % SAMPLE_RING_LEN;
+        uint8_t byte = 0;
+        size_t got = 0;
+
+        (void)nori_sim_file_read(sample->sim, CONTROL, at, &byte, 1, &got);
+        byte ^= (uint8_t)(1u << lsn % 8);
+        if (!begin(&corruption, sample))
+            continue;
+        poke(&corruption, CONTROL, at, &byte, 1);
+        corruption.has_control = false;
+        finish(&corruption, "byte %llu of control", (unsigned long long)at);
+    }
+}
+
 static void bytes_of_spare(struct sample *sample)
 {
     struct corruption corruption;
@@ -733,6 +774,7 @@ static void damage_everything(enum sample_kind kind)
 
     sample_make(&sample, kind, 1);
     sample_make(&other, kind, 77);
+    assert_int_equal(sample.staged_count, kind == SAMPLE_STAGED ? 6 : 0);
     next_number = 0;
     sectors_of_files(&sample);
     stale_sectors(&sample, &other);
@@ -740,6 +782,7 @@ static void damage_everything(enum sample_kind kind)
     names_of_files(&sample, &other);
     control_from_anywhere(&sample, &other);
     bytes_of_control(&sample);
+    bytes_of_ring(&sample);
     bytes_of_spare(&sample);
     bytes_of_files(&sample);
     sample_free(&sample);
@@ -757,6 +800,13 @@ static void a_log_with_an_undurable_tail(void **state)
 {
     (void)state;
     damage_everything(SAMPLE_KILLED);
+}
+
+/* D2: damage to `control` costs what only its ring had, and nothing else. */
+static void a_log_whose_tail_is_only_in_the_ring(void **state)
+{
+    (void)state;
+    damage_everything(SAMPLE_STAGED);
 }
 
 static void a_log_without_control(void **state)
@@ -862,6 +912,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_closed_log),
         cmocka_unit_test(a_log_with_an_undurable_tail),
+        cmocka_unit_test(a_log_whose_tail_is_only_in_the_ring),
         cmocka_unit_test(a_log_without_control),
         cmocka_unit_test(a_log_of_format_1),
         cmocka_unit_test(a_log_of_both_formats),

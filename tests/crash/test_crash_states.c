@@ -613,17 +613,25 @@ static const struct history small_steps = {
 
 static void histories_of_up_to_three_steps(void **state)
 {
+    struct history history = small_steps;
+
     (void)state;
-    for (size_t len = 1; len <= 3; len++)
-        explore_all(small_steps, WORKLOAD_STEPS, len, repeat_share(3000));
+    for (size_t len = 1; len <= 3; len++) {
+        history.workload.seed = len;
+        explore_all(history, WORKLOAD_STEPS, len, repeat_share(3000));
+    }
 }
 
 static void longer_histories(void **state)
 {
+    struct history history = small_steps;
+
     (void)state;
-    for (size_t len = 4; len <= 6; len++)
-        explore_all(small_steps, WORKLOAD_STEPS, len, repeat_share(2000));
-    explore_all(small_steps, "ablsDc", 3, repeat_share(100)); /* records of over 64 KiB */
+    for (size_t len = 4; len <= 6; len++) {
+        history.workload.seed = len;
+        explore_all(history, WORKLOAD_STEPS, len, repeat_share(1200));
+    }
+    explore_all(history, "ablsDc", 3, repeat_share(100)); /* records of over 64 KiB */
 }
 
 /* Segments that end while records are appended, unsynced ones among them. */
@@ -633,8 +641,23 @@ static void segments_that_roll(void **state)
 
     (void)state;
     memcpy(history.steps, "f", 2);
-    explore_all(history, "abmszdDcf", 3, repeat_share(30));
-    explore_all(history, "abmlszdDcf", 4, repeat_share(20));
+    explore_all(history, "abmszdDcf", 3, repeat_share(15));
+    explore_all(history, "abmlszdDcf", 4, repeat_share(8));
+}
+
+/* A staging ring that is nearly full, then full, and goes around; what it had is in the segment, or
+ * only there. */
+static void rings_that_wrap(void **state)
+{
+    static const char *const fillings[] = {"pqqq", "aqqqb", "qqsqqp"};
+    struct history history = small_steps;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof fillings / sizeof fillings[0]; i++) {
+        memcpy(history.steps, fillings[i], strlen(fillings[i]) + 1);
+        explore_all(history, "apqszDc", 2, repeat_share(60));
+        explore_all(history, "abpqmKXs", 4, repeat_share(150));
+    }
 }
 
 /* Threads that are switched at any call, and disks with more to choose from. */
@@ -656,7 +679,7 @@ static void second_lives(void **state)
 {
     static const char *const first_lives[] = {"abK", "abX",   "bbX",   "lbX", "mbX",
                                               "fbX", "sbXbK", "DbXbX", "bcbX"};
-    uint64_t count = repeat_share(200);
+    uint64_t count = repeat_share(120);
 
     (void)state;
     for (size_t i = 0; i < sizeof first_lives / sizeof first_lives[0]; i++) {
@@ -782,6 +805,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(histories_of_up_to_three_steps),
         cmocka_unit_test(longer_histories),
         cmocka_unit_test(segments_that_roll),
+        cmocka_unit_test(rings_that_wrap),
         cmocka_unit_test(threads_in_any_order),
         cmocka_unit_test(second_lives),
         cmocka_unit_test(writes_that_are_cut_short),

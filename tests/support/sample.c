@@ -37,7 +37,7 @@ struct nori_wal_config sample_config(nori_sim *sim, uint32_t mode, uint32_t veri
 
     config.dir = SAMPLE_DIR;
     config.max_segment_size = (uint64_t)1 << 20;
-    config.buffer_size = (size_t)64 << 10;
+    config.buffer_size = SAMPLE_RING_LEN;
     config.fsync_policy = NORI_FSYNC_OS;
     config.preallocate = NORI_PREALLOCATE_OFF;
     config.recovery_mode = mode;
@@ -287,6 +287,10 @@ static void look_around(struct sample *sample)
         while (sample->files[record->file].id != record->position.segment_id)
             record->file++;
         record->end = end_of_record(sample, i, record->file);
+        if (record->position.offset >= sample->files[record->file].end) {
+            record->end = record->position.offset + 1;
+            sample->staged_count++;
+        }
     }
     if (sample_load(sample->sim, SAMPLE_DIR "/control", control, sizeof control) == sizeof control)
         sample->control_lsn = get_number(control + 128, 8);
@@ -297,6 +301,7 @@ static const char *steps_of(enum sample_kind kind)
 {
     switch (kind) {
     case SAMPLE_KILLED:
+    case SAMPLE_STAGED:
         return "aacbacaslsaaba";
     case SAMPLE_NO_CONTROL:
         return "aacbacblsaa";
@@ -307,6 +312,17 @@ static const char *steps_of(enum sample_kind kind)
         break;
     }
     return "aacaalsabcbacaa";
+}
+
+/* Else it has true bytes for those that are going to be damaged. */
+static void clear_ring(nori_sim *sim)
+{
+    static const uint8_t zeros[SAMPLE_RING_LEN];
+    uint64_t bytes;
+
+    if (nori_sim_file_bytes(sim, SAMPLE_DIR "/control", &bytes) >= 0)
+        (void)nori_sim_file_poke(sim, SAMPLE_DIR "/control", SAMPLE_CONTROL_LEN - SAMPLE_RING_LEN,
+                                 zeros, sizeof zeros);
 }
 
 void sample_make(struct sample *sample, enum sample_kind kind, uint64_t seed)
@@ -328,7 +344,9 @@ void sample_make(struct sample *sample, enum sample_kind kind, uint64_t seed)
         put_format1(sample, 2, 6);
     else
         wal = live(sample, steps_of(kind));
-    if (kind == SAMPLE_KILLED)
+    if (kind == SAMPLE_KILLED && nori_wal_flush(wal) < 0)
+        give_up("a flush failed");
+    if (kind == SAMPLE_KILLED || kind == SAMPLE_STAGED)
         nori_sim_crash_kill(sample->sim, &killed);
     if (nori_wal_close(wal) < 0)
         give_up("a close failed");
@@ -336,6 +354,8 @@ void sample_make(struct sample *sample, enum sample_kind kind, uint64_t seed)
         nori_sim_free(sample->sim);
         sample->sim = killed;
     }
+    if (kind != SAMPLE_STAGED)
+        clear_ring(sample->sim);
     if (kind == SAMPLE_NO_CONTROL)
         (void)nori_sim_file_unlink(sample->sim, SAMPLE_DIR "/control");
     nori_sim_sync_all(sample->sim);
@@ -451,6 +471,22 @@ static void allow_loss(const struct sample *sample, struct sample_damage *damage
     }
 }
 
+/* What only the ring has is lost with it, or where it no longer fits the end of the segment. */
+static void look_at_ring(const struct sample *sample, bool has_control,
+                         struct sample_damage *damage)
+{
+    size_t last = sample->file_count - 1;
+    size_t first = sample->record_count - sample->staged_count;
+
+    if (sample->staged_count == 0 ||
+        (has_control && !damage->is_gone[last] && !is_touched(damage, last, 0, UINT64_MAX)))
+        return;
+    damage->is_ring_lost = true;
+    for (size_t i = first; i < sample->record_count; i++)
+        damage->may_be_lost[i] = true;
+    damage->safe = damage->safe < first ? damage->safe : first;
+}
+
 void sample_compare(const struct sample *sample, nori_sim *damaged, bool has_control,
                     struct sample_damage *ret_damage)
 {
@@ -480,6 +516,7 @@ void sample_compare(const struct sample *sample, nori_sim *damaged, bool has_con
     }
     for (size_t i = 0; i < damage->range_count; i++)
         allow_loss(sample, damage, &damage->ranges[i]);
+    look_at_ring(sample, has_control, damage);
 }
 
 /* ---- what is shown ---- */

@@ -20,16 +20,19 @@
 #define SAMPLE_FILES_MAX   8
 #define SAMPLE_MARKS_MAX   8
 #define SAMPLE_BYTES_MAX   ((size_t)16 << 10) /* of a segment up to its end */
+#define SAMPLE_RING_LEN    ((size_t)64 << 10)
+#define SAMPLE_CONTROL_LEN (4096 + SAMPLE_RING_LEN)
 #define SAMPLE_PATH_LEN    48
 
 enum sample_kind {
     SAMPLE_CLOSED,     /* four lives of format 2, each closed */
     SAMPLE_KILLED,     /* the last of them killed with records that are not durable */
+    SAMPLE_STAGED,     /* the same, and those are only in the staging ring */
     SAMPLE_NO_CONTROL, /* closed, but `control` is gone: only the log itself tells */
     SAMPLE_FORMAT1,    /* three segments of format 1 */
     SAMPLE_MIXED,      /* two of format 1, and two of format 2 behind them */
 };
-#define SAMPLE_KINDS 5
+#define SAMPLE_KINDS 6
 
 struct sample_record {
     struct nori_position position;
@@ -64,6 +67,7 @@ struct sample {
     size_t past_count;
     struct sample_record records[SAMPLE_RECORDS_MAX]; /* sequence number n is records[n - 1] */
     size_t record_count;
+    size_t staged_count; /* the last of them, which only the staging ring has */
     struct sample_file files[SAMPLE_FILES_MAX];
     size_t file_count;
     uint64_t control_lsn; /* what `control` says is durable */
@@ -94,8 +98,9 @@ struct sample_damage {
     uint64_t watermark;                   /* the highest that is left */
     size_t safe;                          /* records before the first damage, in whole batches */
     bool may_be_lost[SAMPLE_RECORDS_MAX]; /* salvage may lose it */
+    bool is_ring_lost; /* what only the staging ring had may be lost by every mode */
 };
-/* has_control: `control` still says what it said. */
+/* has_control: `control` still says what it said, and has what it had. */
 void sample_compare(const struct sample *sample, nori_sim *damaged, bool has_control,
                     struct sample_damage *ret_damage);
 

@@ -19,7 +19,7 @@ struct nori_wal_config workload_config(const struct workload *workload, nori_sim
 
     config.dir = WORKLOAD_DIR;
     config.max_segment_size = (uint64_t)1 << 20;
-    config.buffer_size = (size_t)64 << 10;
+    config.buffer_size = workload->seed % 2 ? 4096 : (size_t)64 << 10;
     config.fsync_policy = workload->policy;
     config.preallocate = workload->preallocate;
     config.verify = workload->verify;

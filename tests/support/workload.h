@@ -25,11 +25,13 @@
 #define WORKLOAD_DIR   "wal"
 
 struct workload {
-    uint32_t policy;         /* enum nori_fsync_policy */
-    uint32_t preallocate;    /* enum nori_preallocate */
-    uint32_t verify;         /* enum nori_verify */
-    uint32_t format;         /* 0: 2. In format 1 a batch may be torn */
-    uint64_t seed;           /* of the machine it runs on */
+    uint32_t policy;      /* enum nori_fsync_policy */
+    uint32_t preallocate; /* enum nori_preallocate */
+    uint32_t verify;      /* enum nori_verify */
+    uint32_t format;      /* 0: 2. In format 1 a batch may be torn */
+    /* of the machine it runs on. Odd: with a staging ring of 4 KiB, so that it wraps, is full, and
+     * is passed by larger appends; even: of 64 KiB */
+    uint64_t seed;
     uint32_t switch_percent; /* likewise */
     bool is_memory_tracked;  /* use the simulation's allocator: it can fail, and shows leaks */
 };

@@ -19,6 +19,7 @@ static void begin(struct fixture *fixture, void **state)
 {
     const struct nori_vfs *vfs = nori_vfs_posix();
 
+    *fixture = (struct fixture){.dir = NULL};
     fixture->dir = dir_of(state);
     make_dir(fixture->dir);
     fixture->env.vfs = vfs;
