@@ -234,6 +234,7 @@ void bench_give_rate(struct bench_result *ret_result, uint64_t records, uint64_t
 /* about: a struct bench_load */
 void bench_floor_copy(const void *load, struct bench_result *ret_result);
 void bench_floor_bulk(const void *load, struct bench_result *ret_result);
+void bench_floor_bulk_synced(const void *load, struct bench_result *ret_result);
 void bench_floor_sync(const void *load, struct bench_result *ret_result);
 
 /* ---- report.c ---- */

@@ -3,8 +3,9 @@
  * floor.c: the least that anything with the duty of an append has to do.
  *
  * What. copy: key and value into a warm buffer, and a checksum over them there. bulk: as many bytes
- * handed to the kernel in large pieces, into a file that was reserved beforehand, as the log's are.
- * sync: a pwrite for each record into a file of zeros, and one fdatasync for all threads that wait.
+ * handed to the kernel in large pieces, into new files that were reserved beforehand and are as long
+ * as the log's. bulk, synced: the same, and another thread syncs each file that has ended, so that
+ * there are never more unsynced than the log allows itself. sync: a pwrite for each record into a file of zeros, and one fdatasync for all threads that wait.
  * Each run has a new file.
  *
  * Not here. A floor has no lengths, no segments and no recovery, and only copy has checksums.
@@ -19,9 +20,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BUFFER_LEN ((size_t)8 << 20)
-#define PIECE_LEN  ((size_t)256 << 10)
-#define ZERO_BYTES ((uint64_t)64 << 20) /* of the file of zeros; a fast machine begins again */
+#define BUFFER_LEN     ((size_t)8 << 20)
+#define PIECE_LEN      ((size_t)256 << 10)
+#define ZERO_BYTES     ((uint64_t)64 << 20)  /* of the file of zeros; a fast machine begins again */
+#define BULK_FILE_LEN  ((uint64_t)128 << 20) /* as long as the log's segments are by default */
+#define BULK_FILES_MAX 8
+#define UNSYNCED_MAX   2 /* ended files, as the log's segments (D3) */
 
 /* ---- copy ---- */
 
@@ -64,24 +68,117 @@ static void must_write(int fd, const void *data, size_t len, uint64_t offset)
         bench_give_up("write: %s", strerror(errno));
 }
 
-void bench_floor_bulk(const void *about, struct bench_result *ret_result)
+static void sync_file(int fd)
 {
-    const struct bench_load *load = about;
+    if (fdatasync(fd) < 0)
+        bench_give_up("fdatasync: %s", strerror(errno));
+}
+
+/* The bytes of a run lie in files as long as the log's segments are. */
+struct bulk {
+    int files[BULK_FILES_MAX];
+    unsigned count;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+
+    /* Guarded by mutex. */
+    unsigned ended;
+    unsigned synced;
+};
+
+static void make_bulk_files(struct bulk *bulk, uint64_t bytes)
+{
+    for (uint64_t at = 0; at < bytes; at += BULK_FILE_LEN) {
+        uint64_t left = bytes - at;
+
+        if (bulk->count == BULK_FILES_MAX)
+            bench_give_up("%llu bytes are too many for a run", (unsigned long long)bytes);
+        bulk->files[bulk->count++] =
+            bench_reserved_file(left < BULK_FILE_LEN ? left : BULK_FILE_LEN);
+    }
+}
+
+/* Sync each file that has ended, and the last one not at all. */
+static void *sync_ended(void *argument)
+{
+    struct bulk *bulk = argument;
+
+    (void)pthread_mutex_lock(&bulk->mutex);
+    while (bulk->synced + 1 < bulk->count) {
+        if (bulk->synced == bulk->ended) {
+            (void)pthread_cond_wait(&bulk->changed, &bulk->mutex);
+            continue;
+        }
+        (void)pthread_mutex_unlock(&bulk->mutex);
+        sync_file(bulk->files[bulk->synced]); /* only this thread changes it */
+        (void)pthread_mutex_lock(&bulk->mutex);
+        bulk->synced++;
+        (void)pthread_cond_broadcast(&bulk->changed);
+    }
+    (void)pthread_mutex_unlock(&bulk->mutex);
+    return NULL;
+}
+
+/* A file has ended; wait until few enough of them are unsynced. */
+static void end_bulk_file(struct bulk *bulk)
+{
+    (void)pthread_mutex_lock(&bulk->mutex);
+    bulk->ended++;
+    (void)pthread_cond_broadcast(&bulk->changed);
+    while (bulk->ended - bulk->synced > UNSYNCED_MAX)
+        (void)pthread_cond_wait(&bulk->changed, &bulk->mutex);
+    (void)pthread_mutex_unlock(&bulk->mutex);
+}
+
+static void write_bulk(struct bulk *bulk, const uint8_t *data, uint64_t pieces, bool is_synced)
+{
+    const uint64_t pieces_in_file = BULK_FILE_LEN / PIECE_LEN;
+
+    for (uint64_t i = 0; i < pieces; i++) {
+        if (is_synced && i > 0 && i % pieces_in_file == 0)
+            end_bulk_file(bulk);
+        must_write(bulk->files[i / pieces_in_file], data, PIECE_LEN,
+                   i % pieces_in_file * PIECE_LEN);
+    }
+}
+
+static void run_bulk(const struct bench_load *load, bool is_synced, struct bench_result *ret_result)
+{
     uint64_t pieces = load->records * load->record_len / PIECE_LEN + 1;
     uint8_t *data = bench_alloc(PIECE_LEN);
-    int fd = bench_reserved_file(pieces * PIECE_LEN);
+    struct bulk bulk = {.count = 0};
     uint64_t cpu_ns, begun_ns;
+    pthread_t syncer;
 
     memset(data, 1, PIECE_LEN);
+    make_bulk_files(&bulk, pieces * PIECE_LEN);
+    (void)pthread_mutex_init(&bulk.mutex, NULL);
+    (void)pthread_cond_init(&bulk.changed, NULL);
+    if (is_synced && pthread_create(&syncer, NULL, sync_ended, &bulk) != 0)
+        bench_give_up("cannot start a thread");
     cpu_ns = bench_cpu_ns();
     begun_ns = bench_now_ns();
-    for (uint64_t i = 0; i < pieces; i++)
-        must_write(fd, data, PIECE_LEN, i * PIECE_LEN);
+    write_bulk(&bulk, data, pieces, is_synced);
     bench_give_rate(ret_result, pieces * PIECE_LEN / load->record_len, pieces * PIECE_LEN,
                     begun_ns);
     ret_result->of[BENCH_CPU] = (double)(bench_cpu_ns() - cpu_ns) / (double)load->records;
-    (void)close(fd);
+    if (is_synced)
+        (void)pthread_join(syncer, NULL);
+    (void)pthread_cond_destroy(&bulk.changed);
+    (void)pthread_mutex_destroy(&bulk.mutex);
+    for (unsigned i = 0; i < bulk.count; i++)
+        (void)close(bulk.files[i]);
     free(data);
+}
+
+void bench_floor_bulk(const void *load, struct bench_result *ret_result)
+{
+    run_bulk(load, false, ret_result);
+}
+
+void bench_floor_bulk_synced(const void *load, struct bench_result *ret_result)
+{
+    run_bulk(load, true, ret_result);
 }
 
 /* ---- sync ---- */
@@ -96,12 +193,6 @@ struct group {
     uint64_t durable;
     bool is_syncing;
 };
-
-static void sync_file(int fd)
-{
-    if (fdatasync(fd) < 0)
-        bench_give_up("fdatasync: %s", strerror(errno));
-}
 
 /* Write in order, then wait for a sync that began after that, or lead it. */
 static void write_and_sync_one(struct bench_worker *worker)
