@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #define LOG_BYTES       ((uint64_t)400000000)
-#define QUICK_LOG_BYTES ((uint64_t)16000000)
+#define QUICK_LOG_BYTES ((uint64_t)100000000)
 #define PIECE_LEN       ((size_t)256 << 10)
 
 struct stored {
@@ -68,19 +68,52 @@ static void scan_by_record(const void *about, struct bench_result *ret_result)
     bench_files_scan(&stored->files, 1, stored->record_len, ret_result);
 }
 
-static void run_size(const struct bench_options *options, size_t value_len)
+/* ---- what is demanded ---- */
+
+enum {
+    LOG,
+    LOG_COPIED,
+    SCAN,
+    SCAN_BY_RECORD,
+    SUBJECTS
+};
+
+static double rate(const struct bench_result *results, size_t subject)
+{
+    return results[subject].of[BENCH_RATE];
+}
+
+static double rate_to_scan(const struct bench_result *results, size_t subject)
+{
+    return results[subject].of[BENCH_RATE] / results[SCAN].of[BENCH_RATE];
+}
+
+static const struct bench_demand small_demand = {"records a second", rate, LOG, 15e6, true,
+                                                 BENCH_UNIT_COUNT};
+static const struct bench_demand large_demand = {
+    "rate, of that of scan", rate_to_scan, LOG, 0.6, true, BENCH_UNIT_RATIO};
+
+/* ---- the cases ---- */
+
+static void run_size(const struct bench_options *options, size_t value_len,
+                     const struct bench_demand *demand)
 {
     static const enum bench_metric columns[] = {BENCH_RATE, BENCH_COST, BENCH_CPU, BENCH_BYTES,
                                                 BENCH_METRIC_COUNT};
     struct stored stored = {.record_len = bench_load(1, value_len).record_len};
-    const struct bench_subject subjects[] = {
-        {"log", "nori_reader_next from the first record to the last", read_mapped, &stored},
-        {"log, copied", "the same with NORI_READER_PREAD", read_copied, &stored},
-        {"floor: scan", "map the files, CRC-32C over all bytes", scan, &stored},
-        {"floor: by record", "the same, a call a record", scan_by_record, &stored},
+    const struct bench_subject subjects[SUBJECTS] = {
+        [LOG] = {"log", "nori_reader_next from the first record to the last", read_mapped, &stored},
+        [LOG_COPIED] = {"log, copied", "the same with NORI_READER_PREAD", read_copied, &stored},
+        [SCAN] = {"floor: scan", "map the files, CRC-32C over all bytes", scan, &stored},
+        [SCAN_BY_RECORD] = {"floor: by record", "the same, a call a record", scan_by_record,
+                            &stored},
     };
-    struct bench_case one = {
-        .subjects = subjects, .subject_count = 4, .columns = columns, .is_compared = true};
+    struct bench_case one = {.subjects = subjects,
+                             .subject_count = SUBJECTS,
+                             .columns = columns,
+                             .is_compared = true,
+                             .demands = demand,
+                             .demand_count = 1};
     nori_wal *wal;
 
     (void)snprintf(one.name, sizeof one.name, "read %zu B", value_len);
@@ -101,6 +134,6 @@ void bench_read_cases(const struct bench_options *options)
     bench_section("Reading in order",
                   "By one thread, all from the page cache. scan: the same bytes, mapped anew, with "
                   "a CRC-32C over 256 KiB at a time, or over as many bytes as a record has.");
-    run_size(options, 100);
-    run_size(options, 1024);
+    run_size(options, 100, &small_demand);
+    run_size(options, 1024, &large_demand);
 }
