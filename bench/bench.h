@@ -262,6 +262,7 @@ double bench_measure_p95(const struct bench_result *results, size_t subject);
 void bench_append_cases(const struct bench_options *options);
 void bench_paced_cases(const struct bench_options *options);
 void bench_read_cases(const struct bench_options *options);
+void bench_point_cases(const struct bench_options *options);
 void bench_recover_cases(const struct bench_options *options);
 void bench_cost_cases(const struct bench_options *options);
 void bench_target_cases(const struct bench_options *options);

@@ -3,7 +3,7 @@
  * engine.c: how fast is the log, next to the least that has to be done?
  *
  * What. bench.h tells what cases, subjects and demands are. This file makes the folder, runs all
- * cases and removes the data, whatever happens. append.c, paced.c, read.c, recover.c, cost.c and
+ * cases and removes the data, whatever happens. append.c, paced.c, read.c, point.c, recover.c, cost.c and
  * targets.c have the cases, floor.c the floors, report.c the turns and the output, peers/ other
  * stores. The log is used through its public interface.
  *
@@ -214,6 +214,7 @@ int bench_run(const struct bench_options *wanted)
     bench_append_cases(&options);
     bench_paced_cases(&options);
     bench_read_cases(&options);
+    bench_point_cases(&options);
     bench_recover_cases(&options);
     bench_cost_cases(&options);
     bench_target_cases(&options);

@@ -90,7 +90,7 @@ fi
 
 # ---- every kind of case ----
 
-for only in "append 100 B, os" "append 1024 B, always, 4" paced read recover "open 100" idle writing put get; do
+for only in "append 100 B, os" "append 1024 B, always, 4" paced read "point 1024 B, 100 " recover "open 100" idle writing put get; do
     # shellcheck disable=SC2086 # words on purpose
     try 0 "cases: $only" $quick --json --only "$only" data
     check_json 1
