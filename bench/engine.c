@@ -3,9 +3,9 @@
  * engine.c: how fast is the log, next to the least that has to be done?
  *
  * What. bench.h tells what cases, subjects and demands are. This file makes the folder, runs all
- * cases and removes the data, whatever happens. append.c, paced.c, read.c, point.c, recover.c, cost.c and
- * targets.c have the cases, floor.c the floors, report.c the turns and the output, peers/ other
- * stores. The log is used through its public interface.
+ * cases and removes the data, whatever happens. append.c, paced.c, read.c, point.c, recover.c,
+ * cost.c and targets.c have the cases, floor.c the floors, report.c the turns and the output,
+ * peers/ other stores. The log is used through its public interface.
  *
  * Threads. One waits for signals, so that cleaning up need not be done inside a handler. Whoever
  * ends the process first does it; all others stop where they are.

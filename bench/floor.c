@@ -3,10 +3,10 @@
  * floor.c: the least that anything with the duty of an append has to do.
  *
  * What. copy: key and value into a warm buffer, and a checksum over them there. bulk: as many bytes
- * handed to the kernel in large pieces, into new files that were reserved beforehand and are as long
- * as the log's. bulk, synced: the same, and another thread syncs each file that has ended, so that
- * there are never more unsynced than the log allows itself. sync: a pwrite for each record into a file of zeros, and one fdatasync for all threads that wait.
- * Each run has a new file.
+ * handed to the kernel in large pieces, into new files that were reserved beforehand and are as
+ * long as the log's. bulk, synced: the same, and another thread syncs each file that has ended, so
+ * that there are never more unsynced than the log allows itself. sync: a pwrite for each record
+ * into a file of zeros, and one fdatasync for all threads that wait. Each run has new files.
  *
  * Not here. A floor has no lengths, no segments and no recovery, and only copy has checksums.
  */
