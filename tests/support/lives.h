@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * lives.h: a log written by processes that die, one after the other.
+ *
+ * Each life is a process whose threads append numbered records. What every thread has begun and
+ * what has returned stands in memory that is shared with the test and outlives the process, so
+ * counting costs a store, and no call that would slow the appends down. After each death the log is
+ * read and compared with all of it (D1, D2, D5).
+ */
+#ifndef TESTS_LIVES_H
+#define TESTS_LIVES_H
+
+#include "../api/helpers.h"
+
+#include <stdatomic.h>
+
+#define LIFE_THREADS 4
+#define LIVES_MAX    32
+
+/* One life's counters; those of a thread are stored by it alone. */
+struct life {
+    struct {
+        _Alignas(64) _Atomic uint64_t begun;
+        _Atomic uint64_t returned;
+    } threads[LIFE_THREADS];
+};
+
+/* How many records of each life and thread were found. */
+struct found {
+    uint64_t lives; /* as many are over */
+    uint64_t records[LIVES_MAX + 1][LIFE_THREADS];
+};
+
+struct life *life_new(void); /* shared with children */
+void life_free(struct life *life);
+void life_clear(struct life *life);
+uint64_t life_returned(const struct life *life); /* by all threads */
+
+/* The record that this thread appends as number `count`, from 1 on. */
+struct nori_record life_record(struct numbered *memory, uint64_t number_of_life, uint32_t thread,
+                               uint64_t count, size_t value_max);
+
+/* In the process that lives: append a thread's next record. Leaves the process if that fails. */
+void life_append(struct life *life, nori_wal *wal, uint32_t thread,
+                 const struct nori_record *record);
+
+/* Read all that is there. False, and `why`: a record is not one that was appended, is there twice,
+ * or one before it is missing. */
+bool found_read(struct found *found, nori_reader *reader, size_t value_max, char why[128]);
+
+/* Is what was found now as it must be after `before`, and after what `life` counted? */
+bool found_check(const struct found *now, const struct found *before, const struct life *life,
+                 char why[128]);
+
+/* ---- arguments of such a test ---- */
+
+struct torture_options {
+    uint64_t count; /* kills or appends */
+    uint64_t seed;
+    double seconds; /* it ends then, even if count is not reached; 0: no limit */
+};
+
+/* --count N, --seed N, --seconds N; others end the program with a line that tells these. What is
+ * not given stays as it is. */
+void torture_parse(int argc, char **argv, struct torture_options *options);
+
+/* splitmix64: below `limit`. */
+uint64_t torture_random(uint64_t *seed, uint64_t limit);
+
+#endif
