@@ -141,6 +141,8 @@ static int write_piece(struct nori_wal *wal)
         return NORI_OK;
     }
     to = piece_end(wal, from, limit);
+    if (NW_PLANT("written-before-write"))
+        set_written(wal, to);
     rc = file->ops->write(file, spans, spans_of(wal, from, to, spans), from - segment->start);
     if (rc < 0)
         return write_failed(wal, rc, (struct nori_position){segment->id, from - segment->start});

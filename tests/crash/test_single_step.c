@@ -39,18 +39,19 @@
 #    include <unistd.h>
 
 #    define APPENDERS     2
-#    define VALUE_MAX     100
+#    define VALUE_MAX     600 /* so a lap around the ring is some thirteen appends */
 #    define RING_LEN      4096
 #    define CONTROL_LEN   (4096 + RING_LEN)
-#    define IDENTITY_AT   24   /* in `control`: inode and time of creation */
-#    define LIFE_APPENDS  200  /* then a life ends */
-#    define TRACEES_MAX   8    /* main, two that append, three of the log */
-#    define BURST_MAX     64   /* steps of one thread in a row */
-#    define PHASE_MAX     4000 /* steps until the threads are weighed anew */
-#    define BURSTS_ASLEEP 16   /* in the mean, until a thread that woke may go on */
+#    define IDENTITY_AT   24    /* in `control`: inode and time of creation */
+#    define LIFE_APPENDS  200   /* then a life ends */
+#    define TRACEES_MAX   8     /* main, two that append, three of the log */
+#    define BURST_MAX     64    /* steps of one thread in a row */
+#    define PHASE_MAX     20000 /* steps until the threads are weighed anew */
+#    define BURSTS_ASLEEP 16    /* in the mean, until a thread that woke may go on */
+#    define CALLS_HELD    4     /* one call in so many is held back */
 #    define CODE_SYSCALL  0x0f05u
 #    define CODE_PAUSE    0xf390u /* said to the processor by who spins */
-#    define APPENDS_SHARE 100     /* by default */
+#    define APPENDS_SHARE 200     /* by default */
 
 static struct torture_options options = {0, 1, 0};
 
@@ -180,10 +181,10 @@ static void settle_control(const char *dir, const char *path)
     (void)close(target);
 }
 
+static const char *const names[] = {"000000.wal", "000001.wal", "spare", "control"};
+
 static void copy_log(const char *from, const char *to)
 {
-    static const char *const names[] = {"000000.wal", "000001.wal", "spare", "control"};
-
     assert_int_equal(mkdir(to, 0700), 0);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char source[256], target[256];
@@ -193,9 +194,20 @@ static void copy_log(const char *from, const char *to)
         if (access(source, F_OK) != 0)
             continue;
         copy_contents(source, target);
-        if (i == 3)
+        if (strcmp(names[i], "control") == 0)
             settle_control(to, target);
     }
+}
+
+static void remove_log(const char *dir)
+{
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[256];
+
+        (void)snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        (void)unlink(path);
+    }
+    assert_int_equal(rmdir(dir), 0); /* so there was nothing else to be copied */
 }
 
 static void stop_and_tell(const struct walk *walk, const char *why)
@@ -237,7 +249,7 @@ static void recover(struct walk *walk, const char *dir)
         stop_and_tell(walk, why);
     nori_reader_close(reader);
     close_log(wal);
-    remove_dir(dir);
+    remove_log(dir);
 }
 
 /* Look at the child's `control`, which the log may have made anew. */
@@ -335,11 +347,9 @@ static unsigned next_code(const struct tracee *tracee)
     return (unsigned)code[0] << 8 | code[1];
 }
 
-/* One instruction; a call that sleeps is left behind. Which one was it? */
-static unsigned step(struct walk *walk, struct tracee *tracee)
+/* One instruction; a call that sleeps is left behind. */
+static void step(struct walk *walk, struct tracee *tracee, bool is_call)
 {
-    unsigned code = next_code(tracee);
-    bool is_call = code == CODE_SYSCALL;
     pid_t id = tracee->id;
     int status = 0;
     pid_t got = 0;
@@ -349,12 +359,11 @@ static unsigned step(struct walk *walk, struct tracee *tracee)
     walk->steps++;
     while ((got = waitpid(id, &status, __WALL | (is_call ? WNOHANG : 0))) == 0) {
         if (is_asleep(walk, id))
-            return code;
+            return;
         (void)sched_yield();
     }
     assert_int_equal(got, id);
     note_stop(walk, id, status);
-    return code;
 }
 
 /* Those who woke meanwhile. May sleep until there is one. */
@@ -407,8 +416,10 @@ static struct tracee *choose(struct walk *walk)
     return NULL;
 }
 
-/* Some steps of one thread. One that spins waits for another, so it is another's turn. Sleep is
- * over when this process takes notice: time is to pass slowly while others are stepped. */
+/* Some steps of one thread. One that spins waits for another, so it is another's turn. One that is
+ * about to call the kernel may be held back for the rest of the phase: what it stored before is
+ * seen, what the call does is not. Sleep is over when this process takes notice: time is to pass
+ * slowly while others are stepped, but who is woken by a call may go on at once. */
 static void step_and_check(struct walk *walk)
 {
     uint64_t left = 1 + torture_random(&walk->seed, BURST_MAX);
@@ -421,8 +432,18 @@ static void step_and_check(struct walk *walk)
     while (!(tracee = choose(walk)))
         collect(walk, true);
     for (; left > 0 && tracee->is_stopped && code != CODE_PAUSE; left--) {
-        code = step(walk, tracee);
-        check(walk, code == CODE_SYSCALL);
+        bool is_call;
+
+        code = next_code(tracee);
+        is_call = code == CODE_SYSCALL;
+        if (is_call && torture_random(&walk->seed, CALLS_HELD) == 0) {
+            tracee->weight = 0;
+            return;
+        }
+        step(walk, tracee, is_call);
+        check(walk, is_call);
+        if (is_call && torture_random(&walk->seed, 2) == 0)
+            collect(walk, false);
         walk->phase_left -= walk->phase_left > 0;
     }
 }
