@@ -6,6 +6,7 @@
 
 #include <getopt.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 struct life *life_new(void)
 {
@@ -145,6 +146,12 @@ void torture_parse(int argc, char **argv, struct torture_options *options)
         else
             options->seconds = (double)number;
     }
+}
+
+void lives_in_memory(void)
+{
+    if (access("/dev/shm", W_OK) == 0)
+        (void)setenv("TMPDIR", "/dev/shm", 0);
 }
 
 uint64_t torture_random(uint64_t *seed, uint64_t limit)

@@ -64,6 +64,10 @@ struct torture_options {
  * not given stays as it is. */
 void torture_parse(int argc, char **argv, struct torture_options *options);
 
+/* Temporary folders in memory, where there is such a file system and TMPDIR does not say otherwise:
+ * what a killed process leaves is the same everywhere, but here nothing waits for a disk. */
+void lives_in_memory(void);
+
 /* splitmix64: below `limit`. */
 uint64_t torture_random(uint64_t *seed, uint64_t limit);
 
