@@ -450,7 +450,7 @@ int nori_wal_append_batch(nori_wal *wal, const struct nori_record *records, size
     }
     if (rc >= 0) {
         report_append(wal, &plan);
-        if (!wal->has_shared_ring) /* else the writer thread does */
+        if (!wal->has_shared_ring) /* else the writer thread does, under `batch` */
             nw_sync_note_append(wal, nw_now_ns(wal));
         if (wal->config.fsync_policy == NORI_FSYNC_ALWAYS && !NW_PLANT("always-without-wait"))
             rc = nw_sync_to(wal, end_lsn, &error);

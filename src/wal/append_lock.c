@@ -31,12 +31,17 @@ static bool try(struct nori_wal *wal)
                                        __ATOMIC_RELAXED);
 }
 
+#if defined(__x86_64__) || defined(__i386__)
 static void relax(void)
 {
-#if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
-#endif
 }
+#else
+static void relax(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+#endif
 
 static bool look_for_a_while(struct nori_wal *wal)
 {

@@ -23,9 +23,6 @@
 /* D3: more ended segments than this are never unsynced. */
 #define NW_ENDED_UNSYNCED_MAX 2
 
-#define NW_EXPECT_AHEAD       1024
-#define NW_EXPECT_MAX         512
-
 /* The staging ring's slots, each of which remembers where a batch ended in it (stage.c). */
 #define NW_RING_SLOTS 64
 
@@ -118,8 +115,7 @@ struct nori_wal {
     uint64_t free_until;       /* the ring is free up to this LSN, or further */
     bool is_direct;            /* the append under way is written before it returns */
     uint64_t flushed_lsn;      /* then: written so far */
-    uint64_t summed_lsn;       /* up to here it is in `sum` */
-    uint32_t sum;
+    uint32_t sum;              /* of what was put of a record */
     uint64_t next_id;
 
     /* Guarded by mutex. */
@@ -196,6 +192,15 @@ struct nori_position nw_log_position_of(struct nori_wal *wal, uint64_t lsn); /* 
 /* ---- stage.c: the way of the bytes into the ring and from there to the kernel (D2) ---- */
 /* append lock held: begin an append of so many bytes at `offset`, put its pieces, and end it. */
 int nw_stage_begin(struct nori_wal *wal, uint64_t bytes, struct nori_error *error);
+int nw_stage_put(struct nori_wal *wal, const void *data, size_t len, struct nori_error *error);
+void nw_stage_begin_sum(struct nori_wal *wal);
+uint32_t nw_stage_sum(const struct nori_wal *wal); /* CRC-32C of what was put since */
+int nw_stage_end(struct nori_wal *wal, struct nori_error *error);
+/* append lock held, or nobody else inside: `offset` stands behind a header that is in its file */
+void nw_stage_step_over_header(struct nori_wal *wal);
+/* Write what is published up to this LSN, or see that it is written. Neither mutex held. */
+int nw_stage_write_to(struct nori_wal *wal, uint64_t target, struct nori_error *error);
+
 /* Where the next len bytes of the append under way go, if that is one piece of memory; else NULL:
  * they are put. Whoever fills it moves `offset`. */
 static inline uint8_t *nw_stage_place(struct nori_wal *wal, size_t len)
@@ -204,6 +209,11 @@ static inline uint8_t *nw_stage_place(struct nori_wal *wal, size_t len)
 
     return !wal->is_direct && at + len <= wal->ring_len ? wal->ring + at : NULL;
 }
+
+/* How far ahead of an append, and how many of them at most, nw_stage_expect asks for bytes. */
+#define NW_EXPECT_AHEAD 1024
+#define NW_EXPECT_MAX   512
+
 /* Have the cache lines fetched that the next small records will go to: the writer thread has read
  * them last, and a locked instruction would wait until this processor owns them again. */
 static inline void nw_stage_expect(const struct nori_wal *wal, size_t len)
@@ -213,13 +223,6 @@ static inline void nw_stage_expect(const struct nori_wal *wal, size_t len)
     for (size_t at = 0; at < len && at < NW_EXPECT_MAX; at += 64)
         __builtin_prefetch(wal->ring + ((ahead + at) & (wal->ring_len - 1)), 1);
 }
-int nw_stage_put(struct nori_wal *wal, const void *data, size_t len, struct nori_error *error);
-void nw_stage_begin_sum(struct nori_wal *wal);
-uint32_t nw_stage_sum(struct nori_wal *wal); /* CRC-32C of all that was put since it was begun */
-int nw_stage_end(struct nori_wal *wal, struct nori_error *error);
-void nw_stage_publish(struct nori_wal *wal); /* `offset` has moved over a header */
-/* Write what is published up to this LSN, or see that it is written. Neither mutex held. */
-int nw_stage_write_to(struct nori_wal *wal, uint64_t target, struct nori_error *error);
 
 /* ---- writer.c: doing so in the background ---- */
 void nw_writer_run(void *wal);
@@ -244,7 +247,7 @@ static inline void nw_append_unlock(struct nori_wal *wal)
 }
 
 /* ---- append.c ---- */
-/* append lock held; into space owned */
+/* append lock held, or nobody else inside, as at close; into space owned */
 int nw_append_mark(struct nori_wal *wal, struct nori_error *error);
 
 /* ---- roll.c: beginning a segment. append lock held. ---- */

@@ -54,17 +54,23 @@ static void note_place(const struct nori_reader *reader)
 /* Count records from a place that is one to `offset`. */
 static int walk_to(struct nori_reader *reader, struct nori_position position)
 {
+    uint64_t looked_again_at = UINT64_MAX;
+
     while (reader->cursor.offset < position.offset) {
         struct nw_stored_record record;
         int rc = nw_cursor_next(&reader->cursor, &record);
 
         if (rc == NW_CURSOR_SHORT || rc == NW_CURSOR_BAD) {
+            if (!reader->file || reader->cursor.offset == looked_again_at)
+                return no_such_place(reader, position,
+                                     "it lies behind the end, or in damaged bytes");
+            looked_again_at = reader->cursor.offset;
             rc = nw_reader_ask_ring(reader);
-            if (rc > 0)
-                continue;
-            return rc < 0 ? rc
-                          : no_such_place(reader, position,
-                                          "it lies behind the end, or in damaged bytes");
+            if (rc < 0)
+                return rc;
+            /* If the ring has nothing, a live writer may just have brought it to the file. */
+            nw_cursor_refresh(&reader->cursor);
+            continue;
         }
         if (rc < 0)
             return nw_io_error(&reader->error, rc, position, "read segment %llu",

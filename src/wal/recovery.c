@@ -826,6 +826,7 @@ static int write_staged_back(struct judge *judge)
                              (unsigned long long)chain.links[i].id);
     }
     nw_chain_done(&chain);
+    nw_staged_forget(staged); /* the files have them */
     return rc;
 }
 

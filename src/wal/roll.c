@@ -211,7 +211,7 @@ static void take_over(struct nori_wal *wal, struct nw_segment *segment, struct n
 static void wake_threads(struct nori_wal *wal)
 {
     nw_lock(wal, wal->mutex);
-    wal->is_sync_requested = !wal->current->is_named;
+    wal->is_sync_requested |= !wal->current->is_named;
     wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
     wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted);
     nw_unlock(wal, wal->mutex);
@@ -282,9 +282,7 @@ int nw_roll(struct nori_wal *wal, struct nori_error *error)
     if (had_garbage)
         /* readers must learn the end before they look behind it */
         atomic_fetch_add(&wal->control->words->cut, 1);
-    wal->is_direct = !wal->has_shared_ring; /* the header is in the file */
-    wal->flushed_lsn = wal->current->start + wal->offset;
-    nw_stage_publish(wal);
+    nw_stage_step_over_header(wal);
     wake_threads(wal);
     report_roll(wal, previous, ended_bytes, begun_ns);
 out:

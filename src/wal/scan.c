@@ -204,12 +204,16 @@ static int read_file_and_ring(const struct nw_env *env, const struct nw_link *li
                               struct nw_segment_scan *scan, nw_scan_progress progress,
                               void *context, int *ret_stop)
 {
+    uint64_t asked_at = UINT64_MAX;
+
     for (;;) {
         uint64_t written = env->staged ? nw_staged_written(env->staged) : 0;
         int rc = read_to_end(link, log_id, cursor, scan, progress, context, ret_stop);
 
-        if (rc < 0 || !env->staged)
+        /* What a hostile ring gives may verify and still be nothing that a log may hold. */
+        if (rc < 0 || !env->staged || scan->end == asked_at)
             return rc;
+        asked_at = scan->end;
         rc = ask_ring(env->staged, link, cursor, file, scan, written);
         if (rc <= 0)
             return rc;

@@ -45,9 +45,14 @@ static uint64_t next_lsn(const struct nori_wal *wal)
     return wal->current->start + wal->offset;
 }
 
-static uint8_t *ring_at(const struct nori_wal *wal, uint64_t lsn)
+/*
+ * Where the append under way has the byte with its next LSN. A direct one uses the ring as a mere
+ * buffer, and half around from where its bytes would verify: what is refused must not be found
+ * there, neither now nor when a power cut brings an older page back (D9).
+ */
+static uint64_t next_place(const struct nori_wal *wal)
 {
-    return wal->ring + (lsn & (wal->ring_len - 1));
+    return next_lsn(wal) + (wal->is_direct ? wal->ring_len / 2 : 0);
 }
 
 /* The ring's bytes [from, to) as one or two spans; their number. */
@@ -57,7 +62,8 @@ static size_t spans_of(const struct nori_wal *wal, uint64_t from, uint64_t to,
     size_t until_wrap = (size_t)(wal->ring_len - (from & (wal->ring_len - 1)));
     size_t len = (size_t)(to - from);
 
-    spans[0] = (struct nori_span){ring_at(wal, from), len < until_wrap ? len : until_wrap};
+    spans[0] = (struct nori_span){wal->ring + (from & (wal->ring_len - 1)),
+                                  len < until_wrap ? len : until_wrap};
     spans[1] = (struct nori_span){wal->ring, len - spans[0].len};
     return spans[1].len > 0 ? 2 : 1;
 }
@@ -106,8 +112,9 @@ static void set_written(struct nori_wal *wal, uint64_t lsn)
 {
     uint64_t wanted;
 
-    atomic_store(&wal->written_lsn, lsn);
+    /* Readers first: once an append sees the other, it may overwrite what they look for. */
     atomic_store(&wal->control->words->written, lsn);
+    atomic_store(&wal->written_lsn, lsn);
     wanted = atomic_load(&wal->room_wanted_lsn);
     if (wanted == 0 || lsn < wanted)
         return;
@@ -119,8 +126,10 @@ static void set_written(struct nori_wal *wal, uint64_t lsn)
 /* Write one piece of what is published, or step over a header. write_mutex held. */
 static int write_piece(struct nori_wal *wal)
 {
-    uint64_t from = atomic_load(&wal->written_lsn);
+    /* First: a direct append moves `written` and then this, so what lies between the two is never
+     * what it wrote itself. */
     uint64_t limit = atomic_load(&wal->published_lsn);
+    uint64_t from = atomic_load(&wal->written_lsn);
     const struct nw_segment *segment;
     struct nori_span spans[2];
     struct nori_file *file;
@@ -205,13 +214,18 @@ static int wait_for_room(struct nori_wal *wal, uint64_t bytes, struct nori_error
 int nw_stage_begin(struct nori_wal *wal, uint64_t bytes, struct nori_error *error)
 {
     uint64_t lsn = next_lsn(wal);
+    int rc = NORI_OK;
 
     nw_assert(wal->offset + bytes <= atomic_load(&wal->current->owned)); /* D9 */
     wal->is_direct = !wal->has_shared_ring || bytes > wal->ring_len / 4;
     if (!wal->is_direct) {
         if (lsn + bytes > wal->free_until)
             wal->free_until = atomic_load(&wal->written_lsn) + wal->ring_len;
-        return lsn + bytes > wal->free_until ? wait_for_room(wal, bytes, error) : NORI_OK;
+        if (lsn + bytes > wal->free_until)
+            rc = wait_for_room(wal, bytes, error);
+        /* what is not written yet is not overwritten */
+        nw_assert(rc < 0 || lsn + bytes - atomic_load(&wal->written_lsn) <= wal->ring_len);
+        return rc;
     }
     wal->flushed_lsn = lsn;
     wal->free_until = lsn + wal->ring_len;
@@ -220,10 +234,10 @@ int nw_stage_begin(struct nori_wal *wal, uint64_t bytes, struct nori_error *erro
 
 /*
  * A record that was refused must not come back (D9). What a failed write left lacks at least its
- * last byte; should that be the zero which stands there anyway, the record would be whole. And all
- * of it may be in the ring. So its beginning is made unreadable in both, in a page that the write
- * just touched. If even that fails, nothing is worse; but in format 1 a batch that was cut off does
- * not say so, and its first records would come back.
+ * last byte; should that be the zero which stands there anyway, the record would be whole. So its
+ * beginning is made unreadable, in a page that the write just touched. If even that fails, nothing
+ * is worse; but in format 1 a batch that was cut off does not say so, and its first records would
+ * come back.
  */
 static int spoil(struct nori_wal *wal, uint64_t lsn)
 {
@@ -231,8 +245,6 @@ static int spoil(struct nori_wal *wal, uint64_t lsn)
     struct nori_file *file = wal->current->file;
     struct nori_span span = {no_record, sizeof no_record};
 
-    for (size_t i = 0; i < sizeof no_record; i++)
-        *ring_at(wal, lsn + i) = no_record[i];
     return file->ops->write(file, &span, 1, lsn - wal->current->start);
 }
 
@@ -242,18 +254,20 @@ static int flush(struct nori_wal *wal, struct nori_error *error)
     struct nw_segment *segment = wal->current;
     uint64_t offset = wal->flushed_lsn - segment->start;
     struct nori_position position = {segment->id, offset};
+    uint64_t place = next_place(wal) - (next_lsn(wal) - wal->flushed_lsn);
     struct nori_span spans[2];
     int rc = 0;
 
     if (wal->flushed_lsn < next_lsn(wal) && !NW_PLANT("ack-before-write"))
-        rc = segment->file->ops->write(
-            segment->file, spans, spans_of(wal, wal->flushed_lsn, next_lsn(wal), spans), offset);
+        rc = segment->file->ops->write(segment->file, spans,
+                                       spans_of(wal, place, next_place(wal), spans), offset);
     if (rc >= 0) {
         wal->flushed_lsn = next_lsn(wal);
         wal->free_until = wal->flushed_lsn + wal->ring_len;
         return NORI_OK;
     }
     wal->must_roll = !NW_PLANT("append-behind-garbage");
+    wal->free_until = 0; /* the pieces that were flushed are taken back: asked anew */
     (void)nw_io_error(error, rc, position, "append: write %06llu.wal at %llu",
                       (unsigned long long)position.segment_id, (unsigned long long)position.offset);
     if (error->code == NORI_E_NOSPACE) {
@@ -264,29 +278,13 @@ static int flush(struct nori_wal *wal, struct nori_error *error)
     return nw_log_fail(wal, error);
 }
 
-static void sum_to(struct nori_wal *wal, uint64_t lsn)
-{
-    struct nori_span spans[2];
-    size_t count;
-
-    if (lsn == wal->summed_lsn)
-        return;
-    count = spans_of(wal, wal->summed_lsn, lsn, spans);
-    for (size_t i = 0; i < count; i++)
-        wal->sum = nw_crc32c(wal->sum, spans[i].data, spans[i].len);
-    wal->summed_lsn = lsn;
-}
-
 void nw_stage_begin_sum(struct nori_wal *wal)
 {
     wal->sum = 0;
-    wal->summed_lsn = next_lsn(wal);
 }
 
-/* One pass over all pieces of a record: three passes over small ones would cost twice as much. */
-uint32_t nw_stage_sum(struct nori_wal *wal)
+uint32_t nw_stage_sum(const struct nori_wal *wal)
 {
-    sum_to(wal, next_lsn(wal));
     return wal->sum;
 }
 
@@ -295,22 +293,20 @@ int nw_stage_put(struct nori_wal *wal, const void *data, size_t len, struct nori
     const uint8_t *source = data;
 
     while (len > 0) {
-        uint64_t lsn = next_lsn(wal);
-        uint64_t room =
-            nw_min_u64(wal->free_until - lsn, wal->ring_len - (lsn & (wal->ring_len - 1)));
+        size_t at = (size_t)(next_place(wal) & (wal->ring_len - 1));
+        uint64_t room = nw_min_u64(wal->free_until - next_lsn(wal), wal->ring_len - at);
         size_t piece = len < room ? len : (size_t)room;
 
         if (room == 0) {
             int rc;
 
             nw_assert(wal->is_direct);
-            sum_to(wal, lsn); /* as long as the bytes are at hand */
             rc = flush(wal, error);
             if (rc < 0)
                 return rc;
             continue;
         }
-        memcpy(ring_at(wal, lsn), source, piece);
+        wal->sum = nw_crc32c_copy(wal->sum, wal->ring + at, source, piece);
         wal->offset += piece;
         source += piece;
         len -= piece;
@@ -318,18 +314,8 @@ int nw_stage_put(struct nori_wal *wal, const void *data, size_t len, struct nori
     return NORI_OK;
 }
 
-int nw_stage_end(struct nori_wal *wal, struct nori_error *error)
-{
-    int rc = wal->is_direct ? flush(wal, error) : NORI_OK;
-
-    if (rc < 0)
-        return rc;
-    nw_stage_publish(wal);
-    return NORI_OK;
-}
-
 /* Everything before `offset` is whole, and in the ring or in the kernel. */
-void nw_stage_publish(struct nori_wal *wal)
+static void publish(struct nori_wal *wal)
 {
     uint64_t lsn = next_lsn(wal);
     struct nw_control_words *words = wal->control->words;
@@ -338,8 +324,27 @@ void nw_stage_publish(struct nori_wal *wal)
     if (wal->is_direct && wal->flushed_lsn == lsn)
         set_written(wal, lsn); /* first: nobody else has anything to write */
     note_batch_end(wal, lsn);
+    /* The second store orders both before the loads of whoever may sleep: one locked instruction
+     * instead of two. */
     atomic_store_explicit(&wal->published_lsn, lsn, memory_order_release);
-    atomic_store(&words->published, lsn); /* before anybody is looked for who waits for it */
+    atomic_store(&words->published, lsn);
     nw_control_wake(wal->control);
     nw_writer_check(wal);
+}
+
+int nw_stage_end(struct nori_wal *wal, struct nori_error *error)
+{
+    int rc = wal->is_direct ? flush(wal, error) : NORI_OK;
+
+    if (rc < 0)
+        return rc;
+    publish(wal);
+    return NORI_OK;
+}
+
+void nw_stage_step_over_header(struct nori_wal *wal)
+{
+    wal->is_direct = !wal->has_shared_ring; /* then nobody else steps over it */
+    wal->flushed_lsn = next_lsn(wal);
+    publish(wal);
 }

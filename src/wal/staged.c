@@ -18,6 +18,7 @@
  */
 #include "wal/staged.h"
 
+#include "format/control_record.h"
 #include "format/record.h"
 
 #include <string.h>
@@ -63,22 +64,38 @@ uint64_t nw_staged_written(const struct nw_staged *staged)
     return staged->control && staged->is_live ? atomic_load(&staged->control->words->written) : 0;
 }
 
+/* Of the log's own records only marks go through the ring, and none knows more than what lies
+ * before it. */
+static bool is_from_writer(const struct nw_staged_place *place, uint64_t offset,
+                           const struct nw_stored_record *record)
+{
+    struct nw_mark mark;
+
+    return !nw_record_is_control(record) ||
+           (nw_control_decode(record, place->salt, &mark) == NW_CONTROL_IS_MARK &&
+            mark.durable_lsn <= place->start + offset);
+}
+
 /* How many bytes at `bytes` are whole batches. */
 static uint64_t whole_batches_len(const struct nw_staged_place *place, const uint8_t *bytes,
                                   uint64_t len, uint64_t offset)
 {
     uint64_t whole = 0;
     uint64_t at = 0;
+    bool is_in_batch = false;
 
     while (at < len) {
         struct nw_record_place here = {2, place->salt, offset + at};
         struct nw_scan scan = nw_scan_over(bytes + at, (size_t)(len - at));
         struct nw_stored_record record;
 
-        if (nw_record_decode(&scan, &here, place->record_limit, &record) != 0)
+        if (nw_record_decode(&scan, &here, place->record_limit, &record) != 0 ||
+            (is_in_batch && nw_record_is_control(&record)) ||
+            !is_from_writer(place, offset + at, &record))
             break;
         at += record.len;
-        if (!nw_record_continues(&record))
+        is_in_batch = nw_record_continues(&record);
+        if (!is_in_batch)
             whole = at;
     }
     return whole;

@@ -5,8 +5,8 @@
  * What. It writes all there is, naps for a millisecond, and looks again; when a few naps have
  * brought nothing it falls asleep. So appends make no system call as long as they come often, or
  * one for every piece of the ring if they come faster than it naps, and an idle log uses no
- * processor. Under policy `batch` it also starts the window of the sync thread: counted from before
- * its nap, since the oldest append it finds may be as old as that.
+ * processor. Under policy `batch` it also starts the window of the sync thread: counted from when it
+ * looked before, since the oldest append it finds may be as old as that.
  *
  * Under `os` it asks for a sync now and then: the disk works while appends go on, and an ended
  * segment, of which few may be unsynced (D3), has little left to sync.
@@ -93,14 +93,17 @@ void nw_writer_run(void *argument)
     struct nori_wal *wal = argument;
     uint64_t window_ns = (uint64_t)wal->config.batch_window_us * 1000;
     uint64_t nap_ns = nw_min_u64(NAP_NS, window_ns / 4 + 1);
-    uint64_t looked_ns = nw_now_ns(wal);
+    uint64_t looked_ns = nw_now_ns(wal); /* what is new was appended after that */
     uint64_t seen = 0;
+    uint32_t how = NAPPING;
     unsigned idle_naps = 0;
-    bool goes_on;
 
     do {
+        uint64_t now_ns = nw_now_ns(wal);
         uint64_t published = atomic_load(&wal->published_lsn);
 
+        if (how == ASLEEP) /* the first append has woken us, just now */
+            looked_ns = now_ns;
         if (published != seen) {
             nw_sync_note_append(wal, looked_ns);
             if (published - atomic_load(&wal->durable_lsn) >= SYNC_EVERY)
@@ -109,8 +112,8 @@ void nw_writer_run(void *argument)
             idle_naps = 0;
         }
         seen = published;
-        looked_ns = nw_now_ns(wal);
-        goes_on = rest(wal, idle_naps < NAPS_TO_SLEEP ? NAPPING : ASLEEP, nap_ns, seen);
+        looked_ns = now_ns;
+        how = idle_naps < NAPS_TO_SLEEP ? NAPPING : ASLEEP;
         idle_naps++;
-    } while (goes_on);
+    } while (rest(wal, how, nap_ns, seen));
 }

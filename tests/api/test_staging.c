@@ -5,8 +5,10 @@
  * On the simulated machine the clock stands still while a thread runs, so the writer thread naps on
  * and nothing reaches a segment before it is flushed or synced, or the ring is full.
  */
+#include "encode.h"
 #include "helpers.h"
 
+#include <errno.h>
 #include <nori/sim.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -621,6 +623,110 @@ static int append_and_die(void *context)
     return 0;
 }
 
+/* The third piece of a direct append finds no space. */
+static void refuse_append(nori_sim *sim, nori_wal *wal, size_t len)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    uint8_t *value = calloc(1, len);
+    struct nori_record record = nori_record_put("refused", 7, value, len);
+
+    assert_int_equal(nori_wal_flush(wal), NORI_OK);
+    options.fail_mask = NORI_SIM_WRITE;
+    options.fail_errno = ENOSPC;
+    options.fail_nth = len > 16384 ? 3 : 1;
+    nori_sim_set_options(sim, &options);
+    assert_int_equal(nori_wal_append(wal, &record, NULL), NORI_E_NOSPACE);
+    options.fail_nth = 0;
+    nori_sim_set_options(sim, &options);
+    free(value);
+}
+
+/* D2, D9: the pieces that were written before are taken back, and with them the room they seemed to
+ * make in the ring: what comes next must not overwrite what is not written. */
+static void a_refused_append_makes_no_room_in_the_ring(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = sim_config(sim, 4096);
+    nori_wal *wal = open_log(&config);
+
+    (void)state;
+    append_range(wal, 1, 10, VALUE_LEN);
+    refuse_append(sim, wal, 40000);
+    append_range(wal, 11, 190, VALUE_LEN);
+    (void)kill_and_recover(&config, sim, 200);
+    close_log(wal);
+    expect_shown(sim, "wal", 200);
+    nori_sim_free(sim);
+}
+
+/* D9: an append that is larger than a quarter of the ring and fits into it leaves no whole record
+ * there, which a power cut could bring back together with an older page. */
+static void a_refused_append_is_not_in_the_ring(void **state)
+{
+    const size_t ring_len = 16384;
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = sim_config(sim, ring_len);
+    nori_wal *wal = open_log(&config);
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    struct nori_position end;
+    nori_sim *after;
+    uint8_t begin[4];
+    size_t got = 0;
+
+    (void)state;
+    append_range(wal, 1, 10, VALUE_LEN);
+    end = position_of(wal);
+    refuse_append(sim, wal, 8000);
+    assert_int_equal(nori_sim_file_read(sim, "wal/control", PAGE_LEN + end.offset % ring_len, begin,
+                                        sizeof begin, &got),
+                     0);
+    assert_true(begin[0] != 7 || begin[1] != ((8000 & 0x7f) | 0x80));
+    nori_sim_crash_kill(sim, &after);
+    config.vfs = nori_sim_vfs(after);
+    assert_int_equal(try_open(&config, &info, NULL), NORI_OK);
+    assert_int_equal(info.valid_records, 10);
+    nori_sim_free(after);
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
+/* A hostile ring may hold what verifies and is still nothing that a log may hold, such as a hole
+ * that hides nobody knows how many records: open must end, and without it. */
+static void what_no_log_may_hold_is_not_taken_from_the_ring(void **state)
+{
+    static const uint8_t unknown[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    const uint8_t hole = 3;
+    struct raw_record record = {&hole, 1, unknown, sizeof unknown, RAW_CONTROL, 0, 0, 0, 0};
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = sim_config(sim, 4096);
+    nori_wal *wal = open_log(&config);
+    struct nori_position end;
+    struct bytes file = {NULL, 0, 0};
+    uint8_t salt[8];
+    uint64_t number = 0;
+    size_t got = 0;
+    nori_sim *after;
+
+    (void)state;
+    append_range(wal, 1, 10, VALUE_LEN);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    end = position_of(wal);
+    nori_sim_crash_kill(sim, &after);
+    assert_int_equal(nori_sim_file_read(after, "wal/000000.wal", 48, salt, sizeof salt, &got), 0);
+    for (size_t i = sizeof salt; i > 0; i--)
+        number = number << 8 | salt[i - 1];
+    put_zeros(&file, (size_t)end.offset);
+    (void)put_record(&file, &record, number);
+    assert_int_equal(nori_sim_file_poke(after, "wal/control", PAGE_LEN + end.offset % 4096,
+                                        file.data + end.offset, file.len - (size_t)end.offset),
+                     0);
+    (void)expect_recovered(&config, after, "wal", 10);
+    free_bytes(&file);
+    nori_sim_free(after);
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
 /* D2: also in a folder that is copied before anybody recovers it. */
 static void a_process_that_kills_itself_leaves_all_it_appended(void **state)
 {
@@ -665,6 +771,9 @@ int main(void)
         cmocka_unit_test(damage_in_the_ring_costs_the_records_from_there_on),
         cmocka_unit_test(garbage_in_control_costs_only_what_the_ring_had),
         cmocka_unit_test(damage_below_the_ring_is_told_all_the_same),
+        cmocka_unit_test(a_refused_append_makes_no_room_in_the_ring),
+        cmocka_unit_test(a_refused_append_is_not_in_the_ring),
+        cmocka_unit_test(what_no_log_may_hold_is_not_taken_from_the_ring),
         cmocka_unit_test_setup_teardown(a_process_that_kills_itself_leaves_all_it_appended,
                                         temporary_setup, temporary_teardown),
     };
