@@ -2,13 +2,15 @@
 # Shortcuts; the build itself is Meson's. `make help` lists them.
 PREFIX ?= /usr/local
 DESTDIR ?=
+PART ?=
+TIME ?=
 SEED ?=
 ARGS ?=
 PEERS ?=
 DIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check planted coverage bench format install clean
+.PHONY: help demo check planted torture coverage bench format install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +26,10 @@ check: ## all tests: debug with ASan and UBSan, release, threads under TSan, pla
 planted: ## show that each planted bug makes a test fail
 	@tools/install-packages build test
 	@tools/planted.sh build
+
+torture: ## 2,000 kills per policy and 10,000 appends stepped through (PART=kill, PART=step; TIME=seconds of each)
+	@tools/install-packages build test
+	@DIR='$(DIR)' tools/torture.sh $(if $(SEED),--seed $(SEED)) $(if $(TIME),--seconds $(TIME)) $(PART)
 
 coverage: ## coverage of src/: a table, and build/coverage.html
 	@tools/install-packages build test coverage
