@@ -8,10 +8,12 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 build=build/torture
 limits=()
+seed=$((RANDOM << 15 | RANDOM)) # each run tries other moments; it is printed
 parts=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --seed | --seconds) limits+=("$1" "${2:?torture.sh: $1 needs a number}"); shift 2 ;;
+    --seed) seed=${2:?torture.sh: --seed needs a number}; shift 2 ;;
+    --seconds) limits+=("$1" "${2:?torture.sh: --seconds needs a number}"); shift 2 ;;
     kill | step) parts+=("$1"); shift ;;
     *) echo "torture.sh: no part '$1': kill step" >&2; exit 2 ;;
     esac
@@ -34,8 +36,8 @@ ninja -C $build tests/test_kills tests/test_single_step >build/torture.log 2>&1 
 status=0
 for part in "${parts[@]}"; do
     case $part in
-    kill) $build/tests/test_kills --count 2000 "${limits[@]}" || status=1 ;;
-    step) $build/tests/test_single_step --count 10000 "${limits[@]}" || status=1 ;;
+    kill) $build/tests/test_kills --count 2000 --seed "$seed" "${limits[@]}" || status=1 ;;
+    step) $build/tests/test_single_step --count 10000 --seed "$seed" "${limits[@]}" || status=1 ;;
     esac
 done
 exit $status

@@ -4,11 +4,11 @@
  *
  * What. A life is a process that opens the log and appends from several threads as fast as they
  * can. What was begun and what returned it counts in shared memory. After a random time it is
- * killed: while its threads append, the log's own write, sync, and begin segments; one in four may
- * still be recovering what the life before left. Some lives are followed by one that is killed in its recovery,
- * before it appends anything. Then the log is opened here and read from its beginning: of every
- * life that is over exactly what was found before (D5), of the last one all that returned (D2), in
- * each thread's order, and nothing that was not begun (D1).
+ * killed: while its threads append, and the log's own write, sync, and begin segments; one in four
+ * may still be recovering what the life before left. Some lives are followed by one that is killed
+ * in its recovery, before it appends anything. Then the log is opened here and read from its
+ * beginning: of every life that is over exactly what was found before (D5), of the last one all
+ * that returned (D2), in each thread's order, and nothing that was not begun (D1).
  *
  * Each life has a ring of another size, so the kills also meet a `control` that is being changed.
  * After LIVES_MAX lives, or when the log is long, a new folder is begun.

@@ -14,8 +14,9 @@
  * of it. Either way it is compared with what has returned and what was begun by now. The copied
  * `control` gets its new inode written into it, so that its words are believed, as they would be.
  *
- * Each life of the child ends with a real kill at some step, and its own folder is recovered. The
- * seed repeats the choices, but not how long the kernel lets a thread sleep.
+ * Each life of the child has another policy than the one before. It ends with a real kill at some
+ * step, and its own folder is recovered. The seed repeats the choices, but not how long the kernel
+ * lets a thread sleep.
  */
 #define _GNU_SOURCE 1 /* dladdr */
 
@@ -39,19 +40,19 @@
 #    include <unistd.h>
 
 #    define APPENDERS     2
-#    define VALUE_MAX     600 /* so a lap around the ring is some thirteen appends */
+#    define VALUE_MAX     900 /* so a lap around the ring is some nine appends */
 #    define RING_LEN      4096
 #    define CONTROL_LEN   (4096 + RING_LEN)
 #    define IDENTITY_AT   24    /* in `control`: inode and time of creation */
-#    define LIFE_APPENDS  200   /* then a life ends */
+#    define LIFE_APPENDS  70    /* then a life ends */
 #    define TRACEES_MAX   8     /* main, two that append, three of the log */
 #    define BURST_MAX     64    /* steps of one thread in a row */
 #    define PHASE_MAX     20000 /* steps until the threads are weighed anew */
 #    define BURSTS_ASLEEP 16    /* in the mean, until a thread that woke may go on */
-#    define CALLS_HELD    4     /* one call in so many is held back */
+#    define CALLS_HELD    8     /* one call in so many is held back */
 #    define CODE_SYSCALL  0x0f05u
 #    define CODE_PAUSE    0xf390u /* said to the processor by who spins */
-#    define APPENDS_SHARE 200     /* by default */
+#    define APPENDS_SHARE 150     /* by default */
 
 static struct torture_options options = {0, 1, 0};
 
@@ -95,10 +96,13 @@ static void *append_for_ever(void *argument)
     return NULL;
 }
 
-static struct nori_wal_config small_config(const char *dir)
+/* Each life has another policy. */
+static struct nori_wal_config small_config(const struct walk *walk, const char *dir)
 {
+    static const uint32_t policies[] = {NORI_FSYNC_OS, NORI_FSYNC_BATCH, NORI_FSYNC_ALWAYS};
     struct nori_wal_config config = config_of(dir);
 
+    config.fsync_policy = policies[walk->kills % 3];
     config.buffer_size = RING_LEN;
     config.preallocate = NORI_PREALLOCATE_OFF;
     return config;
@@ -107,7 +111,7 @@ static struct nori_wal_config small_config(const char *dir)
 static int be_traced(void *context)
 {
     struct walk *walk = context;
-    struct nori_wal_config config = small_config(walk->temporary->dir);
+    struct nori_wal_config config = small_config(walk, walk->temporary->dir);
     static struct appender appenders[APPENDERS];
     nori_wal *wal = NULL;
 
@@ -230,7 +234,7 @@ static void stop_and_tell(const struct walk *walk, const char *why)
 /* Open the log there, and read it. */
 static void recover(struct walk *walk, const char *dir)
 {
-    struct nori_wal_config config = small_config(dir);
+    struct nori_wal_config config = small_config(walk, dir);
     struct nori_recovery_info info;
     struct nori_error error = NORI_ERROR_INIT;
     nori_reader *reader = NULL;
@@ -416,10 +420,19 @@ static struct tracee *choose(struct walk *walk)
     return NULL;
 }
 
+/* Long enough for a lap of the others, let this thread stand where it is: what it stored before is
+ * seen, what its next call does is not. */
+static void hold(struct walk *walk, struct tracee *held)
+{
+    for (size_t i = 0; i < walk->count; i++)
+        walk->tracees[i].weight = 1;
+    held->weight = 0;
+    walk->phase_left = PHASE_MAX;
+}
+
 /* Some steps of one thread. One that spins waits for another, so it is another's turn. One that is
- * about to call the kernel may be held back for the rest of the phase: what it stored before is
- * seen, what the call does is not. Sleep is over when this process takes notice: time is to pass
- * slowly while others are stepped, but who is woken by a call may go on at once. */
+ * about to call the kernel may be held. Sleep is over when this process takes notice: time is to
+ * pass slowly while others are stepped, but who is woken by a call may go on at once. */
 static void step_and_check(struct walk *walk)
 {
     uint64_t left = 1 + torture_random(&walk->seed, BURST_MAX);
@@ -437,7 +450,7 @@ static void step_and_check(struct walk *walk)
         code = next_code(tracee);
         is_call = code == CODE_SYSCALL;
         if (is_call && torture_random(&walk->seed, CALLS_HELD) == 0) {
-            tracee->weight = 0;
+            hold(walk, tracee);
             return;
         }
         step(walk, tracee, is_call);
@@ -488,13 +501,13 @@ static void end_life(struct walk *walk)
     while (waitpid(-1, NULL, __WALL) > 0)
         continue;
     walk->count = 0;
-    walk->kills++;
     if (walk->control)
         (void)munmap((void *)(uintptr_t)walk->control, CONTROL_LEN);
     walk->control = NULL;
     recover(walk, walk->temporary->dir);
     if (!found_check(&walk->found, &none, walk->life, why))
         stop_and_tell(walk, why);
+    walk->kills++;
 }
 
 /* Child and parent take turns, so two processors would only be waiting for each other. */
