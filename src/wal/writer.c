@@ -5,8 +5,8 @@
  * What. It writes all there is, naps for a millisecond, and looks again; when a few naps have
  * brought nothing it falls asleep. So appends make no system call as long as they come often, or
  * one for every piece of the ring if they come faster than it naps, and an idle log uses no
- * processor. Under policy `batch` it also starts the window of the sync thread: counted from when it
- * looked before, since the oldest append it finds may be as old as that.
+ * processor. Under policy `batch` it also starts the window of the sync thread: counted from when
+ * it looked before, since the oldest append it finds may be as old as that.
  *
  * Under `os` it asks for a sync now and then: the disk works while appends go on, and an ended
  * segment, of which few may be unsynced (D3), has little left to sync.
