@@ -134,6 +134,19 @@ static int corrupt_at(struct judge *judge, const struct nw_link *link, uint64_t 
                         why, (unsigned long long)bytes);
 }
 
+/* With verify = tail: where the last writer closed the log. What it had reserved behind that may be
+ * much, and nobody wrote to it. */
+static uint64_t known_end(const struct judge *judge, const struct nw_link *link)
+{
+    const struct nw_control *control = judge->recovered->control;
+
+    if (judge->config->verify != NORI_VERIFY_TAIL || !control || link->format != 2 ||
+        link->end != NW_OPEN_END || atomic_load(&control->words->clean_salt) != link->header.salt ||
+        atomic_load(&control->words->clean) < link->start)
+        return 0;
+    return atomic_load(&control->words->clean) - link->start;
+}
+
 /* Scan link i from scan->end on, or take what the threads found. */
 static int scan_link(struct judge *judge, size_t i, struct nw_segment_scan *scan)
 {
@@ -142,6 +155,7 @@ static int scan_link(struct judge *judge, size_t i, struct nw_segment_scan *scan
     if (scan->end == chain->links[i].begin && nw_ahead_take(&judge->ahead, i, scan) &&
         (scan->stop == NW_STOP_AT_END || !judge->env->staged))
         return NORI_OK; /* else the ring may know how it goes on */
+    scan->known_end = known_end(judge, &chain->links[i]);
     return nw_segment_scan(judge->env, chain, &chain->links[i], &judge->cursor,
                            judge->config->max_record_size, scan, judge->progress, judge->context,
                            judge->error);

@@ -145,6 +145,11 @@ static enum nw_scan_stop classify(const struct nw_link *link, bool has_successor
     return cursor_rc == NW_CURSOR_SHORT ? NW_STOP_SHORT : NW_STOP_BAD;
 }
 
+static bool is_known_end(const struct nw_segment_scan *scan)
+{
+    return scan->known_end > 0 && scan->end == scan->known_end;
+}
+
 /* Read all batches, and look at what lies behind them. A live writer may have gone on between the
  * two: what was behind the end and holds a mark is read again, until that leads no further. */
 static int read_to_end(const struct nw_link *link, uint64_t log_id, struct nw_cursor *cursor,
@@ -167,7 +172,8 @@ static int read_to_end(const struct nw_link *link, uint64_t log_id, struct nw_cu
         nw_assert(scan->end <= link->end);
         scan->garbage_bytes = 0;
         scan->behind_lsn = 0;
-        rc = scan->end == link->end ? 0 : look_behind(link, log_id, cursor, scan);
+        if (scan->end != link->end && !is_known_end(scan))
+            rc = look_behind(link, log_id, cursor, scan);
         if (rc < 0)
             return rc;
     } while (scan->behind_lsn > 0 && scan->end > begin);
@@ -185,7 +191,7 @@ static int ask_ring(struct nw_staged *staged, const struct nw_link *link, struct
     bool is_wrapped = nw_staged_from(staged, place.salt) != UINT64_MAX;
     int rc;
 
-    if (link->format != 2 || scan->end == link->end ||
+    if (link->format != 2 || scan->end == link->end || is_known_end(scan) ||
         lsn < nw_max_u64(scan->watermark_lsn, scan->behind_lsn))
         return 0;
     rc = nw_staged_extend(staged, &place, scan->end);

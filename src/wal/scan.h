@@ -22,6 +22,7 @@ struct nw_segment_scan {
      * date. */
     uint64_t end; /* offset behind the last whole batch */
     uint64_t next_sequence;
+    uint64_t known_end; /* if the scan stops exactly here, nothing lies behind; 0: not known */
 
     /* Found. */
     enum nw_scan_stop stop;
