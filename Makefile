@@ -21,6 +21,7 @@ demo: ## kill a writer 15 times and lose nothing: real data, every policy (SEED=
 
 check: ## all tests: debug with ASan and UBSan, release, threads under TSan, planted bugs
 	@tools/install-packages build test
+	@tools/install-packages prometheus || echo "The tests that need Prometheus will be skipped."
 	@tools/check.sh
 
 planted: ## show that each planted bug makes a test fail

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# check-symbols.sh INCLUDE_FOLDER LIBNORI_WAL.so LIBNORI_SIM.so: each shared library exports exactly the functions that
-# its public headers mark with NORI_API. Speaks TAP.
+# check-symbols.sh INCLUDE_FOLDER LIBNORI_WAL.so LIBNORI_SIM.so [LIBNORI_PROMETHEUS.so]: each shared library exports
+# exactly the functions that its public headers mark with NORI_API. Speaks TAP.
 set -uo pipefail
 include=$1
 wal_library=$2
 sim_library=$3
+prometheus_library=${4:-}
 failures=0
 
 # The names of the functions marked NORI_API in the given headers.
@@ -33,7 +34,8 @@ compare() {
     failures=$((failures + 1))
 }
 
-echo "1..2"
+echo "1..$(($# - 1))"
 compare 1 "$wal_library" "$include"/nori/{error,wal,observe,vfs}.h
 compare 2 "$sim_library" "$include"/nori/sim.h
+[ -z "$prometheus_library" ] || compare 3 "$prometheus_library" "$include"/nori/prometheus.h
 [ $failures -eq 0 ]
