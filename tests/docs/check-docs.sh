@@ -92,7 +92,13 @@ nothing_in_log "every name of the interface is in a header"
 for word in $(words '`wal_[a-z_]+`' | tr -d '`'); do
     grep -qF "\"$word\"" src/observe/metrics.h || echo "$word" >>"$work/log"
 done
+for word in $(grep -ohE '\bwal_[a-z_]+' contrib/*/* | sed -E 's/_(bucket|sum|count)$//' | sort -u); do
+    grep -qF "\"$word\"" src/observe/metrics.h || echo "contrib: $word" >>"$work/log"
+done
 nothing_in_log "every metric is there"
+
+python3 -m json.tool contrib/grafana/nori-wal.json >/dev/null 2>"$work/log"
+report $? "the dashboard is JSON"
 
 : >"$work/log"
 for path in $(words '`(src|sim|cli|tests|tools|bench|examples|include)/[A-Za-z0-9_./-]+`' | tr -d '`'); do
