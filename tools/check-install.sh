@@ -66,6 +66,26 @@ if [ -e "$PKG_CONFIG_PATH/nori-sim.pc" ]; then
     report $? "pkg-config knows nori-sim"
 fi
 
+if [ -e "$PKG_CONFIG_PATH/nori-prometheus.pc" ]; then
+    cat >scrape.c <<'C'
+#include <nori/prometheus.h>
+
+int main(void)
+{
+    nori_prometheus *registry;
+    int rc = nori_prometheus_new(&registry);
+
+    if (rc == NORI_OK)
+        nori_prometheus_free(registry);
+    return rc < 0;
+}
+C
+    # shellcheck disable=SC2046 # words on purpose
+    cc scrape.c -o scrape $(pkg-config --cflags --libs nori-prometheus) -Wl,-rpath-link,"$library_folder" >log 2>&1 &&
+        LD_LIBRARY_PATH=$library_folder ./scrape >>log 2>&1
+    report $? "a program builds with pkg-config nori-prometheus and runs"
+fi
+
 if command -v cmake >/dev/null; then
     mkdir cmake
     cat >cmake/CMakeLists.txt <<CMAKE
