@@ -10,7 +10,7 @@ PEERS ?=
 DIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check planted torture coverage bench format install clean
+.PHONY: help demo check planted torture fuzz coverage bench format install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,10 @@ planted: ## show that each planted bug makes a test fail
 torture: ## 2,000 kills per policy and 10,000 appends stepped through (PART=kill, PART=step; TIME=seconds of each)
 	@tools/install-packages build test
 	@DIR='$(DIR)' tools/torture.sh $(if $(SEED),--seed $(SEED)) $(if $(TIME),--seconds $(TIME)) $(PART)
+
+fuzz: ## look for inputs that break a promise: each fuzzer a minute (PART=recovery TIME=3600: one, an hour)
+	@tools/install-packages build fuzz
+	@tools/fuzz.sh $(or $(PART),all) $(or $(TIME),60)
 
 coverage: ## coverage of src/: a table, and build/coverage.html
 	@tools/install-packages build test coverage

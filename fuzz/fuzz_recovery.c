@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * fuzz_recovery.c: bytes as a whole folder, whatever lies in it. All who only look change nothing
+ * and agree; each recovery mode opens it or refuses with a documented code and no change (D6). What
+ * is open reads to its end, verifies, takes another record, and shows the same when it is opened
+ * again.
+ *
+ * A forged folder, one that says with right checksums what no writer says, may be refused by verify
+ * alone.
+ *
+ * Input: a position to explain (segment u8, offset u16), and a folder, as folder.h has it.
+ */
+#include "show.h"
+
+#include <stdio.h>
+
+static struct nori_log_options look_options(nori_sim *sim)
+{
+    struct nori_log_options options = NORI_LOG_OPTIONS_INIT;
+
+    options.vfs = nori_sim_vfs(sim);
+    options.allocator = nori_sim_allocator(sim);
+    return options;
+}
+
+static bool is_forged; /* then verify may object to more than open does */
+static char why[320];  /* what verify or open found last */
+
+static int verify(nori_sim *sim)
+{
+    struct nori_log_options options = look_options(sim);
+    struct nori_error error = NORI_ERROR_INIT;
+    int rc = nori_log_verify(FOLDER_DIR, &options, NULL, NULL, &error);
+
+    (void)snprintf(why, sizeof why, "%s: %s", nori_error_name(rc), error.message);
+    return rc;
+}
+
+static nori_wal *open_log(nori_sim *sim, uint32_t mode, int *ret_rc)
+{
+    struct nori_wal_config config = NORI_WAL_CONFIG_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+    nori_wal *wal = NULL;
+
+    config.dir = FOLDER_DIR;
+    config.max_segment_size = (uint64_t)1 << 20;
+    config.buffer_size = FOLDER_RING_LEN;
+    config.fsync_policy = NORI_FSYNC_OS;
+    config.preallocate = NORI_PREALLOCATE_OFF;
+    config.recovery_mode = mode;
+    config.vfs = nori_sim_vfs(sim);
+    config.allocator = nori_sim_allocator(sim);
+    *ret_rc = nori_wal_open(&config, &wal, NULL, &error);
+    (void)snprintf(why, sizeof why, "%s: %s", nori_error_name(*ret_rc), error.message);
+    fuzz_check((*ret_rc == NORI_OK) == (wal != NULL), "open gives %d and a handle or none",
+               *ret_rc);
+    return wal;
+}
+
+/* Who only looks. What a reader showed, and what verify says. */
+static int look(nori_sim *sim, struct nori_position position, struct shown *ret_shown)
+{
+    struct nori_log_options options = look_options(sim);
+    uint64_t digest = nori_sim_digest(sim);
+    struct shown copied, durable;
+    int rc = verify(sim);
+
+    (void)nori_log_stat(FOLDER_DIR, &options, NULL, NULL, NULL);
+    (void)nori_log_explain(FOLDER_DIR, &options, NULL, NULL, NULL);
+    options.position = position;
+    (void)nori_log_explain(FOLDER_DIR, &options, NULL, NULL, NULL);
+    show(sim, NORI_VISIBLE_APPENDED, 0, ret_shown);
+    show(sim, NORI_VISIBLE_APPENDED, NORI_READER_PREAD, &copied);
+    show(sim, NORI_VISIBLE_DURABLE, 0, &durable);
+    fuzz_check(copied.digest == ret_shown->digest && copied.end == ret_shown->end,
+               "a reader that copies shows %llu records, one that maps %llu",
+               (unsigned long long)copied.records, (unsigned long long)ret_shown->records);
+    fuzz_check(durable.records <= ret_shown->records, "more is durable than there is");
+    fuzz_check(nori_sim_digest(sim) == digest, "looking changed the folder");
+    return rc;
+}
+
+/* Append, and look at it once more: what was there, and one record. */
+static void go_on(nori_sim *sim, nori_wal *wal, const struct shown *shown)
+{
+    struct nori_record record = nori_record_put("key", 3, "value", 5);
+    struct nori_position position;
+    struct shown again;
+    int rc = nori_wal_append(wal, &record, &position);
+
+    fuzz_check(rc == NORI_OK, "an append gives %d", rc);
+    rc = nori_wal_close(wal);
+    fuzz_check(rc == NORI_OK, "closing gives %d", rc);
+    wal = open_log(sim, NORI_RECOVER_TAIL, &rc);
+    fuzz_check(rc == NORI_OK, "behind an append, opening gives %s", why);
+    show(sim, NORI_VISIBLE_APPENDED, 0, &again);
+    fuzz_check(again.end == NORI_END && again.records == shown->records + 1 &&
+                   again.last.segment_id == position.segment_id &&
+                   again.last.offset == position.offset,
+               "behind an append to %llu records, %llu are there",
+               (unsigned long long)shown->records, (unsigned long long)again.records);
+    rc = nori_wal_close(wal);
+    fuzz_check(rc == NORI_OK, "closing gives %d", rc);
+    rc = verify(sim);
+    fuzz_check(rc == NORI_OK || is_forged, "behind an append, verify gives %s", why);
+}
+
+/* Open, close, open again: the same. */
+static void recover(nori_sim *sim, uint32_t mode, struct shown *ret_shown, int *ret_rc)
+{
+    uint64_t digest = nori_sim_digest(sim);
+    nori_wal *wal = open_log(sim, mode, ret_rc);
+    struct shown again;
+    int rc;
+
+    if (!wal) {
+        bool is_damage = *ret_rc == NORI_E_CORRUPT && mode <= NORI_RECOVER_STRICT;
+
+        fuzz_check(is_damage || *ret_rc == NORI_E_VERSION, "mode %u refuses with %s", mode, why);
+        fuzz_check(nori_sim_digest(sim) == digest, "a refused open changed the folder (D6)");
+        return;
+    }
+    show(sim, NORI_VISIBLE_APPENDED, 0, ret_shown);
+    if (is_forged && (ret_shown->end == NORI_E_CORRUPT || ret_shown->end == NORI_E_TOOBIG)) {
+        (void)nori_wal_close(wal); /* a value that does not decompress: only readers try */
+        return;
+    }
+    fuzz_check(ret_shown->end == NORI_END, "mode %u opens it, but reading ends with %d", mode,
+               ret_shown->end);
+    rc = nori_wal_close(wal);
+    fuzz_check(rc == NORI_OK, "closing gives %d", rc);
+    rc = verify(sim);
+    fuzz_check(rc == NORI_OK || rc == NORI_E_NOTFOUND || is_forged, "after mode %u verify gives %s",
+               mode, why);
+    wal = open_log(sim, NORI_RECOVER_TAIL, &rc);
+    fuzz_check(rc == NORI_OK, "after mode %u opening it again gives %s", mode, why);
+    show(sim, NORI_VISIBLE_APPENDED, 0, &again);
+    fuzz_check(again.digest == ret_shown->digest && again.end == NORI_END,
+               "mode %u shows %llu records, opened again %llu", mode,
+               (unsigned long long)ret_shown->records, (unsigned long long)again.records);
+    go_on(sim, wal, &again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct fuzz_input input = {data, len};
+    struct nori_position position = {fuzz_number(&input, 1), fuzz_number(&input, 2)};
+    nori_sim *sim = folder_new(&input, &is_forged);
+    struct shown before;
+    int verified = look(sim, position, &before);
+
+    for (uint32_t mode = NORI_RECOVER_TAIL; mode <= NORI_RECOVER_SALVAGE; mode++) {
+        struct shown shown;
+        nori_sim *clone;
+        int rc;
+
+        nori_sim_crash_kill(sim, &clone);
+        recover(clone, mode, &shown, &rc);
+        if (mode == NORI_RECOVER_TAIL) {
+            bool is_sound = verified == NORI_OK || verified == NORI_E_NOTFOUND;
+
+            /* What is known to be newer may still be read, but not written. */
+            fuzz_check(is_sound == (rc == NORI_OK) || rc == NORI_E_VERSION ||
+                           (is_forged && verified == NORI_E_CORRUPT),
+                       "verify gives %d, opening %d", verified, rc);
+            fuzz_check(rc != NORI_OK || shown.digest == before.digest,
+                       "a reader showed %llu records, opening %llu",
+                       (unsigned long long)before.records, (unsigned long long)shown.records);
+        }
+        fuzz_check(nori_sim_memory_blocks(clone) == 0, "memory leaks");
+        nori_sim_free(clone);
+    }
+    fuzz_check(nori_sim_memory_blocks(sim) == 0, "memory leaks");
+    nori_sim_free(sim);
+    return 0;
+}
