@@ -26,7 +26,7 @@ static const struct {
     {FOLDER_DIR "/000006.wal", 6},
     {FOLDER_DIR "/000007.wal", 7},
     {FOLDER_DIR "/000011.wal", 11},
-    {FOLDER_DIR "/18446744073709551000.wal", UINT64_MAX - 615},
+    {FOLDER_DIR "/18446744073709551614.wal", UINT64_MAX - 1},
     {FOLDER_DIR "/spare", 12},
     {FOLDER_DIR "/control", 0},
     {FOLDER_DIR "/quarantine/000000.wal.128-200", 0},

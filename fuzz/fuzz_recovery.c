@@ -116,7 +116,9 @@ static void recover(nori_sim *sim, uint32_t mode, struct shown *ret_shown, int *
     if (!wal) {
         bool is_damage = *ret_rc == NORI_E_CORRUPT && mode <= NORI_RECOVER_STRICT;
 
-        fuzz_check(is_damage || *ret_rc == NORI_E_VERSION, "mode %u refuses with %s", mode, why);
+        /* unsupported: no segment id is left */
+        fuzz_check(is_damage || *ret_rc == NORI_E_VERSION || *ret_rc == NORI_E_UNSUPPORTED,
+                   "mode %u refuses with %s", mode, why);
         fuzz_check(nori_sim_digest(sim) == digest, "a refused open changed the folder (D6)");
         return;
     }
@@ -159,9 +161,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         if (mode == NORI_RECOVER_TAIL) {
             bool is_sound = verified == NORI_OK || verified == NORI_E_NOTFOUND;
 
-            /* What is known to be newer may still be read, but not written. */
+            /* What is known to be newer, or has no ids left, may still be read, but not written. */
             fuzz_check(is_sound == (rc == NORI_OK) || rc == NORI_E_VERSION ||
-                           (is_forged && verified == NORI_E_CORRUPT),
+                           rc == NORI_E_UNSUPPORTED || (is_forged && verified == NORI_E_CORRUPT),
                        "verify gives %d, opening %d", verified, rc);
             fuzz_check(rc != NORI_OK || shown.digest == before.digest,
                        "a reader showed %llu records, opening %llu",

@@ -527,6 +527,10 @@ int nw_chain_load(struct nw_chain *chain, const struct nw_env *env, bool for_wri
         rc = read_links(chain, env, for_writing, error);
     if (rc >= 0)
         rc = find_live(chain, env, error);
+    if (rc == NORI_E_CORRUPT && spare_rc == NORI_E_VERSION) {
+        nw_error_copy(error, &problem); /* D12: before any damage is mended */
+        return spare_rc;
+    }
     if (rc < 0)
         return rc;
     if (spare_rc == NORI_E_NOTFOUND || spare_rc == NORI_E_CORRUPT)

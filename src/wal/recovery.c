@@ -33,6 +33,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NW_ID_MAX         (UINT64_MAX / 2)    /* a log never gets there: a strange name does */
 #define MENDS_MAX         ((uint64_t)1 << 20) /* damages mended in one open */
 #define REWRITE_CHUNK_LEN ((size_t)1 << 20)
 
@@ -506,6 +507,21 @@ static bool has_header(const struct nw_env *env)
     return is_found;
 }
 
+/* Ids are never used twice, and never come to an end: *ret_next is behind all that were. */
+static int find_next_id(const struct judge *judge, uint64_t *ret_next)
+{
+    const struct nw_chain *chain = &judge->recovered->chain;
+    uint64_t set_aside = 0;
+    bool is_any_used = nw_quarantine_id_max(judge->env, &set_aside) || chain->has_ids;
+    uint64_t used = nw_max_u64(chain->has_ids ? chain->id_max : 0, set_aside);
+
+    *ret_next = is_any_used ? used + 1 : 0;
+    if (used <= NW_ID_MAX || !judge->for_writing)
+        return NORI_OK;
+    return nw_error_set(judge->error, NORI_E_UNSUPPORTED, 0, (struct nori_position){used, 0},
+                        "open: no segment id is left above %llu", (unsigned long long)used);
+}
+
 /* From now on the segments read as if what only the ring has were in them. */
 static int begin_staged(struct judge *judge)
 {
@@ -527,9 +543,10 @@ static int judge_all(struct judge *judge)
 {
     struct nw_recovered *recovered = judge->recovered;
     struct nw_chain *chain = &recovered->chain;
-    uint64_t set_aside;
     int rc = nw_chain_load(chain, judge->env, judge->for_writing, judge->error);
 
+    if ((rc >= 0 || rc == NORI_E_CORRUPT) && find_next_id(judge, &recovered->next_id) < 0)
+        return NORI_E_UNSUPPORTED;
     if (rc == NORI_E_CORRUPT && judge->for_writing && judge->config->format == 1 &&
         has_header(judge->env))
         return refuse_format1(judge->error, judge->error->position.segment_id);
@@ -564,11 +581,8 @@ static int judge_all(struct judge *judge)
     recovered->log_id = chain->log_id        ? chain->log_id
                         : recovered->control ? recovered->control->words->log_id
                                              : 0;
-    recovered->next_id = chain->has_ids ? chain->id_max + 1 : 0;
     if (!recovered->was_clean)
         recovered->next_id += 4; /* names of so many may have been lost */
-    if (nw_quarantine_id_max(judge->env, &set_aside) && set_aside >= recovered->next_id)
-        recovered->next_id = set_aside + 1; /* ids are never used twice */
     judge->info->valid_records = recovered->next_sequence - judge->first_sequence - judge->hidden;
     judge->info->was_clean = recovered->was_clean;
     describe(recovered, judge->info);

@@ -23,7 +23,7 @@
 
 /* A control record, between batches: a mark raises the watermark. */
 static int take_control(const struct nw_link *link, const struct nw_stored_record *record,
-                        struct nw_segment_scan *scan)
+                        uint64_t offset, struct nw_segment_scan *scan)
 {
     struct nw_mark mark;
     int rc = nw_control_decode(record, link->header.salt, &mark);
@@ -39,6 +39,8 @@ static int take_control(const struct nw_link *link, const struct nw_stored_recor
         scan->hidden += hidden;
     }
     if (rc == NW_CONTROL_IS_MARK) {
+        if (mark.durable_lsn > link->start + offset)
+            return NORI_E_CORRUPT; /* none knows more than what lies before it */
         scan->watermark_lsn = nw_max_u64(scan->watermark_lsn, mark.durable_lsn);
         if (mark.next_sequence != scan->next_sequence)
             scan->is_sequence_wrong = true;
@@ -66,7 +68,7 @@ static int read_batches(const struct nw_link *link, struct nw_cursor *cursor,
         if (nw_record_is_control(&record)) {
             if (batch_records > 0)
                 return NW_CURSOR_BAD; /* no writer puts one inside a batch */
-            rc = take_control(link, &record, scan);
+            rc = take_control(link, &record, offset, scan);
             if (rc == NORI_E_CORRUPT || (rc == NORI_E_VERSION && NW_PLANT("unknown-is-torn")))
                 return NW_CURSOR_BAD;
             if (rc < 0)
@@ -122,8 +124,10 @@ static int look_behind(const struct nw_link *link, uint64_t log_id, struct nw_cu
 
             if (!found)
                 break;
-            scan->behind_lsn = nw_max_u64(scan->behind_lsn, mark.durable_lsn);
-            at = (size_t)(found - chunk) + NW_MARK_LEN;
+            at = (size_t)(found - chunk);
+            scan->behind_lsn = nw_max_u64(scan->behind_lsn,
+                                          nw_min_u64(mark.durable_lsn, link->start + offset + at));
+            at += NW_MARK_LEN;
         }
         if (got < CHUNK_LEN)
             return 0;
