@@ -48,7 +48,7 @@ enum nori_fsync_policy {
     NORI_FSYNC_BATCH = 0,
     /* before append returns; threads that append at the same time share syncs */
     NORI_FSYNC_ALWAYS = 1,
-    NORI_FSYNC_OS = 2 /* after nori_wal_sync(), and whenever a segment ends */
+    NORI_FSYNC_OS = 2 /* after nori_wal_sync(), every 32 MiB, and whenever a segment ends */
 };
 
 enum nori_compression {
