@@ -6,6 +6,8 @@
 
 #define BLOCK_LEN 64 /* bytes looked at in one step, as a few vector instructions */
 
+const uint8_t nw_zeros[NW_ZEROS_LEN];
+
 static bool is_zero_block(const uint8_t *data)
 {
     uint64_t words[BLOCK_LEN / sizeof(uint64_t)];

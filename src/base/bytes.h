@@ -44,6 +44,10 @@ static inline uint64_t nw_get_u64(const uint8_t *source)
     return (uint64_t)nw_get_u32(source) | (uint64_t)nw_get_u32(source + 4) << 32;
 }
 
+/* Zeros to write from. */
+#define NW_ZEROS_LEN ((size_t)64 << 10)
+extern const uint8_t nw_zeros[NW_ZEROS_LEN];
+
 /* True if the sum does not fit; *ret_sum is then unspecified. */
 static inline bool nw_add_overflow(uint64_t a, uint64_t b, uint64_t *ret_sum)
 {

@@ -37,7 +37,6 @@
 
 #define PIECE_COUNT_MAX 16                  /* pieces that one system call writes */
 #define PIECE_LEN_MAX   (1u << 26)          /* bytes; sixteen of them fit a signed 32-bit length */
-#define ZERO_LEN        ((size_t)64 * 1024) /* bytes */
 
 struct posix_file {
     struct nori_file base;
@@ -200,7 +199,6 @@ static int file_sync(struct nori_file *base)
 
 int nw_posix_write_zeros(int fd, uint64_t offset, uint64_t len)
 {
-    static const uint8_t zeros[ZERO_LEN];
     struct iovec pieces[PIECE_COUNT_MAX];
 
     while (len > 0) {
@@ -210,8 +208,8 @@ int nw_posix_write_zeros(int fd, uint64_t offset, uint64_t len)
         ssize_t done;
 
         for (size_t i = 0; i < PIECE_COUNT_MAX; i++) {
-            spans[i].data = zeros;
-            spans[i].len = (size_t)nw_min_u64(left, ZERO_LEN);
+            spans[i].data = nw_zeros;
+            spans[i].len = (size_t)nw_min_u64(left, NW_ZEROS_LEN);
             left -= spans[i].len;
         }
         done = pwritev(fd, pieces, gather(&cursor, pieces), (off_t)offset);

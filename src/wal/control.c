@@ -160,11 +160,10 @@ int nw_control_open(const struct nw_env *env, bool for_writing, struct nw_contro
  * and where there is none it kills the process. */
 static int write_zeros(struct nori_file *file, uint64_t from, uint64_t to)
 {
-    static const uint8_t zeros[64 << 10];
     int rc = file->ops->allocate(file, from, to - from);
 
     while (rc >= 0 && from < to) {
-        struct nori_span span = {zeros, (size_t)nw_min_u64(to - from, sizeof zeros)};
+        struct nori_span span = {nw_zeros, (size_t)nw_min_u64(to - from, NW_ZEROS_LEN)};
 
         rc = file->ops->write(file, &span, 1, from);
         from += span.len;

@@ -40,12 +40,11 @@ static int sync_result(int rc)
 /* Overwrite what is not zero behind `end`. */
 static int wipe(struct nori_file *file, uint64_t end)
 {
-    static const uint8_t zeros[CHUNK_LEN];
     uint8_t chunk[CHUNK_LEN];
 
     for (;;) {
         size_t want = CHUNK_LEN - (size_t)(end % CHUNK_LEN);
-        struct nori_span span = {zeros, 0};
+        struct nori_span span = {nw_zeros, 0};
         int rc = file->ops->read(file, chunk, want, end, &span.len);
 
         if (rc >= 0 && nw_nonzero_len(chunk, span.len) > 0)

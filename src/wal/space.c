@@ -49,13 +49,12 @@ static uint64_t round_up(uint64_t bytes)
 /* Take [from, to) of a file, and write it with zeros if the configuration says so. */
 static int take(struct nori_wal *wal, struct nori_file *file, uint64_t from, uint64_t to)
 {
-    static const uint8_t zeros[64 << 10];
     int rc = file->ops->allocate(file, from, to - from);
 
     if (rc < 0 || wal->config.preallocate != NORI_PREALLOCATE_ZERO)
         return rc;
     while (from < to && rc >= 0) {
-        struct nori_span span = {zeros, (size_t)nw_min_u64(to - from, sizeof zeros)};
+        struct nori_span span = {nw_zeros, (size_t)nw_min_u64(to - from, NW_ZEROS_LEN)};
 
         rc = file->ops->write(file, &span, 1, from);
         from += span.len;
