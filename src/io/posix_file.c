@@ -35,8 +35,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PIECE_COUNT_MAX 16                  /* pieces that one system call writes */
-#define PIECE_LEN_MAX   (1u << 26)          /* bytes; sixteen of them fit a signed 32-bit length */
+#define PIECE_COUNT_MAX 16         /* pieces that one system call writes */
+#define PIECE_LEN_MAX   (1u << 26) /* bytes; sixteen of them fit a signed 32-bit length */
 
 struct posix_file {
     struct nori_file base;

@@ -38,6 +38,7 @@ struct nw_segment {
     uint64_t begin; /* offset of the first record */
 
     _Atomic uint64_t owned; /* offset up to which space is taken (D9); grows */
+    uint64_t zeroed;        /* offset up to which zeros were written ahead; of write_mutex */
 
     /* Guarded by wal->mutex. */
     uint64_t end;           /* NW_OPEN_END while it is the current one */

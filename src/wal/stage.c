@@ -36,7 +36,10 @@
 
 /* Room in the ring is given back in pieces of a quarter of it: the fewer and longer, the less does
  * the kernel need for each byte. */
-#define PIECES       4
+#define PIECES 4
+
+/* Under `always`, so many zeros are written behind the end. */
+#define ZEROS_AHEAD  ((uint64_t)128 << 10)
 
 #define ROOM_WAIT_NS ((uint64_t)1000000) /* then a failure is looked for, too */
 
@@ -123,6 +126,28 @@ static void set_written(struct nori_wal *wal, uint64_t lsn)
     wal->env.vfs->word_wake(wal->env.vfs->context, &wal->room_word);
 }
 
+/*
+ * Space that is only reserved costs a file system more at a sync than blocks that were written
+ * before: it must note in its journal, and flush once more, what now has content. Where appends
+ * wait for each sync, zeros are written ahead, so that most syncs overwrite. They go where zeros
+ * stand already, and nobody else writes there: who appends directly waits for write_mutex's holder
+ * first. write_mutex held; the number of spans, of which there is room for two more.
+ */
+static size_t add_zeros(const struct nori_wal *wal, struct nw_segment *segment, uint64_t end,
+                        struct nori_span *spans, size_t count)
+{
+    uint64_t until = nw_min_u64(atomic_load(&segment->owned), end + ZEROS_AHEAD);
+
+    if (wal->config.fsync_policy != NORI_FSYNC_ALWAYS ||
+        wal->config.preallocate == NORI_PREALLOCATE_ZERO || end <= segment->zeroed)
+        return count;
+    for (; end < until; end += spans[count - 1].len)
+        spans[count++] =
+            (struct nori_span){nw_zeros, (size_t)nw_min_u64(until - end, NW_ZEROS_LEN)};
+    segment->zeroed = until;
+    return count;
+}
+
 /* Write one piece of what is published, or step over a header. write_mutex held. */
 static int write_piece(struct nori_wal *wal)
 {
@@ -130,17 +155,20 @@ static int write_piece(struct nori_wal *wal)
      * what it wrote itself. */
     uint64_t limit = atomic_load(&wal->published_lsn);
     uint64_t from = atomic_load(&wal->written_lsn);
-    const struct nw_segment *segment;
-    struct nori_span spans[2];
+    struct nw_segment *segment;
+    struct nori_span spans[2 + ZEROS_AHEAD / NW_ZEROS_LEN];
     struct nori_file *file;
+    bool is_current;
     uint64_t to;
+    size_t count;
     int rc;
 
     if (from >= limit)
         return NORI_OK;
     nw_lock(wal, wal->mutex);
     segment = nw_log_segment_at(wal, from);
-    if (segment->end != NW_OPEN_END)
+    is_current = segment->end == NW_OPEN_END;
+    if (!is_current)
         limit = nw_min_u64(limit, segment->start + segment->end);
     file = segment->file;
     nw_unlock(wal, wal->mutex);
@@ -152,7 +180,10 @@ static int write_piece(struct nori_wal *wal)
     to = piece_end(wal, from, limit);
     if (NW_PLANT("written-before-write"))
         set_written(wal, to);
-    rc = file->ops->write(file, spans, spans_of(wal, from, to, spans), from - segment->start);
+    count = spans_of(wal, from, to, spans);
+    if (is_current) /* else it is trimmed to its end, soon */
+        count = add_zeros(wal, segment, to - segment->start, spans, count);
+    rc = file->ops->write(file, spans, count, from - segment->start);
     if (rc < 0)
         return write_failed(wal, rc, (struct nori_position){segment->id, from - segment->start});
     set_written(wal, to);
