@@ -79,7 +79,9 @@ enum nori_verify {
 enum nori_preallocate {
     NORI_PREALLOCATE_AUTO = 0,    /* RESERVE */
     NORI_PREALLOCATE_OFF = 1,     /* reserved, too, but in small steps of 64 KiB */
-    NORI_PREALLOCATE_RESERVE = 2, /* reserved (fallocate) in steps of 1 to 16 MiB */
+    /* reserved (fallocate) in steps that double from 1 MiB up to max_segment_size; so much for the
+     * next segment, too, once this one is half full */
+    NORI_PREALLOCATE_RESERVE = 2,
     /* written with zeros in steps of up to 4 MiB: more writing, cheaper syncs on some devices */
     NORI_PREALLOCATE_ZERO = 3
 };

@@ -54,6 +54,7 @@ struct nw_spare {
     struct nori_file *file;
     uint64_t owned;
     bool is_ready;
+    bool is_grown;             /* it was tried to make it as large as a segment may be */
     struct nori_error problem; /* why the last preparation failed; code 0: it did not */
 };
 

@@ -229,6 +229,40 @@ static void extend_current(struct nori_wal *wal, struct nw_segment *segment)
     atomic_store(&segment->owned, owned);
 }
 
+/* Once the current segment owns all that it may, the next one gets as much: when it begins, this
+ * thread is busy with its name. mutex held. */
+static bool should_grow_spare(const struct nori_wal *wal)
+{
+    const struct nw_segment *current =
+        wal->segment_count > 0 ? wal->segments[wal->segment_count - 1] : NULL;
+
+    return wal->spare.is_ready && !wal->spare.is_grown && current && current->is_named &&
+           atomic_load(&current->owned) >= wal->config.max_segment_size &&
+           wal->config.preallocate == NORI_PREALLOCATE_RESERVE;
+}
+
+/* If there is no space for that, it stays as it is. mutex held; released meanwhile: `spare` may
+ * become the current segment. */
+static void grow_spare(struct nori_wal *wal)
+{
+    struct nori_file *file = wal->spare.file;
+    uint64_t owned = wal->spare.owned;
+    uint64_t more = wal->config.max_segment_size;
+    struct nw_segment *newest;
+
+    wal->spare.is_grown = true;
+    if (owned >= more)
+        return;
+    nw_unlock(wal, wal->mutex);
+    (void)take_step(wal, file, owned, more, 0, &owned);
+    nw_lock(wal, wal->mutex);
+    newest = wal->segments[wal->segment_count - 1];
+    if (wal->spare.file == file)
+        wal->spare.owned = owned;
+    else if (newest->file == file)
+        atomic_store(&newest->owned, owned);
+}
+
 /* Give back what an ended segment owns behind its end; true if that is done, or cannot be. No
  * mutex held. */
 static bool trim(struct nori_wal *wal, const struct nw_segment *segment, struct nori_file **file,
@@ -341,6 +375,8 @@ static void work(struct nori_wal *wal)
         (void)nw_sync_name(wal); /* fails with the log */
     if (!wal->spare.is_ready && !has_unnamed(wal))
         prepare_spare(wal);
+    else if (should_grow_spare(wal))
+        grow_spare(wal);
     wal->space_answers = request;
     nw_log_wake(wal);
     if (wal->is_trim_wanted) {
@@ -364,7 +400,8 @@ void nw_space_run(void *argument)
     while (!wal->must_stop) {
         bool must_work = wal->space_requests > wal->space_answers || wal->is_trim_wanted ||
                          can_remove_dead(wal) || atomic_load(&wal->is_extension_wanted) ||
-                         has_unnamed(wal) || (!wal->spare.is_ready && wal->spare.problem.code == 0);
+                         has_unnamed(wal) || should_grow_spare(wal) ||
+                         (!wal->spare.is_ready && wal->spare.problem.code == 0);
 
         if (must_work && !atomic_load(&wal->has_failed))
             work(wal);
