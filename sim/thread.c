@@ -191,6 +191,12 @@ static uint64_t process_generation(void *context)
     return 1;
 }
 
+static uint64_t process_id(void *context)
+{
+    (void)context;
+    return 1;
+}
+
 void nori_sim_sleep(nori_sim *sim, uint64_t duration_ns)
 {
     uint64_t deadline_ns;
@@ -220,4 +226,5 @@ void nw_sim_thread_install(struct nori_vfs *vfs)
     vfs->word_wait = word_wait;
     vfs->word_wake = word_wake;
     vfs->process_generation = process_generation;
+    vfs->process_id = process_id;
 }

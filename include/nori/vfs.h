@@ -228,6 +228,9 @@ struct nori_vfs {
     /* A number that is another one in a forked child: handles remember it and refuse to work
      * there. */
     uint64_t (*process_generation)(void *context);
+
+    /* Optional. The number of this process, for people: as `ps` shows it. */
+    uint64_t (*process_id)(void *context);
 };
 
 /* The operating system. Static memory, any thread. */

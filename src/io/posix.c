@@ -132,6 +132,12 @@ static uint64_t process_generation(void *context)
     return atomic_load_explicit(&generation, memory_order_relaxed);
 }
 
+static uint64_t process_id(void *context)
+{
+    (void)context;
+    return (uint64_t)getpid();
+}
+
 static const struct nori_vfs posix_vfs = {
     .size = sizeof(struct nori_vfs),
     .open_folder = nw_posix_folder_open,
@@ -153,6 +159,7 @@ static const struct nori_vfs posix_vfs = {
     .word_wait = nw_posix_word_wait,
     .word_wake = nw_posix_word_wake,
     .process_generation = process_generation,
+    .process_id = process_id,
 };
 
 const struct nori_vfs *nori_vfs_posix(void)

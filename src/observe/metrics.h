@@ -56,6 +56,16 @@
       "Records in an atomic batch.") \
     X(HISTOGRAM, roll_seconds, "wal_roll_seconds", NULL, NULL, \
       "Time that an append took to begin a new segment, waits included.") \
+    X(HISTOGRAM, stage_encode, "wal_stage_seconds", "stage", "encode", \
+      "Time of one stage of an append or a sync.") \
+    X(HISTOGRAM, stage_wait, "wal_stage_seconds", "stage", "wait", \
+      "Time of one stage of an append or a sync.") \
+    X(HISTOGRAM, stage_write, "wal_stage_seconds", "stage", "write", \
+      "Time of one stage of an append or a sync.") \
+    X(HISTOGRAM, stage_sync, "wal_stage_seconds", "stage", "sync", \
+      "Time of one stage of an append or a sync.") \
+    X(HISTOGRAM, stage_wake, "wal_stage_seconds", "stage", "wake", \
+      "Time of one stage of an append or a sync.") \
     X(HISTOGRAM, wait_seconds, "wal_append_wait_seconds", NULL, NULL, \
       "Time that an append waited for space or for the next segment.") \
     X(HISTOGRAM, recovery_seconds, "wal_recovery_seconds", NULL, NULL, \

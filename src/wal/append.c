@@ -35,6 +35,8 @@ struct plan {
     uint64_t now_ms; /* for records with a TTL and no time */
     uint64_t bytes;  /* of the encoded records */
     uint64_t puts, deletes;
+    bool is_sampled;             /* it is measured how long encoding takes */
+    uint64_t encode_ns;          /* so far */
     struct nw_scratch *scratch;  /* NULL: nothing is compressed */
     struct nw_record_head first; /* of the first record, which often is the only one */
 };
@@ -46,6 +48,25 @@ struct stored {
     uint64_t len;
     uint32_t compression;
 };
+
+static bool is_sample(const struct nori_wal *wal)
+{
+    const struct nw_stats *stats = &wal->control->words->stats;
+
+    return atomic_load_explicit(&stats->appends, memory_order_relaxed) % NW_STATS_SAMPLE == 0;
+}
+
+static void begin_encoding(const struct nori_wal *wal, struct plan *plan)
+{
+    if (plan->is_sampled)
+        plan->encode_ns -= nw_now_ns(wal);
+}
+
+static void end_encoding(const struct nori_wal *wal, struct plan *plan)
+{
+    if (plan->is_sampled)
+        plan->encode_ns += nw_now_ns(wal);
+}
 
 static int refuse(struct nori_error *error, int code, const char *what)
 {
@@ -359,9 +380,22 @@ static int put_record(struct nori_wal *wal, const struct plan *plan, size_t i, s
     return NORI_OK;
 }
 
+/* append lock held */
+static void count_append(struct nori_wal *wal, const struct plan *plan)
+{
+    struct nw_stats *stats = &wal->control->words->stats;
+
+    nw_stats_set(&stats->next_sequence, wal->next_sequence);
+    nw_stats_count(&stats->appends, 1);
+    if (plan->deletes > 0)
+        nw_stats_count(&stats->deletes, plan->deletes);
+    if (plan->count > 1)
+        nw_stats_count(&stats->batches, 1);
+}
+
 /* The whole plan into the log, or nothing. append lock held. */
-static int write_plan(struct nori_wal *wal, const struct plan *plan,
-                      struct nori_position *ret_first, struct nori_error *error)
+static int write_plan(struct nori_wal *wal, struct plan *plan, struct nori_position *ret_first,
+                      struct nori_error *error)
 {
     size_t scratch_at = 0;
     uint64_t begin;
@@ -378,8 +412,10 @@ static int write_plan(struct nori_wal *wal, const struct plan *plan,
     if (rc >= 0 && mark_len > 0)
         rc = put_mark(wal, error);
     begin += mark_len;
+    begin_encoding(wal, plan);
     for (size_t i = 0; rc >= 0 && i < plan->count; i++)
         rc = put_record(wal, plan, i, &scratch_at, error);
+    end_encoding(wal, plan);
     nw_assert(rc < 0 || wal->offset == begin + plan->bytes);
     if (rc >= 0)
         rc = nw_stage_end(wal, error);
@@ -392,6 +428,7 @@ static int write_plan(struct nori_wal *wal, const struct plan *plan,
     }
     *ret_first = (struct nori_position){wal->current->id, begin};
     wal->next_sequence += plan->count;
+    count_append(wal, plan);
     nw_space_check(wal);
     return NORI_OK;
 }
@@ -416,6 +453,8 @@ static void report_append(struct nori_wal *wal, const struct plan *plan)
 {
     const struct nw_metrics *metrics = &wal->metrics;
 
+    if (plan->is_sampled && plan->bytes <= wal->ring_len) /* else it was written in between */
+        nw_stats_stage(wal, NW_STAGE_ENCODE, plan->encode_ns);
     if (!metrics->is_on)
         return;
     nw_metrics_add(metrics, metrics->appends, 1);
@@ -441,7 +480,10 @@ int nori_wal_append_batch(nori_wal *wal, const struct nori_record *records, size
         return rc;
     nw_error_begin(&error);
     plan = (struct plan){.records = records, .count = count, .format = wal->config.format};
+    plan.is_sampled = is_sample(wal);
+    begin_encoding(wal, &plan);
     rc = make_plan(wal, &plan, &error);
+    end_encoding(wal, &plan);
     if (rc >= 0) {
         nw_append_lock(wal);
         rc = write_plan(wal, &plan, &first, &error);

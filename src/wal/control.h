@@ -14,10 +14,12 @@
 #define NW_CONTROL_H
 
 #include "wal/env.h"
+#include "wal/stats.h"
 
 #include <stdatomic.h>
 
-#define NW_CONTROL_LEN 4096
+#define NW_CONTROL_LEN   4096
+#define NW_CONTROL_STATS 1024 /* where the numbers of stats.h are */
 
 /* The file's layout, native byte order: `version` read by a machine of the other order is
  * another version. */
@@ -60,13 +62,17 @@ struct nw_control_words {
     /* a reader sleeps on `news`: set by it, cleared by the writer that wakes it */
     _Atomic uint32_t is_awaited;
     _Atomic uint32_t cut; /* raised by every open and every truncation */
-    uint8_t pad4[NW_CONTROL_LEN - 256 - 12];
+    uint8_t pad4[NW_CONTROL_STATS - 256 - 12];
+
+    struct nw_stats stats; /* to be shown, never to go by */
+    uint8_t pad5[NW_CONTROL_LEN - NW_CONTROL_STATS - sizeof(struct nw_stats)];
 };
 NW_STATIC_ASSERT(sizeof(struct nw_control_words) == NW_CONTROL_LEN, "layout of control");
 NW_STATIC_ASSERT(offsetof(struct nw_control_words, published) == 64, "layout of control");
 NW_STATIC_ASSERT(offsetof(struct nw_control_words, durable) == 128, "layout of control");
 NW_STATIC_ASSERT(offsetof(struct nw_control_words, clean_salt) == 192, "layout of control");
 NW_STATIC_ASSERT(offsetof(struct nw_control_words, news) == 256, "layout of control");
+NW_STATIC_ASSERT(offsetof(struct nw_control_words, stats) == NW_CONTROL_STATS, "layout of control");
 
 /* Shared by a log and its readers in the process. */
 struct nw_control {

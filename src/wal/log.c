@@ -42,12 +42,18 @@ int nw_log_enter(struct nori_wal *wal)
 
 static void count_error(struct nori_wal *wal, int rc)
 {
-    if (rc == NORI_E_NOSPACE)
+    struct nw_stats *stats = &wal->control->words->stats;
+
+    if (rc == NORI_E_NOSPACE) {
+        nw_stats_add(&stats->errors_nospace, 1);
         nw_metrics_add(&wal->metrics, wal->metrics.errors_nospace, 1);
-    else if (rc == NORI_E_IO || rc == NORI_E_FAILED)
+    } else if (rc == NORI_E_IO || rc == NORI_E_FAILED) {
+        nw_stats_add(&stats->errors_io, 1);
         nw_metrics_add(&wal->metrics, wal->metrics.errors_io, 1);
-    else
+    } else {
+        nw_stats_add(&stats->errors_refused, 1);
         nw_metrics_add(&wal->metrics, wal->metrics.errors_refused, 1);
+    }
 }
 
 /* The slot of this thread, or the one that is forgotten next. mutex held. */
@@ -127,6 +133,7 @@ int nw_log_fail(struct nori_wal *wal, const struct nori_error *error)
     wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted);
     nw_unlock(wal, wal->mutex);
     if (is_first) {
+        nw_stats_set(&wal->control->words->stats.is_failed, 1);
         nw_metrics_set(&wal->metrics, wal->metrics.failed, 1);
         nw_metrics_emit(&wal->metrics, (struct nori_event){.kind = NORI_EVENT_FAILED,
                                                            .severity = NORI_SEVERITY_ERROR,

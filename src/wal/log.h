@@ -95,6 +95,7 @@ struct nori_wal {
     _Atomic uint64_t published_lsn; /* all that was appended lies before it */
     _Atomic uint64_t written_lsn; /* in the kernel; grows under write_mutex, or in direct appends */
     _Atomic uint64_t durable_lsn;
+    _Atomic uint64_t synced_ns; /* when the last sync ended */
     /* plain for the seam; only __atomic calls touch them */
     uint32_t append_word;                /* the append lock: 0 or 1 */
     uint32_t writer_word;                /* writer.c */

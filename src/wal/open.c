@@ -200,7 +200,10 @@ static int take_over(struct nori_wal *wal, struct nw_recovered *recovered, struc
     atomic_store(&wal->published_lsn, recovered->end_lsn);
     atomic_store(&wal->written_lsn, recovered->end_lsn);
     atomic_store(&wal->durable_lsn, recovered->end_lsn);
-    return take_ring(wal) < 0 ? nw_no_memory(error) : NORI_OK;
+    if (take_ring(wal) < 0)
+        return nw_no_memory(error);
+    nw_stats_begin(wal);
+    return NORI_OK;
 }
 
 static void report_recovery(struct nori_wal *wal, const struct nw_recovered *recovered,

@@ -129,6 +129,8 @@ static void forget_oldest(struct nori_wal *wal)
     if (oldest->file)
         oldest->file->ops->close(oldest->file);
     bytes = oldest->end;
+    nw_stats_add(&wal->control->words->stats.drops, 1);
+    nw_stats_set(&wal->control->words->stats.segment_count, left);
     nw_metrics_add(&wal->metrics, wal->metrics.drops, 1);
     nw_metrics_set(&wal->metrics, wal->metrics.segments, left);
     nw_metrics_emit(&wal->metrics, (struct nori_event){.kind = NORI_EVENT_SEGMENT_GC,

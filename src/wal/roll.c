@@ -225,11 +225,13 @@ static void report_roll(struct nori_wal *wal, const struct nw_segment *previous,
     nw_lock(wal, wal->mutex);
     segment_count = wal->segment_count;
     nw_unlock(wal, wal->mutex);
+    nw_stats_set(&wal->control->words->stats.segment_count, segment_count);
     nw_metrics_add(&wal->metrics, wal->metrics.append_bytes, wal->current->begin);
     nw_metrics_set(&wal->metrics, wal->metrics.segments, segment_count);
     nw_metrics_set(&wal->metrics, wal->metrics.appended_lsn, atomic_load(&wal->published_lsn));
     if (ended_bytes == 0)
         return; /* the first segment of this life ends none */
+    nw_stats_add(&wal->control->words->stats.rolls, 1);
     nw_metrics_add(&wal->metrics, wal->metrics.rolls, 1);
     nw_metrics_observe(&wal->metrics, wal->metrics.roll_seconds,
                        (double)(nw_now_ns(wal) - begun_ns) / 1e9);

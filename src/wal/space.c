@@ -425,9 +425,7 @@ static int request(struct nori_wal *wal, struct nori_error *error)
             break;
         (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
     }
-    nw_metrics_add(&wal->metrics, wal->metrics.append_waits, 1);
-    nw_metrics_observe(&wal->metrics, wal->metrics.wait_seconds,
-                       (double)(nw_now_ns(wal) - begun_ns) / 1e9);
+    nw_stats_waited(wal, &wal->control->words->stats.space_waits, begun_ns);
     return rc;
 }
 

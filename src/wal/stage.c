@@ -148,6 +148,16 @@ static size_t add_zeros(const struct nori_wal *wal, struct nw_segment *segment, 
     return count;
 }
 
+static int write_spans(struct nori_wal *wal, struct nori_file *file, const struct nori_span *spans,
+                       size_t count, uint64_t offset)
+{
+    uint64_t begun_ns = nw_now_ns(wal);
+    int rc = file->ops->write(file, spans, count, offset);
+
+    nw_stats_stage(wal, NW_STAGE_WRITE, nw_now_ns(wal) - begun_ns);
+    return rc;
+}
+
 /* Write one piece of what is published, or step over a header. write_mutex held. */
 static int write_piece(struct nori_wal *wal)
 {
@@ -183,7 +193,7 @@ static int write_piece(struct nori_wal *wal)
     count = spans_of(wal, from, to, spans);
     if (is_current) /* else it is trimmed to its end, soon */
         count = add_zeros(wal, segment, to - segment->start, spans, count);
-    rc = file->ops->write(file, spans, count, from - segment->start);
+    rc = write_spans(wal, file, spans, count, from - segment->start);
     if (rc < 0)
         return write_failed(wal, rc, (struct nori_position){segment->id, from - segment->start});
     set_written(wal, to);
@@ -236,9 +246,7 @@ static int wait_for_room(struct nori_wal *wal, uint64_t bytes, struct nori_error
                                 : nw_stage_write_to(wal, target, error);
 
     wal->free_until = atomic_load(&wal->written_lsn) + wal->ring_len;
-    nw_metrics_add(&wal->metrics, wal->metrics.append_waits, 1);
-    nw_metrics_observe(&wal->metrics, wal->metrics.wait_seconds,
-                       (double)(nw_now_ns(wal) - begun_ns) / 1e9);
+    nw_stats_waited(wal, &wal->control->words->stats.room_waits, begun_ns);
     return rc;
 }
 
@@ -290,8 +298,8 @@ static int flush(struct nori_wal *wal, struct nori_error *error)
     int rc = 0;
 
     if (wal->flushed_lsn < next_lsn(wal) && !NW_PLANT("ack-before-write"))
-        rc = segment->file->ops->write(segment->file, spans,
-                                       spans_of(wal, place, next_place(wal), spans), offset);
+        rc = write_spans(wal, segment->file, spans, spans_of(wal, place, next_place(wal), spans),
+                         offset);
     if (rc >= 0) {
         wal->flushed_lsn = next_lsn(wal);
         wal->free_until = wal->flushed_lsn + wal->ring_len;

@@ -138,11 +138,10 @@ static void set_durable(struct nori_wal *wal, uint64_t lsn)
     nw_control_wake(wal->control);
 }
 
-static void report_sync(struct nori_wal *wal, uint64_t segment_id, uint64_t bytes,
-                        uint64_t begun_ns, int rc)
+static void report_sync(struct nori_wal *wal, uint64_t segment_id, uint64_t bytes, uint64_t ns,
+                        int rc)
 {
-    uint64_t ns = nw_now_ns(wal) - begun_ns;
-
+    nw_stats_add(&wal->control->words->stats.syncs, 1);
     nw_metrics_observe(&wal->metrics, wal->metrics.fsync_ms, (double)ns / 1e6);
     nw_metrics_observe(&wal->metrics, wal->metrics.fsync_seconds, (double)ns / 1e9);
     nw_metrics_observe(&wal->metrics, wal->metrics.sync_bytes, (double)bytes);
@@ -162,6 +161,7 @@ static int lead(struct nori_wal *wal)
 {
     struct nw_segment *segment;
     uint64_t begun_ns = nw_now_ns(wal);
+    uint64_t written_ns, done_ns;
     uint64_t before = atomic_load(&wal->durable_lsn);
     uint64_t segment_id = 0;
     uint64_t target;
@@ -178,6 +178,7 @@ static int lead(struct nori_wal *wal)
         set_durable(wal, target);
     nw_unlock(wal, wal->mutex);
     rc = nw_stage_write_to(wal, target, NULL);
+    written_ns = nw_now_ns(wal);
     nw_lock(wal, wal->mutex);
     while (rc >= 0 && target > before && (segment = oldest_unsynced(wal, target)) != NULL) {
         segment_id = segment->id;
@@ -188,17 +189,28 @@ static int lead(struct nori_wal *wal)
     if (rc >= 0 && (!atomic_load(&wal->has_failed) ||
                     NW_PLANT("ack-after-failure"))) /* D8: nothing more, whoever met the failure */
         set_durable(wal, target);
+    done_ns = nw_now_ns(wal);
+    atomic_store(&wal->synced_ns, done_ns);
     wal->is_syncing = false;
     nw_log_wake(wal);
     nw_unlock(wal, wal->mutex);
-    if (target > before || rc < 0)
-        report_sync(wal, segment_id, target - before, begun_ns, rc);
+    if (target > before || rc < 0) {
+        nw_stats_stage(wal, NW_STAGE_SYNC, done_ns - written_ns);
+        report_sync(wal, segment_id, target - before, done_ns - begun_ns, rc);
+    }
     nw_lock(wal, wal->mutex);
     return rc;
 }
 
+/* A wait for the end of a sync is over. */
+static void note_wake(struct nori_wal *wal)
+{
+    nw_stats_stage(wal, NW_STAGE_WAKE, nw_now_ns(wal) - atomic_load(&wal->synced_ns));
+}
+
 int nw_sync_to(struct nori_wal *wal, uint64_t lsn, struct nori_error *error)
 {
+    bool has_waited = false;
     int rc = NORI_OK;
 
     if (atomic_load(&wal->durable_lsn) >= lsn)
@@ -209,7 +221,8 @@ int nw_sync_to(struct nori_wal *wal, uint64_t lsn, struct nori_error *error)
             rc = nw_log_check(wal, error);
             break;
         }
-        if (wal->is_syncing) {
+        has_waited = wal->is_syncing;
+        if (has_waited) {
             (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
             continue;
         }
@@ -220,6 +233,8 @@ int nw_sync_to(struct nori_wal *wal, uint64_t lsn, struct nori_error *error)
         }
     }
     nw_unlock(wal, wal->mutex);
+    if (has_waited && rc >= 0)
+        note_wake(wal);
     return rc;
 }
 
@@ -336,6 +351,7 @@ int nori_wal_wait_durable(nori_wal *wal, struct nori_position position, int64_t 
     struct nori_error error = NORI_ERROR_INIT;
     uint64_t deadline_ns = UINT64_MAX;
     uint64_t lsn = 0;
+    bool has_waited = false;
     int rc = nw_log_enter(wal);
 
     if (rc < 0)
@@ -360,10 +376,13 @@ int nori_wal_wait_durable(nori_wal *wal, struct nori_position position, int64_t 
                 wal->is_sync_requested = true;
             wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
         }
+        has_waited = true;
         rc = nw_log_wait(wal, wal->changed, deadline_ns);
         if (rc < 0 && atomic_load(&wal->durable_lsn) >= lsn)
             rc = NORI_OK;
     }
     nw_unlock(wal, wal->mutex);
+    if (has_waited && rc >= 0)
+        note_wake(wal);
     return nw_log_leave(wal, rc, &error);
 }
