@@ -242,7 +242,10 @@ int nw_sim_begin_call(struct nori_sim *sim, uint32_t kind)
 {
     const struct nori_sim_options *options = &sim->options;
 
-    nw_sim_fiber_maybe_yield(sim);
+    if (kind & options->delay_mask)
+        nori_sim_sleep(sim, options->delay_ns);
+    else
+        nw_sim_fiber_maybe_yield(sim);
     sim->must_do_part = false;
     if (!(kind & NOT_OF_THE_DISK)) {
         sim->now_ns += CALL_NS;

@@ -34,7 +34,24 @@ enum nori_event_kind {
     /* open finished: segment_id and offset of the end, bytes scanned, duration_us, message */
     NORI_EVENT_RECOVERY = 6,
     /* the log failed for good: code, segment_id, offset, message */
-    NORI_EVENT_FAILED = 7
+    NORI_EVENT_FAILED = 7,
+    /* an append or a sync waits longer than stall_threshold_ms, and still does: cause, duration_us
+     * so far, segment_id and offset where it stands, message. Told once each, and once more with
+     * is_over = 1 when it is over: duration_us is then all of it */
+    NORI_EVENT_STALL = 8
+};
+
+/* What an append or a sync waits for. Several may hold at once: a sync that takes long while
+ * appends have filled the ring is two stalls. */
+enum nori_stall_cause {
+    NORI_STALL_RING = 1,    /* room in the staging ring: writing does not keep up */
+    NORI_STALL_WRITE = 2,   /* a write to return: the page cache is full, or the device hangs */
+    NORI_STALL_SYNC = 3,    /* a sync to return: the device */
+    NORI_STALL_SEGMENT = 4, /* the next segment: preparing or naming it takes long, or syncing the
+                               ones that ended */
+    NORI_STALL_SPACE = 5,   /* space for the current segment: allocating takes long */
+    NORI_STALL_LOCK = 6     /* the append lock: another thread holds it; the message tells why, if
+                               that is a stall, too */
 };
 
 enum nori_severity {
@@ -54,6 +71,8 @@ struct nori_event {
     int32_t code;        /* NORI_OK or NORI_E_* */
     uint32_t severity;   /* enum nori_severity */
     const char *message; /* NULL if none; good until emit returns */
+    uint32_t cause;      /* enum nori_stall_cause, else 0 */
+    uint32_t is_over;    /* 1: this stall is over */
 };
 
 struct nori_meter {
@@ -81,6 +100,10 @@ struct nori_meter {
 /* One sentence for each metric of this library; NULL for any other name. Static memory, any
  * thread. */
 NORI_API const char *nori_metric_help(const char *name);
+
+/* What is waited for, in a word: the label `cause` of wal_stalls_total, such as "sync". NULL for
+ * what is no enum nori_stall_cause. Static memory, any thread. */
+NORI_API const char *nori_stall_name(uint32_t cause);
 
 #ifdef __cplusplus
 }

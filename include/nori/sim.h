@@ -155,10 +155,14 @@ struct nori_sim_options {
      * anything with clones. */
     void (*before_operation)(void *context, nori_sim *sim, uint64_t operation);
     void *context;
+
+    /* Each call of the kinds in delay_mask takes so long; other threads run meanwhile. */
+    uint64_t delay_ns;
+    uint32_t delay_mask; /* NORI_SIM_OPEN ... */
 };
 /* clang-format off */
 #define NORI_SIM_OPTIONS_INIT \
-    {sizeof(struct nori_sim_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL}
+    {sizeof(struct nori_sim_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0}
 /* clang-format on */
 
 /* A machine with an empty root folder. NULL options: defaults. Never NULL. */

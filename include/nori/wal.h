@@ -124,10 +124,13 @@ struct nori_wal_config {
     const struct nori_meter *meter;         /* NULL: none; must outlive the log */
     const struct nori_vfs *vfs;             /* NULL: POSIX; must outlive the log */
     const struct nori_allocator *allocator; /* NULL: malloc; must outlive the log */
+    /* what an append or a sync waits for so long is told, while it waits, as NORI_EVENT_STALL;
+     * milliseconds; 0: 1000; at most 3600000 */
+    uint64_t stall_threshold_ms;
 };
 /* clang-format off */
 #define NORI_WAL_CONFIG_INIT \
-    {sizeof(struct nori_wal_config), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+    {sizeof(struct nori_wal_config), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 /* clang-format on */
 
 /* Flags of struct nori_record. */

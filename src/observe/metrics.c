@@ -117,6 +117,16 @@ void nw_metrics_emit(const struct nw_metrics *metrics, struct nori_event event)
     metrics->meter.emit(metrics->meter.context, &event);
 }
 
+const char *nori_stall_name(uint32_t cause)
+{
+    static const char *const names[] = {
+        [NORI_STALL_RING] = "ring",       [NORI_STALL_WRITE] = "write", [NORI_STALL_SYNC] = "sync",
+        [NORI_STALL_SEGMENT] = "segment", [NORI_STALL_SPACE] = "space", [NORI_STALL_LOCK] = "lock",
+    };
+
+    return cause < COUNT(names) ? names[cause] : NULL;
+}
+
 const char *nori_metric_help(const char *name)
 {
     static const struct {

@@ -32,6 +32,18 @@
       "Calls that failed, by kind.") \
     X(COUNTER, errors_refused, "wal_errors_total", "kind", "refused", \
       "Calls that failed, by kind.") \
+    X(COUNTER, stalls_ring, "wal_stalls_total", "cause", "ring", \
+      "Waits of an append or a sync over stall_threshold_ms, by what they waited for.") \
+    X(COUNTER, stalls_write, "wal_stalls_total", "cause", "write", \
+      "Waits of an append or a sync over stall_threshold_ms, by what they waited for.") \
+    X(COUNTER, stalls_sync, "wal_stalls_total", "cause", "sync", \
+      "Waits of an append or a sync over stall_threshold_ms, by what they waited for.") \
+    X(COUNTER, stalls_segment, "wal_stalls_total", "cause", "segment", \
+      "Waits of an append or a sync over stall_threshold_ms, by what they waited for.") \
+    X(COUNTER, stalls_space, "wal_stalls_total", "cause", "space", \
+      "Waits of an append or a sync over stall_threshold_ms, by what they waited for.") \
+    X(COUNTER, stalls_lock, "wal_stalls_total", "cause", "lock", \
+      "Waits of an append or a sync over stall_threshold_ms, by what they waited for.") \
     X(GAUGE, segments, "wal_segments", NULL, NULL, \
       "Segments that the log consists of.") \
     X(GAUGE, durable_lag_bytes, "wal_durable_lag_bytes", NULL, NULL, \

@@ -57,7 +57,9 @@ void nw_append_wait(struct nori_wal *wal)
 {
     const struct nori_vfs *vfs = wal->env.vfs;
     bool may_yield = wal->config.fsync_policy != NORI_FSYNC_ALWAYS;
+    uint64_t begun_ns = nw_now_ns(wal);
     uint64_t nap_ns = NAP_NS;
+    bool is_watched = false;
 
     for (unsigned naps = 0;; naps++) {
         bool yields =
@@ -69,6 +71,10 @@ void nw_append_wait(struct nori_wal *wal)
             break;
         (void)vfs->word_wait(vfs->context, &wal->append_word, 1, nap_ns);
         nap_ns = nw_min_u64(nap_ns * 2, NAP_MAX_NS);
+        if (naps >= PATIENT_NAPS && !is_watched)
+            is_watched = nw_watch_begin(wal, NW_STALL_LOCK, begun_ns);
     }
+    if (is_watched)
+        nw_watch_end(wal, NW_STALL_LOCK);
     atomic_store_explicit(&wal->handed_over_ns, nw_now_ns(wal), memory_order_relaxed);
 }

@@ -130,6 +130,8 @@ static int check_limits(const struct nori_wal_config *config, struct nori_error 
         return refuse(error, "max_record_size is over 1 GiB");
     if (config->buffer_size < NW_RING_LEN_MIN || config->buffer_size > NW_RING_LEN_MAX)
         return refuse(error, "buffer_size is not within 4 KiB and 1 GiB");
+    if (config->stall_threshold_ms > 3600000)
+        return refuse(error, "stall_threshold_ms is over an hour");
     return NORI_OK;
 }
 
@@ -158,6 +160,7 @@ int nw_config_normalise(const struct nori_wal_config *config, struct nori_wal_co
     full.file_mode = full.file_mode ? full.file_mode : 0600;
     full.max_record_size = full.max_record_size ? full.max_record_size : NW_RECORD_MAX_DEFAULT;
     full.buffer_size = full.buffer_size ? full.buffer_size : (size_t)4 << 20;
+    full.stall_threshold_ms = full.stall_threshold_ms ? full.stall_threshold_ms : 1000;
     full.vfs = full.vfs ? full.vfs : nori_vfs_posix();
     full.allocator = full.allocator ? full.allocator : nori_allocator_malloc();
 

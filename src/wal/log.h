@@ -65,6 +65,13 @@ struct nw_scratch {
     struct nw_buffer values;
 };
 
+/* What goes on just now that may take long (watch.c). */
+struct nw_watch {
+    uint32_t word; /* plain for the seam; only __atomic calls touch it */
+    _Atomic uint64_t since_ns[NW_STALL_COUNT]; /* 0: nobody is at it */
+    _Atomic bool is_told[NW_STALL_COUNT];
+};
+
 struct nw_thread_error {
     uint64_t thread;
     struct nori_error error;
@@ -107,6 +114,7 @@ struct nori_wal {
     _Atomic bool is_extension_wanted;
     _Atomic bool has_failed;
     _Atomic uint32_t calls; /* inside the log right now, and NW_CALLS_CLOSING */
+    struct nw_watch watch;
 
     /* Guarded by the append lock. */
     struct nw_segment *current; /* NULL until the first append */
@@ -146,6 +154,7 @@ struct nori_wal {
     struct nori_thread *sync_thread;
     struct nori_thread *space_thread;
     struct nori_thread *writer_thread;
+    struct nori_thread *watch_thread;
     struct nw_scratch *scratches;
     struct nw_maps maps;
     struct nw_shared_folder *read_folder; /* of readers; NULL before the first */
@@ -231,6 +240,14 @@ static inline void nw_stage_expect(const struct nori_wal *wal, size_t len)
 void nw_writer_run(void *wal);
 void nw_writer_check(struct nori_wal *wal); /* after publishing: wake it if need be */
 void nw_writer_stop(struct nori_wal *wal);
+
+/* ---- watch.c: what takes too long, and why ---- */
+void nw_watch_run(void *wal);
+void nw_watch_stop(struct nori_wal *wal);
+/* Something begins that may take long. True: it is watched until nw_watch_end; false: another
+ * thread does the same already. mutex not held. */
+bool nw_watch_begin(struct nori_wal *wal, enum nw_stall stall, uint64_t now_ns);
+void nw_watch_end(struct nori_wal *wal, enum nw_stall stall);
 
 /* ---- append_lock.c ---- */
 void nw_append_wait(struct nori_wal *wal);

@@ -276,6 +276,10 @@ static void stop_threads(struct nori_wal *wal)
         vfs->thread_join(vfs->context, wal->sync_thread);
     if (wal->space_thread)
         vfs->thread_join(vfs->context, wal->space_thread);
+    if (wal->watch_thread) { /* last: the others may be stuck */
+        nw_watch_stop(wal);
+        vfs->thread_join(vfs->context, wal->watch_thread);
+    }
 }
 
 /* Of a growable result, as much as the caller has; the rest of theirs is zero. */

@@ -66,7 +66,9 @@ static int start_threads(struct nori_wal *wal, struct nori_error *error)
 
     if (wal->has_threads)
         return NORI_OK;
-    if (!wal->sync_thread)
+    if (!wal->watch_thread)
+        rc = vfs->thread_start(vfs->context, "nori-watch", nw_watch_run, wal, &wal->watch_thread);
+    if (rc >= 0 && !wal->sync_thread)
         rc = vfs->thread_start(vfs->context, "nori-sync", nw_sync_run, wal, &wal->sync_thread);
     if (rc >= 0 && !wal->space_thread)
         rc = vfs->thread_start(vfs->context, "nori-space", nw_space_run, wal, &wal->space_thread);
@@ -240,11 +242,10 @@ static void report_roll(struct nori_wal *wal, const struct nw_segment *previous,
                                                        .bytes = ended_bytes});
 }
 
-int nw_roll(struct nori_wal *wal, struct nori_error *error)
+static int roll(struct nori_wal *wal, uint64_t begun_ns, struct nori_error *error)
 {
     struct nw_segment *segment = NULL;
     struct nw_segment *previous;
-    uint64_t begun_ns = nw_now_ns(wal);
     uint64_t previous_end = 0;
     uint64_t ended_bytes = wal->current ? wal->offset : 0;
     bool had_garbage = wal->must_roll;
@@ -289,6 +290,17 @@ int nw_roll(struct nori_wal *wal, struct nori_error *error)
     report_roll(wal, previous, ended_bytes, begun_ns);
 out:
     nw_free(wal->env.allocator, segment);
+    return rc;
+}
+
+int nw_roll(struct nori_wal *wal, struct nori_error *error)
+{
+    uint64_t begun_ns = nw_now_ns(wal);
+    bool is_watched = nw_watch_begin(wal, NW_STALL_SEGMENT, begun_ns);
+    int rc = roll(wal, begun_ns, error);
+
+    if (is_watched)
+        nw_watch_end(wal, NW_STALL_SEGMENT);
     return rc;
 }
 

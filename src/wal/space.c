@@ -442,10 +442,12 @@ int nw_space_require_spare(struct nori_wal *wal, struct nori_error *error)
 int nw_space_require(struct nori_wal *wal, uint64_t offset, struct nori_error *error)
 {
     struct nw_segment *segment = wal->current;
+    bool is_watched;
     int rc;
 
     if (offset <= atomic_load(&segment->owned))
         return NORI_OK;
+    is_watched = nw_watch_begin(wal, NW_STALL_SPACE, nw_now_ns(wal));
     nw_lock(wal, wal->mutex);
     wal->space_need = offset;
     rc = request(wal, error);
@@ -456,6 +458,8 @@ int nw_space_require(struct nori_wal *wal, uint64_t offset, struct nori_error *e
         rc = wal->space_problem.code;
     }
     nw_unlock(wal, wal->mutex);
+    if (is_watched)
+        nw_watch_end(wal, NW_STALL_SPACE);
     return rc;
 }
 

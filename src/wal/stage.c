@@ -152,8 +152,11 @@ static int write_spans(struct nori_wal *wal, struct nori_file *file, const struc
                        size_t count, uint64_t offset)
 {
     uint64_t begun_ns = nw_now_ns(wal);
+    bool is_watched = nw_watch_begin(wal, NW_STALL_WRITE, begun_ns);
     int rc = file->ops->write(file, spans, count, offset);
 
+    if (is_watched)
+        nw_watch_end(wal, NW_STALL_WRITE);
     nw_stats_stage(wal, NW_STAGE_WRITE, nw_now_ns(wal) - begun_ns);
     return rc;
 }
@@ -237,16 +240,34 @@ static int wait_for_writer(struct nori_wal *wal, uint64_t target, struct nori_er
     return NORI_OK;
 }
 
-/* Wait until the ring has room for `bytes` more. append lock held. */
-static int wait_for_room(struct nori_wal *wal, uint64_t bytes, struct nori_error *error)
+/* Wait until the ring is written up to `target`. append lock held. */
+static int wait_for_room(struct nori_wal *wal, uint64_t target, struct nori_error *error)
 {
     uint64_t begun_ns = nw_now_ns(wal);
-    uint64_t target = next_lsn(wal) + bytes - wal->ring_len;
+    bool is_watched = nw_watch_begin(wal, NW_STALL_RING, begun_ns);
     int rc = wal->writer_thread ? wait_for_writer(wal, target, error)
                                 : nw_stage_write_to(wal, target, error);
 
+    if (is_watched)
+        nw_watch_end(wal, NW_STALL_RING);
     wal->free_until = atomic_load(&wal->written_lsn) + wal->ring_len;
     nw_stats_waited(wal, &wal->control->words->stats.room_waits, begun_ns);
+    return rc;
+}
+
+/* A direct append writes what is before it. append lock held. */
+static int empty_ring(struct nori_wal *wal, struct nori_error *error)
+{
+    uint64_t target = next_lsn(wal);
+    bool is_watched;
+    int rc;
+
+    if (atomic_load(&wal->written_lsn) >= target)
+        return NORI_OK;
+    is_watched = nw_watch_begin(wal, NW_STALL_RING, nw_now_ns(wal));
+    rc = nw_stage_write_to(wal, target, error);
+    if (is_watched)
+        nw_watch_end(wal, NW_STALL_RING);
     return rc;
 }
 
@@ -261,14 +282,14 @@ int nw_stage_begin(struct nori_wal *wal, uint64_t bytes, struct nori_error *erro
         if (lsn + bytes > wal->free_until)
             wal->free_until = atomic_load(&wal->written_lsn) + wal->ring_len;
         if (lsn + bytes > wal->free_until)
-            rc = wait_for_room(wal, bytes, error);
+            rc = wait_for_room(wal, lsn + bytes - wal->ring_len, error);
         /* what is not written yet is not overwritten */
         nw_assert(rc < 0 || lsn + bytes - atomic_load(&wal->written_lsn) <= wal->ring_len);
         return rc;
     }
     wal->flushed_lsn = lsn;
     wal->free_until = lsn + wal->ring_len;
-    return nw_stage_write_to(wal, lsn, error);
+    return empty_ring(wal, error);
 }
 
 /*

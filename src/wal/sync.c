@@ -162,6 +162,7 @@ static int lead(struct nori_wal *wal)
     struct nw_segment *segment;
     uint64_t begun_ns = nw_now_ns(wal);
     uint64_t written_ns, done_ns;
+    bool is_watched;
     uint64_t before = atomic_load(&wal->durable_lsn);
     uint64_t segment_id = 0;
     uint64_t target;
@@ -179,6 +180,7 @@ static int lead(struct nori_wal *wal)
     nw_unlock(wal, wal->mutex);
     rc = nw_stage_write_to(wal, target, NULL);
     written_ns = nw_now_ns(wal);
+    is_watched = nw_watch_begin(wal, NW_STALL_SYNC, written_ns);
     nw_lock(wal, wal->mutex);
     while (rc >= 0 && target > before && (segment = oldest_unsynced(wal, target)) != NULL) {
         segment_id = segment->id;
@@ -186,10 +188,14 @@ static int lead(struct nori_wal *wal)
         if (segment->end == NW_OPEN_END || segment->start + segment->end > target)
             break; /* the last one below target */
     }
+    nw_unlock(wal, wal->mutex);
+    done_ns = nw_now_ns(wal);
+    if (is_watched)
+        nw_watch_end(wal, NW_STALL_SYNC);
+    nw_lock(wal, wal->mutex);
     if (rc >= 0 && (!atomic_load(&wal->has_failed) ||
                     NW_PLANT("ack-after-failure"))) /* D8: nothing more, whoever met the failure */
         set_durable(wal, target);
-    done_ns = nw_now_ns(wal);
     atomic_store(&wal->synced_ns, done_ns);
     wal->is_syncing = false;
     nw_log_wake(wal);

