@@ -501,6 +501,145 @@ NORI_API int nori_log_repair(const char *dir, const struct nori_log_options *opt
 NORI_API int nori_log_explain(const char *dir, const struct nori_log_options *options,
                               nori_log_report report, void *context, struct nori_error *ret_error);
 
+/* ---- Numbers: what a log holds, what its writer does, and how long that takes ---- */
+
+#define NORI_LATENCY_BUCKETS 28
+
+/*
+ * How often something was done and how long it took. Percentiles are estimated from the buckets,
+ * each of which is twice as wide as the one before: the true value lies in the same bucket.
+ */
+struct nori_latency {
+    uint64_t count;   /* how often it was measured */
+    uint64_t sum_ns;  /* in all */
+    uint64_t p50_ns;  /* half of them took at most so long */
+    uint64_t p99_ns;  /* 99 of 100 */
+    uint64_t p999_ns; /* 999 of 1000 */
+    uint64_t max_ns;  /* the longest one */
+    /* the first counts what took less than 128 ns; the one with index i what took less than
+     * 128 << i, and not less than half of that; the last one also all that took longer */
+    uint64_t buckets[NORI_LATENCY_BUCKETS];
+};
+#define NORI_LATENCY_INIT \
+    {                     \
+        0, 0, 0, 0, 0, 0, \
+        {                 \
+            0             \
+        }                 \
+    }
+
+#define NORI_STALLS_MAX 8 /* more than there are in enum nori_stall_cause */
+
+/*
+ * A log's numbers. Counts and latencies cover the time since its writer opened it, or, made by
+ * nori_wal_stats_between, the time between two looks. Each number is true on its own; together
+ * they are not of one instant.
+ */
+struct nori_wal_stats {
+    size_t size; /* set by NORI_WAL_STATS_INIT */
+
+    /* The writer. */
+    uint32_t is_writer_alive; /* 1: a writer has the log open; 0: the rest is of the last one */
+    /* 1: the numbers are known. 0: only is_writer_alive, segments, spare_bytes and sampled_*; the
+     * writer has no file to share its numbers in, is of another version, or left none */
+    uint32_t is_known;
+    uint32_t was_closed;      /* 1: no writer is alive, and the last one closed the log */
+    uint32_t has_failed;      /* 1: it met an error that is final (D8) */
+    uint32_t format;          /* of the segments it writes: 1 or 2 */
+    uint32_t fsync_policy;    /* enum nori_fsync_policy */
+    uint32_t batch_window_us; /* of NORI_FSYNC_BATCH */
+    uint32_t reserved;        /* zero */
+    uint64_t process_id;
+    uint64_t opened_ms;  /* Unix time */
+    uint64_t sampled_ms; /* Unix time of this look */
+    uint64_t sampled_ns; /* the same by the monotonic clock, to be compared within one machine */
+    /* what counts and latencies cover; 0: unknown, since no writer is alive */
+    uint64_t elapsed_ns;
+
+    /* Sizes. */
+    uint64_t segments;         /* files that the log consists of */
+    uint64_t bytes;            /* from the oldest segment's first byte to the end of the log */
+    uint64_t bytes_ahead;      /* space taken ahead of need, in the newest segment */
+    uint64_t spare_bytes;      /* space taken for the next segment, in the file `spare` */
+    uint64_t segment_size_max; /* bytes at which the next segment is begun */
+
+    /* Places. {0, 0}: unknown, or there is no record. As LSNs: bytes since the log began. */
+    struct nori_position oldest;   /* the oldest record */
+    struct nori_position durable;  /* everything before it is on the medium */
+    struct nori_position written;  /* everything before it is in the kernel */
+    struct nori_position appended; /* the end */
+    uint64_t oldest_lsn;           /* of the oldest segment's first byte */
+    uint64_t durable_lsn;
+    uint64_t written_lsn;
+    uint64_t appended_lsn;
+    uint64_t lag_bytes; /* appended and not durable */
+
+    /* Counts. */
+    uint64_t appends;        /* calls that succeeded; a batch is one */
+    uint64_t batches;        /* of these, of several records */
+    uint64_t puts;           /* records */
+    uint64_t deletes;        /* records */
+    uint64_t appended_bytes; /* records, and marks and headers between them */
+    uint64_t room_waits;     /* appends that waited for room in the staging ring */
+    uint64_t space_waits;    /* appends that waited for space, or for the next segment */
+    uint64_t syncs;
+    uint64_t rolls;          /* segments ended because another one was begun */
+    uint64_t drops;          /* segments removed by retention */
+    uint64_t errors_io;      /* calls that failed: NORI_E_IO, NORI_E_FAILED */
+    uint64_t errors_nospace; /* NORI_E_NOSPACE */
+    uint64_t errors_refused; /* other codes: the caller's mistakes */
+
+    /* Latencies. */
+    struct nori_latency encode; /* encoding and copying an append; one in 256 is measured */
+    struct nori_latency wait;   /* an append waits for room, for space or for the next segment */
+    struct nori_latency write;  /* a piece of the ring, or of a large append, into the kernel */
+    struct nori_latency sync;   /* a sync, once all it covers is written */
+    struct nori_latency wake;   /* from the end of a sync until who waited for it goes on */
+
+    /* The staging ring. */
+    uint64_t ring_bytes; /* its size */
+    uint64_t ring_used;  /* appended and not written */
+
+    /* What takes longer than stall_threshold_ms, at the index of its enum nori_stall_cause. */
+    uint64_t stalled_since_ms[NORI_STALLS_MAX]; /* Unix time; 0: it does not, just now */
+    uint64_t stalls[NORI_STALLS_MAX];           /* how often it did */
+};
+/* clang-format off */
+#define NORI_WAL_STATS_INIT \
+    {sizeof(struct nori_wal_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0}, \
+     {0, 0}, {0, 0}, {0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+     NORI_LATENCY_INIT, \
+     NORI_LATENCY_INIT, NORI_LATENCY_INIT, NORI_LATENCY_INIT, NORI_LATENCY_INIT, 0, 0, {0}, {0}}
+/* clang-format on */
+
+/*
+ * The numbers of an open log, since it was opened. Costs about a microsecond and holds nobody up;
+ * works after a failure (D8), too. ret_stats is needed. Any thread. NORI_E_INVALID, NORI_E_CLOSED.
+ */
+NORI_API int nori_wal_stats(nori_wal *wal, struct nori_wal_stats *ret_stats);
+
+/*
+ * The same of a log in a folder, from any process: what its writer publishes in shared memory, the
+ * folder's listing, and the headers of at most a few segments. No lock is taken, no record read and
+ * nobody is held up, so it may be called every second. Without a live writer the numbers are those
+ * the last one left behind. What the files say is believed for show only. options may be NULL.
+ * ret_stats is needed. Any thread.
+ *
+ * NORI_OK, also where is_known is 0; NORI_E_NOTFOUND no such folder, or no log in it;
+ * NORI_E_INVALID; NORI_E_READONLY no permission; NORI_E_IO; NORI_E_NOMEM.
+ */
+NORI_API int nori_log_live_stats(const char *dir, const struct nori_log_options *options,
+                                 struct nori_wal_stats *ret_stats, struct nori_error *ret_error);
+
+/*
+ * What happened between two looks at one log: counts and latencies of the time between, all else as
+ * in `after`. If another writer opened the log meanwhile they cover the time since then.
+ * ret_between is needed; it may be one of the others. Any thread. NORI_E_INVALID.
+ */
+NORI_API int nori_wal_stats_between(const struct nori_wal_stats *before,
+                                    const struct nori_wal_stats *after,
+                                    struct nori_wal_stats *ret_between);
+
 #ifdef __cplusplus
 }
 #endif

@@ -86,6 +86,19 @@ bool nw_control_is_current(const struct nw_control *control)
     return !control->file || control->words->ring_len == control->ring_len;
 }
 
+/* Is it a whole page of this version, in a file that is as long as it says? */
+static bool is_ours(const struct nw_control_words *page, size_t len, uint64_t file_bytes)
+{
+    return len == sizeof *page && memcmp(page->magic, control_magic, sizeof control_magic) == 0 &&
+           page->version == CONTROL_VERSION && page->len == NW_CONTROL_LEN &&
+           is_ring_len(page->ring_len) && file_bytes >= NW_CONTROL_LEN + page->ring_len;
+}
+
+static bool is_in_place(const struct nw_control_words *page, const struct nori_file_info *info)
+{
+    return page->identity == info->identity && page->birth_ns == info->birth_ns;
+}
+
 /* Map the file if its page is one of this version. Its length is checked first: touching what lies
  * behind the end of a file is a SIGBUS. */
 static int map_if_ours(struct nw_control *control)
@@ -99,12 +112,27 @@ static int map_if_ours(struct nw_control *control)
         rc = control->file->ops->read(control->file, &page, sizeof page, 0, &got);
     if (rc < 0)
         return rc;
-    if (got < sizeof page || memcmp(page.magic, control_magic, sizeof control_magic) != 0 ||
-        page.version != CONTROL_VERSION || page.len != NW_CONTROL_LEN ||
-        !is_ring_len(page.ring_len) || info.bytes < NW_CONTROL_LEN + page.ring_len)
+    if (!is_ours(&page, got, info.bytes))
         return NORI_E_NOTFOUND;
-    control->is_in_place = page.identity == info.identity && page.birth_ns == info.birth_ns;
+    control->is_in_place = is_in_place(&page, &info);
     return map_file(control, (size_t)page.ring_len);
+}
+
+bool nw_control_copy(const struct nw_env *env, struct nw_control_words *ret_words)
+{
+    struct nori_file *file = NULL;
+    struct nori_file_info info = {0};
+    size_t got = 0;
+    int rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL, 0, 0, &file);
+
+    if (rc < 0)
+        return false;
+    rc = file->ops->stat(file, &info);
+    if (rc >= 0)
+        rc = file->ops->read(file, ret_words, sizeof *ret_words, 0, &got);
+    file->ops->close(file);
+    return rc >= 0 && is_ours(ret_words, got, info.bytes) && is_in_place(ret_words, &info) &&
+           atomic_load(&ret_words->stats.layout) == NW_STATS_LAYOUT;
 }
 
 /* There is no such file, or it is not for us. Any other failure must be told: to go on without

@@ -78,6 +78,7 @@ void nw_stats_stage(struct nori_wal *wal, enum nw_stage stage, uint64_t ns)
     nw_assert(stage < NW_STAGE_COUNT);
     nw_stats_add(&stats->stages[stage][bucket_of(ns)], 1);
     nw_stats_add(&stats->stage_ns[stage], ns);
+    nw_stats_raise(&stats->stage_max_ns[stage], ns);
     nw_metrics_observe(&wal->metrics, histogram_of(&wal->metrics, stage), (double)ns / 1e9);
 }
 

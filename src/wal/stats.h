@@ -84,7 +84,8 @@ struct nw_stats {
     _Atomic uint64_t stalled_since_ms[NW_STALL_COUNT];
     _Atomic uint64_t stalls[NW_STALL_COUNT];
 
-    _Atomic uint64_t stage_ns[NW_STAGE_COUNT]; /* in all */
+    _Atomic uint64_t stage_ns[NW_STAGE_COUNT];     /* in all */
+    _Atomic uint64_t stage_max_ns[NW_STAGE_COUNT]; /* the longest one */
     _Atomic uint64_t stages[NW_STAGE_COUNT][NW_STATS_BUCKETS];
 };
 NW_STATIC_ASSERT(sizeof(struct nw_stats) <= 1536, "room in control");
@@ -104,6 +105,20 @@ static inline void nw_stats_add(_Atomic uint64_t *counter, uint64_t amount)
 static inline void nw_stats_set(_Atomic uint64_t *word, uint64_t value)
 {
     atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static inline uint64_t nw_stats_get(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline void nw_stats_raise(_Atomic uint64_t *word, uint64_t value)
+{
+    uint64_t seen = nw_stats_get(word);
+
+    while (seen < value && !atomic_compare_exchange_weak_explicit(
+                               word, &seen, value, memory_order_relaxed, memory_order_relaxed))
+        ;
 }
 
 struct nori_wal;
