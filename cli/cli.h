@@ -20,6 +20,7 @@ int cli_append(int argc, char **argv);
 int cli_dump(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_stat(int argc, char **argv);
+int cli_top(int argc, char **argv);
 int cli_repair(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_convert(int argc, char **argv);

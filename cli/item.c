@@ -41,6 +41,17 @@ static const char *severity_name(uint32_t severity)
     return severity < sizeof names / sizeof *names ? names[severity] : "unknown";
 }
 
+const char *cli_item_policy_name(uint32_t policy)
+{
+    static const char *const names[] = {
+        [NORI_FSYNC_BATCH] = "batch",
+        [NORI_FSYNC_ALWAYS] = "always",
+        [NORI_FSYNC_OS] = "os",
+    };
+
+    return policy < sizeof names / sizeof *names ? names[policy] : "unknown";
+}
+
 static void put_name(struct cli_output *output, const char *name)
 {
     cli_output_text(output, ", \"");
@@ -160,6 +171,113 @@ static void put_summary(struct cli_output *output, const struct nori_log_item *i
     put_u64(output, "records_lost", item->records_lost);
     put_u64(output, "bytes_quarantined", item->bytes_quarantined);
     put_string(output, "message", item->message);
+}
+
+static void put_rate(struct cli_output *output, const char *name, uint64_t count,
+                     uint64_t elapsed_ns)
+{
+    put_name(output, name);
+    if (elapsed_ns == 0)
+        cli_output_text(output, "null");
+    else
+        cli_output_format(output, "%.3f", (double)count / ((double)elapsed_ns / 1e9));
+}
+
+/* {0, 0} is no place. */
+static void put_place(struct cli_output *output, const char *name, struct nori_position position,
+                      uint64_t lsn)
+{
+    put_name(output, name);
+    if (position.segment_id == 0 && position.offset == 0)
+        cli_output_text(output, "{\"segment\": null, \"offset\": null");
+    else
+        cli_output_format(output, "{\"segment\": %" PRIu64 ", \"offset\": %" PRIu64,
+                          position.segment_id, position.offset);
+    put_u64(output, "lsn", lsn);
+    cli_output_text(output, "}");
+}
+
+static void put_latency(struct cli_output *output, const char *name,
+                        const struct nori_latency *latency)
+{
+    put_name(output, name);
+    cli_output_format(output, "{\"count\": %" PRIu64, latency->count);
+    put_u64(output, "sum_ns", latency->sum_ns);
+    put_u64(output, "p50_ns", latency->p50_ns);
+    put_u64(output, "p99_ns", latency->p99_ns);
+    put_u64(output, "p999_ns", latency->p999_ns);
+    put_u64(output, "max_ns", latency->max_ns);
+    cli_output_text(output, "}");
+}
+
+static void put_stalls(struct cli_output *output, const struct nori_wal_stats *stats)
+{
+    put_name(output, "stalls");
+    for (uint32_t i = NORI_STALL_RING; i <= NORI_STALL_LOCK; i++) {
+        cli_output_format(output, "%s\"%s\": {\"count\": %" PRIu64,
+                          i == NORI_STALL_RING ? "{" : ", ", nori_stall_name(i), stats->stalls[i]);
+        put_known(output, "since_ms", stats->stalled_since_ms[i]);
+        cli_output_text(output, "}");
+    }
+    cli_output_text(output, "}");
+}
+
+static void put_counts(struct cli_output *output, const struct nori_wal_stats *stats)
+{
+    put_known(output, "elapsed_ns", stats->elapsed_ns);
+    put_u64(output, "appends", stats->appends);
+    put_u64(output, "batches", stats->batches);
+    put_u64(output, "puts", stats->puts);
+    put_u64(output, "deletes", stats->deletes);
+    put_u64(output, "appended_bytes", stats->appended_bytes);
+    put_u64(output, "room_waits", stats->room_waits);
+    put_u64(output, "space_waits", stats->space_waits);
+    put_u64(output, "syncs", stats->syncs);
+    put_u64(output, "rolls", stats->rolls);
+    put_u64(output, "drops", stats->drops);
+    put_u64(output, "errors_io", stats->errors_io);
+    put_u64(output, "errors_nospace", stats->errors_nospace);
+    put_u64(output, "errors_refused", stats->errors_refused);
+    put_rate(output, "appends_per_s", stats->appends, stats->elapsed_ns);
+    put_rate(output, "records_per_s", stats->puts + stats->deletes, stats->elapsed_ns);
+    put_rate(output, "bytes_per_s", stats->appended_bytes, stats->elapsed_ns);
+    put_rate(output, "syncs_per_s", stats->syncs, stats->elapsed_ns);
+}
+
+void cli_item_json_stats(struct cli_output *output, const struct nori_wal_stats *stats)
+{
+    cli_output_text(output, "{\"kind\": \"stats\"");
+    put_bool(output, "is_writer_alive", stats->is_writer_alive != 0);
+    put_bool(output, "is_known", stats->is_known != 0);
+    put_bool(output, "was_closed", stats->was_closed != 0);
+    put_bool(output, "has_failed", stats->has_failed != 0);
+    put_known(output, "format", stats->format);
+    put_string(output, "policy",
+               stats->is_known ? cli_item_policy_name(stats->fsync_policy) : NULL);
+    put_known(output, "batch_window_us", stats->batch_window_us);
+    put_known(output, "process_id", stats->process_id);
+    put_known(output, "opened_ms", stats->opened_ms);
+    put_u64(output, "sampled_ms", stats->sampled_ms);
+    put_u64(output, "segments", stats->segments);
+    put_u64(output, "bytes", stats->bytes);
+    put_u64(output, "bytes_ahead", stats->bytes_ahead);
+    put_u64(output, "spare_bytes", stats->spare_bytes);
+    put_known(output, "segment_size_max", stats->segment_size_max);
+    put_place(output, "oldest", stats->oldest, stats->oldest_lsn);
+    put_place(output, "durable", stats->durable, stats->durable_lsn);
+    put_place(output, "written", stats->written, stats->written_lsn);
+    put_place(output, "appended", stats->appended, stats->appended_lsn);
+    put_u64(output, "lag_bytes", stats->lag_bytes);
+    put_u64(output, "ring_bytes", stats->ring_bytes);
+    put_u64(output, "ring_used", stats->ring_used);
+    put_counts(output, stats);
+    put_latency(output, "encode", &stats->encode);
+    put_latency(output, "wait", &stats->wait);
+    put_latency(output, "write", &stats->write);
+    put_latency(output, "sync", &stats->sync);
+    put_latency(output, "wake", &stats->wake);
+    put_stalls(output, stats);
+    cli_output_text(output, "}\n");
 }
 
 void cli_item_json(struct cli_output *output, const struct nori_log_item *item)

@@ -19,6 +19,12 @@ void cli_item_finding(struct cli_output *output, const struct nori_log_item *ite
 void cli_item_finding_with(struct cli_output *output, const struct nori_log_item *item,
                            bool has_colour, const char *what);
 
+/* A log's numbers as one JSON object and a newline. Rates are null where elapsed_ns is 0. */
+void cli_item_json_stats(struct cli_output *output, const struct nori_wal_stats *stats);
+
+/* "always", "batch" or "os". */
+const char *cli_item_policy_name(uint32_t policy);
+
 const char *cli_item_state_name(uint32_t state);
 
 /* Colours, if standard output is a terminal and NO_COLOR is not set. */

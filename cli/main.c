@@ -34,6 +34,7 @@ static const struct command commands[] = {
     {"dump", "print the records of a log", cli_dump},
     {"verify", "check every byte of a log", cli_verify},
     {"stat", "describe a log: segments, records, space, state", cli_stat},
+    {"top", "watch a log while a program has it open", cli_top},
     {"repair", "mend a damaged log, keeping what is taken out of it", cli_repair},
     {"explain", "say what lies at a place of a log, or how it hangs together", cli_explain},
     {"convert", "copy a log into another folder, in either format", cli_convert},
@@ -131,8 +132,8 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is seen by the write */
     if (argc < 2)
-        return cli_usage(NULL, "which command? one of append, dump, verify, stat, repair, explain, "
-                               "convert, bench");
+        return cli_usage(NULL, "which command? one of append, dump, verify, stat, top, repair, "
+                               "explain, convert, bench");
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return print_help();
     if (strcmp(name, "--version") == 0)

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -187,6 +188,21 @@ int cli_option_window(const struct cli_options *options, uint32_t *ret_us)
     if (!number_with_unit(options->value, units, &us) || us == 0 || us > WINDOW_US_MAX)
         return complain(options, "a time such as 500us, 5ms or 1s, at most one second");
     *ret_us = (uint32_t)us;
+    return CLI_CONTINUE;
+}
+
+int cli_option_seconds(const struct cli_options *options, double min, double max, uint64_t *ret_ns)
+{
+    char *end = NULL;
+    double seconds = strtod(options->value, &end);
+
+    if (end == options->value || *end != '\0' || !(seconds >= min && seconds <= max)) {
+        char expected[64];
+
+        snprintf(expected, sizeof expected, "seconds from %g to %g", min, max);
+        return complain(options, expected);
+    }
+    *ret_ns = (uint64_t)(seconds * 1e9);
     return CLI_CONTINUE;
 }
 

@@ -43,6 +43,7 @@ int cli_option_u64(const struct cli_options *options, uint64_t min, uint64_t max
 int cli_option_size(const struct cli_options *options, uint64_t min, uint64_t max,
                     uint64_t *ret_bytes);
 int cli_option_window(const struct cli_options *options, uint32_t *ret_us);
+int cli_option_seconds(const struct cli_options *options, double min, double max, uint64_t *ret_ns);
 int cli_option_position(const struct cli_options *options, struct nori_position *ret_position);
 int cli_option_time(const struct cli_options *options, uint64_t *ret_time_ms);
 

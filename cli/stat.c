@@ -3,7 +3,8 @@
  * stat.c: nori stat.
  *
  * What. The library describes a log from its headers; this prints a line for each segment and the
- * totals.
+ * totals. Of a log that a writer has open, what that does is told by its own numbers, since it
+ * opened the log or over an interval.
  *
  * Failure. What was reported before an error is printed before the error is told.
  *
@@ -18,6 +19,7 @@
 #include <nori/wal.h>
 
 #include "cli.h"
+#include "clock.h"
 #include "item.h"
 #include "message.h"
 #include "options.h"
@@ -62,6 +64,10 @@ struct overview {
     char oldest_file[CLI_TEXT_SIZE]; /* of the live ones */
     char oldest_created[CLI_TEXT_SIZE];
     bool is_table_printed;
+
+    uint64_t interval_ns;        /* 0: since the log was opened */
+    uint64_t open_ns;            /* how long the writer has had it open */
+    struct nori_wal_stats stats; /* size 0: there are none */
 };
 
 static const char help[] =
@@ -73,25 +79,31 @@ static const char help[] =
     "records\n"
     "are not read: whether they are sound is what nori verify tells.\n"
     "Segments are live, newest, dead (left behind; the next append removes them) or bad.\n"
+    "Beside a live writer: what it does, how often, and how long that takes.\n"
     "\n"
+    "  --interval SECONDS       look twice, so far apart, and tell what happened between; else\n"
+    "                           since the log was opened\n"
     "  --all                    show all segments, not only the first and last ten of a long log\n"
-    "  --json                   an object a line: kind segment, finding or summary\n"
+    "  --json                   an object a line: kind segment, finding, stats or summary\n"
     "  -h, --help               this text\n"
     "\n"
     "Exit status: 0 good; 1 the log is damaged, or there is none; 2 wrong usage; 3 I/O error.\n"
     "\n"
     "Examples\n"
     "  nori stat --all events\n"
+    "  nori stat --interval 10 events\n"
     "  nori stat --json events | jq 'select(.kind == \"summary\").records'\n";
 
 enum option_id {
     OPTION_JSON = 256,
-    OPTION_ALL
+    OPTION_ALL,
+    OPTION_INTERVAL
 };
 
 static const struct option known_options[] = {
     {"json", no_argument, NULL, OPTION_JSON},
     {"all", no_argument, NULL, OPTION_ALL},
+    {"interval", required_argument, NULL, OPTION_INTERVAL},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -108,6 +120,10 @@ static int read_options(struct overview *overview, int argc, char **argv)
             break;
         case OPTION_ALL:
             overview->is_all = true;
+            break;
+        case OPTION_INTERVAL:
+            if (cli_option_seconds(&options, 0.1, 3600, &overview->interval_ns) != CLI_CONTINUE)
+                return CLI_USAGE;
             break;
         case 'h':
             return cli_output_help("stat", help);
@@ -221,6 +237,25 @@ static void print_table(struct overview *overview)
     cli_output_text(&overview->output, "\n");
 }
 
+static void print_writer(struct overview *overview)
+{
+    const struct nori_wal_stats *stats = &overview->stats;
+    char since[CLI_TEXT_SIZE], age[CLI_TEXT_SIZE];
+
+    cli_output_text(&overview->output, "has it open");
+    if (stats->size > 0 && stats->is_known && stats->is_writer_alive) {
+        cli_output_format(&overview->output, ": process %" PRIu64 ", since %s (%s)",
+                          stats->process_id, cli_text_of_time(stats->opened_ms, false, since),
+                          cli_text_of_ns(overview->open_ns, age));
+        cli_output_format(&overview->output, "\npolicy     %s",
+                          cli_item_policy_name(stats->fsync_policy));
+        if (stats->fsync_policy == NORI_FSYNC_BATCH)
+            cli_output_format(&overview->output, ", %s",
+                              cli_text_of_ns((uint64_t)stats->batch_window_us * 1000, age));
+    }
+    cli_output_text(&overview->output, "\n");
+}
+
 /* What is known only of a log that is whole. */
 static void print_state(struct overview *overview, const struct nori_log_item *item)
 {
@@ -236,11 +271,99 @@ static void print_state(struct overview *overview, const struct nori_log_item *i
                           item->end_lsn - item->durable_lsn);
     cli_output_text(output, "writer     ");
     if (item->is_writer_alive)
-        cli_output_text(output, "has it open\n");
+        print_writer(overview);
     else if (item->was_clean)
         cli_output_text(output, "none; the last one closed it\n");
     else
         cli_output_text(output, "none; the last one did not close it\n");
+}
+
+static void print_latency(struct overview *overview, const char *name,
+                          const struct nori_latency *latency)
+{
+    char count[CLI_TEXT_SIZE], p50[CLI_TEXT_SIZE], p99[CLI_TEXT_SIZE], p999[CLI_TEXT_SIZE],
+        max[CLI_TEXT_SIZE];
+
+    if (latency->count == 0)
+        return;
+    cli_output_format(&overview->output, "%-10s  %9s  %9s  %9s  %9s  %9s\n", name,
+                      cli_text_of_count(latency->count, count),
+                      cli_text_of_ns(latency->p50_ns, p50), cli_text_of_ns(latency->p99_ns, p99),
+                      cli_text_of_ns(latency->p999_ns, p999), cli_text_of_ns(latency->max_ns, max));
+}
+
+static void print_rate(struct overview *overview, const char *name, uint64_t count)
+{
+    double seconds = (double)overview->stats.elapsed_ns / 1e9;
+    char all[CLI_TEXT_SIZE], rate[CLI_TEXT_SIZE];
+
+    cli_output_format(&overview->output, "%-10s  %9s  %9s\n", name, cli_text_of_count(count, all),
+                      seconds > 0 ? cli_text_of_rate((double)count / seconds, rate) : "-");
+}
+
+static void print_rates(struct overview *overview)
+{
+    const struct nori_wal_stats *stats = &overview->stats;
+    double seconds = (double)stats->elapsed_ns / 1e9;
+    char all[CLI_TEXT_SIZE], rate[CLI_TEXT_SIZE];
+
+    cli_output_format(&overview->output, "\n%-10s  %9s  %9s\n",
+                      overview->interval_ns > 0 ? "INTERVAL" : "SINCE OPEN", "COUNT", "PER S");
+    print_rate(overview, "appends", stats->appends);
+    print_rate(overview, "records", stats->puts + stats->deletes);
+    cli_output_format(
+        &overview->output, "%-10s  %9s  %9s\n", "bytes",
+        cli_text_of_bytes(stats->appended_bytes, all),
+        seconds > 0
+            ? cli_text_of_bytes(cli_per_second(stats->appended_bytes, stats->elapsed_ns), rate)
+            : "-");
+    print_rate(overview, "syncs", stats->syncs);
+    print_rate(overview, "waits", stats->room_waits + stats->space_waits);
+    print_rate(overview, "segments", stats->rolls);
+    print_rate(overview, "errors",
+               stats->errors_io + stats->errors_nospace + stats->errors_refused);
+}
+
+static void print_stalls(struct overview *overview)
+{
+    const struct nori_wal_stats *stats = &overview->stats;
+    char age[CLI_TEXT_SIZE];
+
+    for (uint32_t i = NORI_STALL_RING; i <= NORI_STALL_LOCK; i++) {
+        uint64_t since_ms = stats->stalled_since_ms[i];
+
+        if (since_ms > 0 && since_ms <= stats->sampled_ms)
+            cli_output_format(&overview->output, "stalled    %s, for %s\n", nori_stall_name(i),
+                              cli_text_of_ns((stats->sampled_ms - since_ms) * 1000000, age));
+    }
+}
+
+/* Beside a live writer that shares its numbers. */
+static void print_activity(struct overview *overview)
+{
+    const struct nori_wal_stats *stats = &overview->stats;
+    char ring[CLI_TEXT_SIZE], used[CLI_TEXT_SIZE], ahead[CLI_TEXT_SIZE], spare[CLI_TEXT_SIZE];
+
+    if (stats->size == 0 || !stats->is_writer_alive || !stats->is_known)
+        return;
+    if (stats->has_failed)
+        cli_output_text(&overview->output,
+                        "failed     yes: nothing is acknowledged until the log is opened again\n");
+    cli_output_format(&overview->output, "ring       %s, of which %s are not written yet\n",
+                      cli_text_of_bytes(stats->ring_bytes, ring),
+                      cli_text_of_bytes(stats->ring_used, used));
+    cli_output_format(&overview->output, "ahead      %s in the newest segment, %s in spare\n",
+                      cli_text_of_bytes(stats->bytes_ahead, ahead),
+                      cli_text_of_bytes(stats->spare_bytes, spare));
+    print_stalls(overview);
+    print_rates(overview);
+    cli_output_format(&overview->output, "\n%-10s  %9s  %9s  %9s  %9s  %9s\n", "TIME OF", "COUNT",
+                      "P50", "P99", "P99.9", "MAX");
+    print_latency(overview, "encode", &stats->encode);
+    print_latency(overview, "wait", &stats->wait);
+    print_latency(overview, "write", &stats->write);
+    print_latency(overview, "sync", &stats->sync);
+    print_latency(overview, "wake", &stats->wake);
 }
 
 static void print_totals(struct overview *overview, const struct nori_log_item *item)
@@ -262,8 +385,10 @@ static void print_totals(struct overview *overview, const struct nori_log_item *
     if (overview->oldest_file[0] != '\0')
         cli_output_format(output, "oldest     %s, created %s\n", overview->oldest_file,
                           overview->oldest_created);
-    if (item->code == NORI_OK)
+    if (item->code == NORI_OK) {
         print_state(overview, item);
+        print_activity(overview);
+    }
 }
 
 static int report(void *context, const struct nori_log_item *item)
@@ -274,6 +399,8 @@ static int report(void *context, const struct nori_log_item *item)
     if (item->kind == NORI_LOG_FINDING && item->severity >= NORI_SEVERITY_ERROR)
         overview->errors++;
     if (overview->is_json) {
+        if (item->kind == NORI_LOG_SUMMARY && overview->stats.size > 0)
+            cli_item_json_stats(&overview->output, &overview->stats);
         cli_item_json(&overview->output, item);
     } else if (item->kind == NORI_LOG_SEGMENT) {
         rc = keep_segment(overview, item);
@@ -286,10 +413,32 @@ static int report(void *context, const struct nori_log_item *item)
     return rc == 0 && overview->output.os_errno != 0 ? STOPPED : rc;
 }
 
+/* What goes wrong here goes wrong for nori_log_stat, too, which tells it. */
+static void take_numbers(struct overview *overview)
+{
+    struct nori_wal_stats first = NORI_WAL_STATS_INIT;
+    struct nori_wal_stats stats = NORI_WAL_STATS_INIT;
+
+    if (overview->interval_ns > 0) {
+        if (nori_log_live_stats(overview->dir, NULL, &first, NULL) != NORI_OK)
+            return;
+        cli_sleep_ns(overview->interval_ns);
+    }
+    if (nori_log_live_stats(overview->dir, NULL, &stats, NULL) != NORI_OK)
+        return;
+    overview->open_ns = stats.elapsed_ns;
+    if (overview->interval_ns > 0)
+        (void)nori_wal_stats_between(&first, &stats, &stats);
+    overview->stats = stats;
+}
+
 static int describe_log(struct overview *overview)
 {
     struct nori_error error = NORI_ERROR_INIT;
-    int rc = nori_log_stat(overview->dir, NULL, report, overview, &error);
+    int rc;
+
+    take_numbers(overview);
+    rc = nori_log_stat(overview->dir, NULL, report, overview, &error);
 
     if (rc == NORI_OK || rc == STOPPED)
         return CLI_GOOD;

@@ -16,6 +16,7 @@
 #define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 #define HIGH_BITS        EACH_BYTE(0x80)
 
+#define NS_PER_S         UINT64_C(1000000000)
 #define MS_PER_S         1000
 #define S_PER_DAY        86400
 #define DAYS_PER_ERA     146097 /* 400 years */
@@ -153,6 +154,78 @@ const char *cli_text_of_bytes(uint64_t bytes, char target[CLI_TEXT_SIZE])
         unit++;
     }
     snprintf(target, CLI_TEXT_SIZE, "%.1f %s", amount, units[unit]);
+    return target;
+}
+
+/* Of a minute or more: the two largest units. */
+static const char *text_of_long_time(uint64_t seconds, char target[CLI_TEXT_SIZE])
+{
+    uint64_t minutes = seconds / 60;
+    uint64_t hours = minutes / 60;
+    uint64_t large = hours >= 24 ? hours / 24 : hours > 0 ? hours : minutes;
+    uint64_t small = hours >= 24 ? hours % 24 : hours > 0 ? minutes % 60 : seconds % 60;
+    const char *large_unit = hours >= 24 ? "d" : hours > 0 ? "h" : "min";
+    const char *small_unit = hours >= 24 ? "h" : hours > 0 ? "min" : "s";
+
+    if (small == 0)
+        snprintf(target, CLI_TEXT_SIZE, "%llu %s", (unsigned long long)large, large_unit);
+    else
+        snprintf(target, CLI_TEXT_SIZE, "%llu %s %u %s", (unsigned long long)large, large_unit,
+                 (unsigned)small, small_unit);
+    return target;
+}
+
+const char *cli_text_of_ns(uint64_t ns, char target[CLI_TEXT_SIZE])
+{
+    static const char *const units[] = {"us", "ms", "s"};
+    double amount = (double)ns / 1000;
+    size_t unit = 0;
+
+    if (ns < 1000) {
+        snprintf(target, CLI_TEXT_SIZE, "%u ns", (unsigned)ns);
+        return target;
+    }
+    while (unit < 2 && amount >= 999.5) { /* which would be printed as 1000 */
+        amount /= 1000;
+        unit++;
+    }
+    if (unit == 2 && amount >= 59.5)
+        return text_of_long_time(ns / NS_PER_S + (ns % NS_PER_S >= NS_PER_S / 2), target);
+    snprintf(target, CLI_TEXT_SIZE, amount < 9.95 ? "%.1f %s" : "%.0f %s", amount, units[unit]);
+    return target;
+}
+
+const char *cli_text_of_count(uint64_t count, char target[CLI_TEXT_SIZE])
+{
+    static const char *const units[] = {"k", "M", "G", "T", "P", "E"};
+    double amount = (double)count / 1000;
+    size_t unit = 0;
+
+    if (count < 10000) {
+        snprintf(target, CLI_TEXT_SIZE, "%u", (unsigned)count);
+        return target;
+    }
+    while (amount >= 999.95) {
+        amount /= 1000;
+        unit++;
+    }
+    snprintf(target, CLI_TEXT_SIZE, "%.1f %s", amount, units[unit]);
+    return target;
+}
+
+uint64_t cli_per_second(uint64_t count, uint64_t elapsed_ns)
+{
+    double rate = elapsed_ns > 0 ? (double)count / ((double)elapsed_ns / 1e9) : 0;
+
+    return rate < 1e19 ? (uint64_t)rate : UINT64_MAX;
+}
+
+const char *cli_text_of_rate(double rate, char target[CLI_TEXT_SIZE])
+{
+    if (rate > 0 && rate < 9.95)
+        snprintf(target, CLI_TEXT_SIZE, "%.1f", rate);
+    else
+        cli_text_of_count(rate < 1e19 ? (uint64_t)(rate + 0.5) : UINT64_MAX, target);
     return target;
 }
 

@@ -25,6 +25,18 @@ void cli_hex_decode(const char *text, size_t len, unsigned char *target);
 /* "123 B", "4.5 MiB". Returns target. */
 const char *cli_text_of_bytes(uint64_t bytes, char target[CLI_TEXT_SIZE]);
 
+/* "850 ns", "3.1 ms", "12 s", "3 h 12 min": two or three digits that count. Returns target. */
+const char *cli_text_of_ns(uint64_t ns, char target[CLI_TEXT_SIZE]);
+
+/* "1234", "12.3 k", "4.5 M". Returns target. */
+const char *cli_text_of_count(uint64_t count, char target[CLI_TEXT_SIZE]);
+
+/* How many in a second; 0 if elapsed_ns is 0, and never too many for a number. */
+uint64_t cli_per_second(uint64_t count, uint64_t elapsed_ns);
+
+/* How often something happens: "0.3", "182", "12.3 k". Returns target. */
+const char *cli_text_of_rate(double rate, char target[CLI_TEXT_SIZE]);
+
 /* Unix milliseconds as "2024-05-01T12:00:00.250Z" (milliseconds only if asked for). Returns target.
  * */
 const char *cli_text_of_time(uint64_t time_ms, bool has_ms, char target[CLI_TEXT_SIZE]);

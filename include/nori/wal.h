@@ -613,8 +613,9 @@ struct nori_wal_stats {
 /* clang-format on */
 
 /*
- * The numbers of an open log, since it was opened. Costs about a microsecond and holds nobody up;
- * works after a failure (D8), too. ret_stats is needed. Any thread. NORI_E_INVALID, NORI_E_CLOSED.
+ * The numbers of an open log, since it was opened. Costs less than a microsecond, holds nobody up,
+ * and works after a failure (D8), too. ret_stats is needed. Any thread. NORI_E_INVALID,
+ * NORI_E_CLOSED.
  */
 NORI_API int nori_wal_stats(nori_wal *wal, struct nori_wal_stats *ret_stats);
 

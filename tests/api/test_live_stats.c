@@ -283,6 +283,29 @@ static void a_copied_control_is_not_believed(void **state)
     assert_int_equal(stats.appends, 0);
 }
 
+/* Between a roll and the end of the next sync the newest segment lies in `spare`. */
+static void a_segment_that_has_no_name_yet_counts(void **state)
+{
+    const char *dir = dir_of(state);
+    nori_wal *wal = open_dir(dir);
+    char named[300], unnamed[300];
+    struct nori_wal_stats before, after;
+
+    append_range(wal, 1, 2500, 1000);
+    close_log(wal);
+    before = numbers_in(dir);
+    assert_true(before.appended.segment_id >= 2);
+    (void)snprintf(named, sizeof named, "%s/%s", dir, segment_name(before.appended.segment_id));
+    (void)snprintf(unnamed, sizeof unnamed, "%s/spare", dir);
+    assert_int_equal(rename(named, unnamed), 0);
+    after = numbers_in(dir);
+    assert_true(is_same_position(after.appended, before.appended));
+    assert_true(is_same_position(after.durable, before.durable));
+    assert_int_equal(after.segments, before.segments);
+    assert_int_equal(after.bytes_ahead, before.bytes_ahead);
+    assert_int_equal(after.spare_bytes, 0);
+}
+
 /* ---- failures ---- */
 
 /* D8 */
@@ -485,6 +508,7 @@ int main(void)
         IN_FOLDER(looking_changes_nothing),
         IN_FOLDER(where_there_is_no_log_it_is_said),
         IN_FOLDER(a_copied_control_is_not_believed),
+        IN_FOLDER(a_segment_that_has_no_name_yet_counts),
         cmocka_unit_test(a_failed_log_still_tells_its_numbers),
         IN_FOLDER(a_forked_child_is_refused),
         IN_FOLDER(a_shorter_struct_gets_as_much_as_it_holds_and_a_longer_one_zeros),

@@ -90,7 +90,7 @@ same() {
 
 # ---- help and usage ----
 
-for command in append dump verify stat repair explain bench; do
+for command in append dump verify stat top repair explain bench; do
     try 0 "$command --help" "$command" --help
     prints "usage: nori $command"
     prints "Examples"
@@ -648,7 +648,7 @@ tells "damaged_copy is not complete: it holds the first 1499 records"
 
 # ---- other errors ----
 
-for command in dump verify stat repair explain; do
+for command in dump verify stat top repair explain; do
     try 1 "$command of no log" "$command" nowhere
     tells "nori $command: "
     tells "a new log is made by: nori append nowhere"

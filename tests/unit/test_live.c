@@ -15,10 +15,14 @@ static void put_word(uint8_t *target, uint64_t word)
     memcpy(target, &word, sizeof word);
 }
 
-/* A closed log whose page can be overwritten. */
+/* A closed log whose page can be overwritten, with the smallest ring behind it. */
 static uint8_t *make_page(const char *dir, size_t *ret_len)
 {
-    nori_wal *wal = open_dir(dir);
+    struct nori_wal_config config = config_of(dir);
+    nori_wal *wal;
+
+    config.buffer_size = 4096;
+    wal = open_log(&config);
 
     append_range(wal, 1, 2500, 1000);
     close_log(wal);
