@@ -169,16 +169,19 @@ static void run_os_case(const struct bench_options *options, uint32_t policy, co
     const struct run two = os_run(options, policy, 2, value_len);
     const struct run four = os_run(options, policy, 4, value_len);
     const struct bench_subject subjects[OS_SUBJECTS] = {
-        [ONE] = {"log, 1 thread", "nori_wal_append", run_log, &one},
-        [TWO] = {"log, 2 threads", "the same", run_log, &two},
-        [FOUR] = {"log, 4 threads", "the same", run_log, &four},
-        [ONE_METERED] = {"1 thread, metered", "the same with metrics", run_metered, &one},
-        [FOUR_METERED] = {"4 threads, metered", "the same with metrics", run_metered, &four},
-        [COPY] = {"floor: copy", "copy and CRC-32C into a warm buffer", bench_floor_copy,
-                  &one.load},
-        [BULK] = {"floor: bulk", "pwrite of 256 KiB each", bench_floor_bulk, &one.load},
+        [ONE] = {"log, 1 thread", "nori_wal_append", run_log, &one, BENCH_LOG},
+        [TWO] = {"log, 2 threads", "the same", run_log, &two, BENCH_LOG},
+        [FOUR] = {"log, 4 threads", "the same", run_log, &four, BENCH_LOG},
+        [ONE_METERED] = {"1 thread, metered", "the same with metrics", run_metered, &one,
+                         BENCH_LOG},
+        [FOUR_METERED] = {"4 threads, metered", "the same with metrics", run_metered, &four,
+                          BENCH_LOG},
+        [COPY] = {"floor: copy", "copy and CRC-32C into a warm buffer", bench_floor_copy, &one.load,
+                  BENCH_FLOOR},
+        [BULK] = {"floor: bulk", "pwrite of 256 KiB each", bench_floor_bulk, &one.load,
+                  BENCH_FLOOR},
         [BULK_SYNCED] = {"floor: bulk, synced", "the same, at most two ended files unsynced",
-                         bench_floor_bulk_synced, &one.load},
+                         bench_floor_bulk_synced, &one.load, BENCH_FLOOR},
     };
     struct bench_case about = {.subjects = subjects,
                                .subject_count = OS_SUBJECTS,
@@ -196,9 +199,12 @@ static void run_always_case(const struct bench_options *options, unsigned thread
     struct run zeros = {bench_load(threads, value_len), NORI_FSYNC_ALWAYS, NORI_PREALLOCATE_ZERO};
     struct run reserved = {zeros.load, NORI_FSYNC_ALWAYS, NORI_PREALLOCATE_RESERVE};
     const struct bench_subject subjects[ALWAYS_SUBJECTS] = {
-        [ZEROS] = {"log, on zeros", "nori_wal_append, NORI_PREALLOCATE_ZERO", run_log, &zeros},
-        [RESERVED] = {"log, on reserved", "the same, NORI_PREALLOCATE_RESERVE", run_log, &reserved},
-        [SYNC] = {"floor: sync", "pwrite, and a shared fdatasync", bench_floor_sync, &zeros.load},
+        [ZEROS] = {"log, on zeros", "nori_wal_append, NORI_PREALLOCATE_ZERO", run_log, &zeros,
+                   BENCH_LOG},
+        [RESERVED] = {"log, on reserved", "the same, NORI_PREALLOCATE_RESERVE", run_log, &reserved,
+                      BENCH_LOG},
+        [SYNC] = {"floor: sync", "pwrite, and a shared fdatasync", bench_floor_sync, &zeros.load,
+                  BENCH_FLOOR},
     };
     struct bench_case about = {.subjects = subjects,
                                .subject_count = ALWAYS_SUBJECTS,

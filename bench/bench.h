@@ -65,6 +65,13 @@ enum bench_unit {
 /* What one run of one subject gave; NAN: not measured. */
 struct bench_result {
     double of[BENCH_METRIC_COUNT];
+    struct bench_histogram *latencies; /* of whoever has the result; NULL: none */
+};
+
+enum bench_kind {
+    BENCH_LOG,
+    BENCH_FLOOR,
+    BENCH_PEER
 };
 
 struct bench_subject {
@@ -72,6 +79,7 @@ struct bench_subject {
     const char *duty; /* what it does, in half a sentence */
     void (*run)(const void *about, struct bench_result *ret_result);
     const void *about;
+    enum bench_kind kind;
 };
 
 /* What is demanded of the median, over the rounds, of something measured in each round. */
@@ -137,16 +145,27 @@ int bench_reserved_file(uint64_t bytes);
 void bench_use_processors(unsigned count);
 unsigned bench_processors(void);
 
+/* ---- histogram.c ---- */
+
+#define BENCH_BUCKETS (59 * 64)
+
 /* Numbers of nanoseconds, kept to 1.6 % of their size. */
 struct bench_histogram {
-    uint32_t counts[59 * 64];
+    uint64_t counts[BENCH_BUCKETS];
     uint64_t total;
     uint64_t most;
 };
 void bench_histogram_add(struct bench_histogram *histogram, uint64_t ns);
 void bench_histogram_merge(struct bench_histogram *histogram, const struct bench_histogram *other);
-/* P50 to MAX */
-void bench_histogram_give(const struct bench_histogram *histogram, struct bench_result *ret_result);
+
+/* Where the bucket begins and ends, both within it. */
+void bench_histogram_bounds(size_t bucket, uint64_t *ret_least, uint64_t *ret_most);
+
+/* So many of the numbers, 0 <= share < 1, are less than this; to the middle of its bucket. */
+uint64_t bench_histogram_at(const struct bench_histogram *histogram, double share);
+
+/* P50 to MAX. The histogram, allocated, is the result's from now on. */
+void bench_histogram_give(struct bench_histogram *histogram, struct bench_result *ret_result);
 
 /* ---- threads.c ---- */
 

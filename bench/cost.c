@@ -112,14 +112,14 @@ void bench_cost_cases(const struct bench_options *options)
                                {load, NORI_FSYNC_ALWAYS, idle_ms},
                                {crowd, NORI_FSYNC_ALWAYS, idle_ms}};
     const struct bench_subject idle_subjects[] = {
-        {"log, os", "open, and nothing to do", stay_idle, &runs[0]},
-        {"log, batch", "the same", stay_idle, &runs[1]},
-        {"log, always", "the same", stay_idle, &runs[2]}};
+        {"log, os", "open, and nothing to do", stay_idle, &runs[0], BENCH_LOG},
+        {"log, batch", "the same", stay_idle, &runs[1], BENCH_LOG},
+        {"log, always", "the same", stay_idle, &runs[2], BENCH_LOG}};
     const struct bench_subject subjects[] = {
-        {"log, os", "nori_wal_append", measure_writing, &runs[0]},
-        {"log, batch", "the same", measure_writing, &runs[1]},
-        {"log, always", "the same", measure_writing, &runs[2]},
-        {"log, always, 16 thr.", "the same", measure_writing, &runs[3]}};
+        {"log, os", "nori_wal_append", measure_writing, &runs[0], BENCH_LOG},
+        {"log, batch", "the same", measure_writing, &runs[1], BENCH_LOG},
+        {"log, always", "the same", measure_writing, &runs[2], BENCH_LOG},
+        {"log, always, 16 thr.", "the same", measure_writing, &runs[3], BENCH_LOG}};
     const struct bench_case cases[] = {
         {"idle", idle_subjects, 3, idle_columns, false, idle_demands, 3, 1},
         {"writing 100 B", subjects, 4, columns, false, demands, 4, 0}};

@@ -142,7 +142,6 @@ static void visit(const struct point *point, unsigned passes,
     bench_give_rate(ret_result, (uint64_t)passes * PLACES,
                     (uint64_t)passes * PLACES * point->record_len, begun_ns);
     bench_histogram_give(latencies, ret_result);
-    free(latencies);
 }
 
 static void read_again(const void *about, struct bench_result *ret_result)
@@ -181,9 +180,10 @@ static void run_case(const struct bench_options *options, size_t segments)
         "a record that was read before, on average", cost, 0, LIMIT_NS, false, BENCH_UNIT_TIME};
     struct point *point = bench_alloc(sizeof *point);
     const struct bench_subject subjects[] = {
-        {"log", "nori_wal_read_from, next, close", read_again, point},
-        {"log, first reads", "the same, after the log was opened", read_first, &point},
-        {"floor: CRC in place", "CRC-32C of the same records, mapped", sum_again, point}};
+        {"log", "nori_wal_read_from, next, close", read_again, point, BENCH_LOG},
+        {"log, first reads", "the same, after the log was opened", read_first, &point, BENCH_LOG},
+        {"floor: CRC in place", "CRC-32C of the same records, mapped", sum_again, point,
+         BENCH_FLOOR}};
     struct bench_case one = {.subjects = subjects,
                              .subject_count = 3,
                              .columns = columns,

@@ -102,11 +102,14 @@ static void run_size(const struct bench_options *options, size_t value_len,
                                                 BENCH_METRIC_COUNT};
     struct stored stored = {.record_len = bench_load(1, value_len).record_len};
     const struct bench_subject subjects[SUBJECTS] = {
-        [LOG] = {"log", "nori_reader_next from the first record to the last", read_mapped, &stored},
-        [LOG_COPIED] = {"log, copied", "the same with NORI_READER_PREAD", read_copied, &stored},
-        [SCAN] = {"floor: scan", "map the files, CRC-32C over all bytes", scan, &stored},
+        [LOG] = {"log", "nori_reader_next from the first record to the last", read_mapped, &stored,
+                 BENCH_LOG},
+        [LOG_COPIED] = {"log, copied", "the same with NORI_READER_PREAD", read_copied, &stored,
+                        BENCH_LOG},
+        [SCAN] = {"floor: scan", "map the files, CRC-32C over all bytes", scan, &stored,
+                  BENCH_FLOOR},
         [SCAN_BY_RECORD] = {"floor: by record", "the same, a call a record", scan_by_record,
-                            &stored},
+                            &stored, BENCH_FLOOR},
     };
     struct bench_case one = {.subjects = subjects,
                              .subject_count = SUBJECTS,

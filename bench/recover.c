@@ -191,14 +191,14 @@ static void run_recover_cases(const struct bench_options *options)
     const struct opening two = {.files = &files, .processors = 2};
     const struct opening killed = {.files = &files, .processors = 2, .is_killed = true};
     const struct bench_subject on_one[] = {
-        {"log, closed", "nori_wal_open, every record verified", open_log, &one},
-        {"floor: scan", "map the files, CRC-32C over all bytes", scan, &one}};
+        {"log, closed", "nori_wal_open, every record verified", open_log, &one, BENCH_LOG},
+        {"floor: scan", "map the files, CRC-32C over all bytes", scan, &one, BENCH_FLOOR}};
     const struct bench_subject on_two[] = {
-        {"log, closed", "nori_wal_open, every record verified", open_log, &two},
-        {"log, writer killed", "after SIGKILL amid appends", open_log, &killed},
-        {"floor: scan", "map the files, CRC-32C over all bytes", scan, &two}};
+        {"log, closed", "nori_wal_open, every record verified", open_log, &two, BENCH_LOG},
+        {"log, writer killed", "after SIGKILL amid appends", open_log, &killed, BENCH_LOG},
+        {"floor: scan", "map the files, CRC-32C over all bytes", scan, &two, BENCH_FLOOR}};
     const struct bench_subject child[] = {
-        {"log", "a process that opens the log", measure_memory, &one}};
+        {"log", "a process that opens the log", measure_memory, &one, BENCH_LOG}};
     const struct bench_case cases[] = {
         {"recover 1 GiB, 1 processor", on_one, 2, columns, true, &demand_on_one, 1, 0},
         {"recover 1 GiB, 2 processors", on_two, 3, columns, true, &demand_on_two, 1, 0},
@@ -257,11 +257,16 @@ static void run_open_case(const struct bench_options *options)
         [TAIL_MANY] = {.folder = "log-100", .verify = NORI_VERIFY_TAIL},
         [TAIL_SHORT] = {.folder = "log-short", .verify = NORI_VERIFY_TAIL}};
     const struct bench_subject subjects[OPEN_SUBJECTS] = {
-        [FULL_ONE] = {"all, 1 segment", "NORI_VERIFY_FULL", open_named, &openings[FULL_ONE]},
-        [TAIL_ONE] = {"tail, 1 segment", "NORI_VERIFY_TAIL", open_named, &openings[TAIL_ONE]},
-        [FULL_MANY] = {"all, 100 segments", "NORI_VERIFY_FULL", open_named, &openings[FULL_MANY]},
-        [TAIL_MANY] = {"tail, 100 segments", "NORI_VERIFY_TAIL", open_named, &openings[TAIL_MANY]},
-        [TAIL_SHORT] = {"tail, 1 MiB", "NORI_VERIFY_TAIL", open_named, &openings[TAIL_SHORT]}};
+        [FULL_ONE] = {"all, 1 segment", "NORI_VERIFY_FULL", open_named, &openings[FULL_ONE],
+                      BENCH_LOG},
+        [TAIL_ONE] = {"tail, 1 segment", "NORI_VERIFY_TAIL", open_named, &openings[TAIL_ONE],
+                      BENCH_LOG},
+        [FULL_MANY] = {"all, 100 segments", "NORI_VERIFY_FULL", open_named, &openings[FULL_MANY],
+                       BENCH_LOG},
+        [TAIL_MANY] = {"tail, 100 segments", "NORI_VERIFY_TAIL", open_named, &openings[TAIL_MANY],
+                       BENCH_LOG},
+        [TAIL_SHORT] = {"tail, 1 MiB", "NORI_VERIFY_TAIL", open_named, &openings[TAIL_SHORT],
+                        BENCH_LOG}};
     const struct bench_case one = {.name = "open 100 MiB",
                                    .subjects = subjects,
                                    .subject_count = OPEN_SUBJECTS,

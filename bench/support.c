@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* support.c: files, processors, the clock, and latencies. */
+/* support.c: files, processors and the clock. */
 #define _GNU_SOURCE 1 /* syncfs, sched_setaffinity, nftw */
 
 #include "bench.h"
@@ -139,69 +139,4 @@ void bench_use_processors(unsigned count)
             CPU_SET(i, &some);
     if (sched_setaffinity(0, sizeof some, &some) < 0)
         bench_give_up("choose processors: %s", strerror(errno));
-}
-
-/* ---- latencies ---- */
-
-/* 64 buckets for each power of two; below 64 every number has its own. */
-static size_t bucket_of(uint64_t ns)
-{
-    unsigned shift;
-
-    if (ns < 64)
-        return (size_t)ns;
-    shift = 57u - (unsigned)__builtin_clzll(ns); /* so that 64 <= ns >> shift < 128 */
-    return (size_t)((shift + 1) * 64 + ((ns >> shift) & 63));
-}
-
-static uint64_t middle_of(size_t bucket)
-{
-    uint64_t shift = bucket / 64;
-
-    if (shift <= 1)
-        return bucket;
-    shift--;
-    return ((uint64_t)(64 + bucket % 64) << shift) + ((uint64_t)1 << (shift - 1));
-}
-
-void bench_histogram_add(struct bench_histogram *histogram, uint64_t ns)
-{
-    histogram->counts[bucket_of(ns)]++;
-    histogram->total++;
-    if (ns > histogram->most)
-        histogram->most = ns;
-}
-
-void bench_histogram_merge(struct bench_histogram *histogram, const struct bench_histogram *other)
-{
-    for (size_t i = 0; i < sizeof histogram->counts / sizeof histogram->counts[0]; i++)
-        histogram->counts[i] += other->counts[i];
-    histogram->total += other->total;
-    if (other->most > histogram->most)
-        histogram->most = other->most;
-}
-
-static uint64_t value_at(const struct bench_histogram *histogram, double share)
-{
-    uint64_t wanted = (uint64_t)((double)histogram->total * share);
-    uint64_t seen = 0;
-
-    for (size_t i = 0; i < sizeof histogram->counts / sizeof histogram->counts[0]; i++) {
-        seen += histogram->counts[i];
-        if (seen > wanted)
-            return middle_of(i);
-    }
-    return 0;
-}
-
-void bench_histogram_give(const struct bench_histogram *histogram, struct bench_result *ret_result)
-{
-    if (histogram->total == 0)
-        return;
-    ret_result->of[BENCH_P50] = (double)value_at(histogram, 0.5);
-    ret_result->of[BENCH_P95] = (double)value_at(histogram, 0.95);
-    ret_result->of[BENCH_P99] = (double)value_at(histogram, 0.99);
-    ret_result->of[BENCH_P999] = (double)value_at(histogram, 0.999);
-    ret_result->of[BENCH_P9999] = (double)value_at(histogram, 0.9999);
-    ret_result->of[BENCH_MAX] = (double)histogram->most;
 }

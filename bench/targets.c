@@ -51,7 +51,8 @@ static void run_put_case(const struct bench_options *options)
         puts[i].load.seconds = options->seconds / 2;
         (void)snprintf(puts[i].name, sizeof puts[i].name, "%s, %u thread%s", names[i / 4], threads,
                        threads == 1 ? "" : "s");
-        subjects[i] = (struct bench_subject){puts[i].name, "nori_wal_append", run_puts, &puts[i]};
+        subjects[i] =
+            (struct bench_subject){puts[i].name, "nori_wal_append", run_puts, &puts[i], BENCH_LOG};
         demands[i] = (struct bench_demand){puts[i].name, bench_measure_p95, i, PUT_LIMIT,
                                            false,        BENCH_UNIT_TIME};
     }
@@ -101,7 +102,6 @@ static void run_gets(const void *about, struct bench_result *ret_result)
     }
     bench_histogram_give(latencies, ret_result);
     ret_result->of[BENCH_AVERAGE] = (double)all_ns / (double)get->reads;
-    free(latencies);
 }
 
 static void run_get_case(const struct bench_options *options)
@@ -118,8 +118,8 @@ static void run_get_case(const struct bench_options *options)
     struct get cached = {NULL, &files, positions, count / step, 1000, false};
     struct get cold = {NULL, &files, positions, count / step, 100, true};
     const struct bench_subject subjects[] = {
-        {"cached", "nori_wal_read_from, next, close", run_gets, &cached},
-        {"not cached", "the same, nothing in the page cache", run_gets, &cold}};
+        {"cached", "nori_wal_read_from, next, close", run_gets, &cached, BENCH_LOG},
+        {"not cached", "the same, nothing in the page cache", run_gets, &cold, BENCH_LOG}};
     const struct bench_case one = {"get 1024 B", subjects, 2, columns, false, demands, 2, 0};
 
     if (bench_is_wanted(options, one.name)) {

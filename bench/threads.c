@@ -90,7 +90,6 @@ static uint64_t sum_up(const struct bench_load *load, const struct bench_worker 
     for (unsigned i = 0; i < load->threads; i++)
         bench_histogram_merge(all, workers[i].latencies);
     bench_histogram_give(all, ret_result);
-    free(all);
     return done;
 }
 

@@ -31,6 +31,11 @@ const size_t bench_peer_count = sizeof bench_peers / sizeof *bench_peers;
 
 #define PEER_COUNT (sizeof bench_peers / sizeof *bench_peers)
 
+static enum bench_kind kind_of(const struct bench_peer *peer)
+{
+    return peer == &bench_peer_log ? BENCH_LOG : BENCH_PEER;
+}
+
 static struct bench_path new_folder(void)
 {
     struct bench_path path = bench_path("peer");
@@ -112,7 +117,7 @@ static void run_put_case(const struct bench_options *options, bool must_sync, un
         runs[i].load.seconds = options->seconds;
         runs[i].load.steps_per_look = must_sync ? 1 : 7;
         subjects[i] = (struct bench_subject){peer->name, must_sync ? peer->always : peer->os,
-                                             run_put, &runs[i]};
+                                             run_put, &runs[i], kind_of(peer)};
     }
     (void)snprintf(one.name, sizeof one.name, "peers %zu B, %s, %u thread%s", value_len,
                    must_sync ? "always" : "os", threads, threads == 1 ? "" : "s");
@@ -183,8 +188,8 @@ static void run_scan_case(const struct bench_options *options)
 
     for (size_t i = 0; i < PEER_COUNT; i++) {
         runs[i] = (struct scan_run){bench_peers[i], options->is_quick ? QUICK_LOADED : LOADED};
-        subjects[i] =
-            (struct bench_subject){bench_peers[i]->name, bench_peers[i]->os, run_scan, &runs[i]};
+        subjects[i] = (struct bench_subject){bench_peers[i]->name, bench_peers[i]->os, run_scan,
+                                             &runs[i], kind_of(bench_peers[i])};
     }
     bench_run_case(options, &one);
 }
