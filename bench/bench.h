@@ -164,6 +164,11 @@ void bench_histogram_bounds(size_t bucket, uint64_t *ret_least, uint64_t *ret_mo
 /* So many of the numbers, 0 <= share < 1, are less than this; to the middle of its bucket. */
 uint64_t bench_histogram_at(const struct bench_histogram *histogram, double share);
 
+/* How many lie in each of `count` bins, of equal width on a logarithmic scale, from 10 to the power
+ * of low to 10 to the power of high. What lies outside counts in the first and last one. */
+void bench_histogram_bin(const struct bench_histogram *histogram, double low, double high,
+                         uint64_t *ret_counts, size_t count);
+
 /* P50 to MAX. The histogram, allocated, is the result's from now on. */
 void bench_histogram_give(struct bench_histogram *histogram, struct bench_result *ret_result);
 

@@ -15,8 +15,9 @@ struct bench_options {
     double seconds;   /* of one run that is limited by time; 0: 0.5, or 0.1 if is_quick */
     bool is_quick;
     bool is_json;
-    bool has_peers; /* also other stores, if bench_has_peers() */
-    int argc;       /* the command, for the report */
+    bool has_histograms; /* draw latencies below each table */
+    bool has_peers;      /* also other stores, if bench_has_peers() */
+    int argc;            /* the command, for the report */
     char **argv;
 };
 

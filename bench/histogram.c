@@ -5,11 +5,13 @@
  * What. 64 buckets for each power of two; below 128 every number has its own. So counting is some
  * instructions and no memory, and what is told of a number is right to 1.6 %.
  *
- * Not here. Drawings of them: drawing.c in a terminal, plot.c on a page.
+ * Not here. Drawings of them: drawing.c.
  */
 #include "bench.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static size_t bucket_of(uint64_t ns)
 {
@@ -61,6 +63,24 @@ uint64_t bench_histogram_at(const struct bench_histogram *histogram, double shar
         }
     }
     return 0;
+}
+
+void bench_histogram_bin(const struct bench_histogram *histogram, double low, double high,
+                         uint64_t *ret_counts, size_t count)
+{
+    memset(ret_counts, 0, count * sizeof *ret_counts);
+    for (size_t i = 0; i < BENCH_BUCKETS; i++) {
+        uint64_t least, most;
+        double at;
+
+        if (histogram->counts[i] == 0)
+            continue;
+        bench_histogram_bounds(i, &least, &most);
+        at = (log10(fmax(1, ((double)least + (double)most) / 2)) - low) / (high - low) *
+             (double)count;
+        at = fmin(fmax(at, 0), (double)count - 1);
+        ret_counts[(size_t)at] += histogram->counts[i];
+    }
 }
 
 void bench_histogram_give(struct bench_histogram *histogram, struct bench_result *ret_result)

@@ -57,6 +57,30 @@ static void print_row(const struct bench_outcome *outcome, const struct bench_ro
     printf("}\n");
 }
 
+/* The histogram: what was counted from one number to another, both included. */
+static void print_latencies(const struct bench_outcome *outcome, const struct bench_row *row)
+{
+    const char *between = "";
+
+    printf("{\"kind\": \"latencies\", ");
+    print_text("case", outcome->name);
+    printf(", ");
+    print_text("subject", row->name);
+    printf(", \"count\": %llu, \"buckets_ns\": [", (unsigned long long)row->latencies->total);
+    for (size_t i = 0; i < BENCH_BUCKETS; i++) {
+        unsigned long long count = row->latencies->counts[i];
+        uint64_t least, most;
+
+        if (count == 0)
+            continue;
+        bench_histogram_bounds(i, &least, &most);
+        printf("%s[%llu, %llu, %llu]", between, (unsigned long long)least, (unsigned long long)most,
+               count);
+        between = ", ";
+    }
+    printf("]}\n");
+}
+
 static void print_verdict(const struct bench_outcome *outcome, const struct bench_verdict *verdict)
 {
     printf("{\"kind\": \"requirement\", ");
@@ -72,6 +96,9 @@ void bench_json_add(const struct bench_outcome *outcome)
 {
     for (size_t i = 0; i < outcome->row_count; i++)
         print_row(outcome, &outcome->rows[i]);
+    for (size_t i = 0; i < outcome->row_count; i++)
+        if (outcome->rows[i].latencies)
+            print_latencies(outcome, &outcome->rows[i]);
     for (size_t i = 0; i < outcome->verdict_count; i++)
         print_verdict(outcome, &outcome->verdicts[i]);
 }

@@ -7,7 +7,7 @@
  * computed within each round, of runs that were neighbours, and then the median of these is taken.
  * Latencies of all rounds are put together for drawings.
  *
- * Not here. How it is shown: table.c and json.c.
+ * Not here. How it is shown: table.c, drawing.c and json.c.
  */
 #define _GNU_SOURCE 1
 
@@ -217,6 +217,36 @@ const char *bench_relation(const struct bench_verdict *verdict)
     return verdict->is_met ? "<=" : ">";
 }
 
+bool bench_outcome_has_latencies(const struct bench_outcome *outcome)
+{
+    bool is_about_them = false;
+    bool has_some = false;
+
+    for (const enum bench_metric *at = outcome->columns; *at != BENCH_METRIC_COUNT; at++)
+        is_about_them |= *at == BENCH_P50;
+    for (size_t i = 0; i < outcome->row_count; i++)
+        has_some |= outcome->rows[i].latencies != NULL;
+    return is_about_them && has_some;
+}
+
+struct bench_decades bench_outcome_decades(const struct bench_outcome *outcome)
+{
+    struct bench_decades decades = {INFINITY, 0};
+
+    for (size_t i = 0; i < outcome->row_count; i++) {
+        const struct bench_histogram *latencies = outcome->rows[i].latencies;
+        double least, most;
+
+        if (!latencies)
+            continue;
+        least = log10(fmax(1, (double)bench_histogram_at(latencies, 0)));
+        most = log10(fmax(1, (double)latencies->most));
+        decades.low = fmin(decades.low, least - 0.05);
+        decades.high = fmax(decades.high, most + 0.05);
+    }
+    return decades;
+}
+
 /* ---- a case ---- */
 
 bool bench_is_wanted(const struct bench_options *options, const char *name)
@@ -269,6 +299,8 @@ void bench_run_case(const struct bench_options *options, const struct bench_case
         bench_json_add(outcome);
     else
         bench_table_add(outcome);
+    if (!options->is_json && options->has_histograms && bench_outcome_has_latencies(outcome))
+        bench_drawing_add(outcome);
     bench_check_output();
     *outcomes.end = outcome;
     outcomes.end = &outcome->next;

@@ -65,6 +65,15 @@ double bench_noise(const struct bench_outcome *outcome, const struct bench_row *
 /* ">=", "<", "<=" or ">": how the value compares with the limit. */
 const char *bench_relation(const struct bench_verdict *verdict);
 
+/* Are latencies of calls what the case is about, and were some taken? */
+bool bench_outcome_has_latencies(const struct bench_outcome *outcome);
+
+/* From 10 to the power of low to that of high nanoseconds lie all latencies of the case. */
+struct bench_decades {
+    double low, high;
+};
+struct bench_decades bench_outcome_decades(const struct bench_outcome *outcome);
+
 /* What the tables of a case say. */
 extern const char bench_explanation[];
 
@@ -110,6 +119,11 @@ void bench_table_begin(const struct bench_options *options, const struct bench_m
 void bench_table_section(const struct bench_outcome *outcome); /* before the first of it runs */
 void bench_table_add(const struct bench_outcome *outcome);
 void bench_table_end(const struct bench_outcomes *outcomes);
+
+/* ---- drawing.c ---- */
+
+/* Of a case that has latencies. */
+void bench_drawing_add(const struct bench_outcome *outcome);
 
 /* ---- json.c ---- */
 

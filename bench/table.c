@@ -44,6 +44,9 @@ void bench_table_begin(const struct bench_options *options, const struct bench_m
            nori_version(), machine->cpu, machine->cores, machine->kernel, machine->file_system,
            nw_crc32c_implementation(), machine->command, machine->date, options->rounds);
     print_wrapped(bench_explanation);
+    if (options->has_histograms)
+        print_wrapped("Below the tables: how the calls that were timed spread over latencies, all "
+                      "runs together. Both axes are logarithmic; the lowest mark is one call.");
 }
 
 void bench_table_section(const struct bench_outcome *outcome)

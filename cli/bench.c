@@ -30,7 +30,9 @@ static const char help[] =
     "  --rounds NUMBER          how often each is run, 1 to 99 (default 5)\n"
     "  --seconds SECONDS        length of runs that are limited by time (default 0.5)\n"
     "  --peers                  also beside other stores, if this tool was built with them\n"
-    "  --json                   an object a line: kind machine, result, requirement or summary\n"
+    "  --histograms             draw how the latencies of calls are spread below each table\n"
+    "  --json                   an object a line: kind machine, result, latencies, requirement or\n"
+    "                           summary\n"
     "  -h, --help               this text\n"
     "\n"
     "Exit status: 0 all was measured, whether or not each requirement is met; 2 wrong usage, or\n"
@@ -38,7 +40,7 @@ static const char help[] =
     "\n"
     "Examples\n"
     "  nori bench --quick /mnt/disk/bench\n"
-    "  nori bench --only 'append 100 B, always' --json bench | jq .p99_ns.median\n";
+    "  nori bench --only 'append 100 B, always' --json bench | jq '.p99_ns.median // empty'\n";
 
 enum option_id {
     OPTION_QUICK = 256,
@@ -46,6 +48,7 @@ enum option_id {
     OPTION_ROUNDS,
     OPTION_SECONDS,
     OPTION_PEERS,
+    OPTION_HISTOGRAMS,
     OPTION_JSON,
     OPTION_HELP = 'h'
 };
@@ -56,6 +59,7 @@ static const struct option known_options[] = {
     {"rounds", required_argument, NULL, OPTION_ROUNDS},
     {"seconds", required_argument, NULL, OPTION_SECONDS},
     {"peers", no_argument, NULL, OPTION_PEERS},
+    {"histograms", no_argument, NULL, OPTION_HISTOGRAMS},
     {"json", no_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -99,6 +103,9 @@ static int read_option(const struct cli_options *options, int id, struct bench_o
             return cli_usage(options->command,
                              "this tool was built without other stores; see make bench PEERS=1");
         bench->has_peers = true;
+        break;
+    case OPTION_HISTOGRAMS:
+        bench->has_histograms = true;
         break;
     case OPTION_JSON:
         bench->is_json = true;

@@ -62,6 +62,17 @@ for result in results:
     spreads = [value for value in result.values() if isinstance(value, dict)]
     assert spreads, result
     assert all(spread["min"] <= spread["median"] <= spread["max"] for spread in spreads), result
+names = [(line["case"], line["subject"]) for line in results]
+for timed in [line for line in lines if line["kind"] == "latencies"]:
+    assert (timed["case"], timed["subject"]) in names, timed
+    assert timed["count"] == sum(count for least, most, count in timed["buckets_ns"]) > 0, timed
+    ends = [end for least, most, count in timed["buckets_ns"] for end in (least, most)]
+    assert ends == sorted(ends), ends
+    of = results[names.index((timed["case"], timed["subject"]))]
+    # Medians have six digits.
+    assert ends[0] * 0.99999 <= of["p50_ns"]["median"] <= of["max_ns"]["max"] <= ends[-1] * 1.00001, of
+assert all(("p50_ns" in of) == any(line["kind"] == "latencies" and (line["case"], line["subject"]) == name
+                                   for line in lines) for of, name in zip(results, names))
 demands = [line for line in lines if line["kind"] == "requirement"]
 for demand in demands:
     at_least = demand["value"] >= demand["limit"]
@@ -105,6 +116,24 @@ report $? "... keeps to 100 columns"
 report $? "... and says of each requirement whether it is met"
 grep -qE '^7 requirements: [0-7] met, [0-7] NOT met' out
 report $? "... and sums up"
+
+# ---- drawings ----
+
+# A paced run makes 200,000 calls and an eighth of that twice without an append; the name takes 23 columns.
+for locale in C.UTF-8 C; do
+    LC_ALL=$locale
+    export LC_ALL
+    try 0 "drawings in the locale $locale" --quick --histograms --only paced data
+    awk '/^  latency, all runs/ { inside = 1; next } !NF { inside = 0 } inside' out >drawn
+    [ "$(awk '{ print $NF }' drawn | tr '\n' ' ')" = "200000 200000 50000 50000 " ]
+    report $? "... say how many calls each line is of"
+    [ -z "$(LC_ALL=C tr -d '\200-\277' <drawn | awk 'length > 100')" ]
+    report $? "... keep to 100 columns"
+    ascii=$(LC_ALL=C grep -c '^[ -~]*$' drawn)
+    if [ $locale = C ]; then [ "$ascii" -eq 4 ]; else [ "$ascii" -eq 0 ]; fi
+    report $? "... are made of what the locale can show"
+done
+unset LC_ALL
 
 # ---- what it refuses, and what it leaves ----
 
