@@ -40,7 +40,7 @@ coverage: ## coverage of src/: a table, and build/coverage.html
 	@tools/install-packages build test coverage
 	@tools/coverage.sh
 
-bench: ## how fast is it, beside floors: ten minutes (ARGS=--quick: one; PEERS=1: beside other stores)
+bench: ## how fast is it, beside floors: ten minutes (ARGS=--quick: one; ARGS='--report FILE': a page, too; PEERS=1: other stores)
 	@tools/install-packages build $(if $(PEERS),peers)
 	@DIR='$(DIR)' tools/bench.sh $(if $(PEERS),--peers) $(ARGS)
 

@@ -23,31 +23,31 @@
 #define BENCH_THREADS_MAX  64
 #define BENCH_KEY_LEN      16
 
-/* What can be measured: id, name in JSON, title of its column, unit. */
+/* What can be measured: id, name in JSON, title of its column, unit, what it is in words. */
 /* clang-format off */
 #define BENCH_METRICS(X) \
-    X(RATE,     "records_per_s",          "rate", COUNT) \
-    X(COST,     "ns_per_record",          "a record",  TIME)  \
-    X(CPU,      "cpu_ns_per_record",      "CPU",       TIME)  \
-    X(BYTES,    "bytes_per_s",            "MB/s",      MEGA)  \
-    X(WAITED,   "wait_share",             "waited",    SHARE) \
-    X(P50,      "p50_ns",                 "p50",       TIME)  \
-    X(P95,      "p95_ns",                 "p95",       TIME)  \
-    X(P99,      "p99_ns",                 "p99",       TIME)  \
-    X(P999,     "p999_ns",                "p99.9",     TIME)  \
-    X(P9999,    "p9999_ns",               "p99.99",    TIME)  \
-    X(MAX,      "max_ns",                 "max",       TIME)  \
-    X(AVERAGE,  "average_ns",             "average",   TIME)  \
-    X(OPENING,  "open_ns",                "open",      TIME)  \
-    X(MEMORY,   "peak_memory_bytes",      "peak",      BYTES) \
-    X(IDLE,     "cpu_share",              "CPU",       SHARE) \
-    X(LENGTH,   "log_bytes_per_byte",     "log",       RATIO) \
-    X(PAGES,    "written_bytes_per_byte", "written",   RATIO) \
-    X(ROLLS,    "segment_rolls",          "rotated", COUNT)
+    X(RATE,     "records_per_s",          "rate",     COUNT, "records a second") \
+    X(COST,     "ns_per_record",          "a record", TIME,  "time of a record") \
+    X(CPU,      "cpu_ns_per_record",      "CPU",      TIME,  "processor time of a record") \
+    X(BYTES,    "bytes_per_s",            "MB/s",     MEGA,  "MB a second") \
+    X(WAITED,   "wait_share",             "waited",   SHARE, "share of time spent waiting") \
+    X(P50,      "p50_ns",                 "p50",      TIME,  "p50 of latencies") \
+    X(P95,      "p95_ns",                 "p95",      TIME,  "p95 of latencies") \
+    X(P99,      "p99_ns",                 "p99",      TIME,  "p99 of latencies") \
+    X(P999,     "p999_ns",                "p99.9",    TIME,  "p99.9 of latencies") \
+    X(P9999,    "p9999_ns",               "p99.99",   TIME,  "p99.99 of latencies") \
+    X(MAX,      "max_ns",                 "max",      TIME,  "longest call") \
+    X(AVERAGE,  "average_ns",             "average",  TIME,  "average latency") \
+    X(OPENING,  "open_ns",                "open",     TIME,  "time to open") \
+    X(MEMORY,   "peak_memory_bytes",      "peak",     BYTES, "peak of memory") \
+    X(IDLE,     "cpu_share",              "CPU",      SHARE, "share of a processor") \
+    X(LENGTH,   "log_bytes_per_byte",     "log",      RATIO, "bytes of log, a byte of data") \
+    X(PAGES,    "written_bytes_per_byte", "written",  RATIO, "bytes written, a byte of data") \
+    X(ROLLS,    "segment_rolls",          "rotated",  COUNT, "rotations")
 /* clang-format on */
 
 enum bench_metric {
-#define BENCH_METRIC_ID(id, name, title, unit) BENCH_##id,
+#define BENCH_METRIC_ID(id, name, title, unit, axis) BENCH_##id,
     BENCH_METRICS(BENCH_METRIC_ID)
 #undef BENCH_METRIC_ID
     BENCH_METRIC_COUNT /* also the end of a list of columns */
@@ -161,7 +161,8 @@ void bench_histogram_merge(struct bench_histogram *histogram, const struct bench
 /* Where the bucket begins and ends, both within it. */
 void bench_histogram_bounds(size_t bucket, uint64_t *ret_least, uint64_t *ret_most);
 
-/* So many of the numbers, 0 <= share < 1, are less than this; to the middle of its bucket. */
+/* So many of the numbers, 0 <= share < 1, are less than this: the middle of a bucket, and
+ * no more than the greatest number. */
 uint64_t bench_histogram_at(const struct bench_histogram *histogram, double share);
 
 /* How many lie in each of `count` bins, of equal width on a logarithmic scale, from 10 to the power

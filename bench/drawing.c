@@ -28,45 +28,15 @@ static bool is_utf8(void)
     return is;
 }
 
-/* What share of its row's calls a bin of the least height has, and one of the greatest. */
-struct heights {
-    double least, most;
-};
-
-static struct heights find_heights(const struct bench_outcome *outcome,
-                                   struct bench_decades decades)
-{
-    struct heights heights = {1, 0};
-    uint64_t counts[WIDTH];
-
-    for (size_t i = 0; i < outcome->row_count; i++) {
-        const struct bench_histogram *latencies = outcome->rows[i].latencies;
-
-        if (!latencies)
-            continue;
-        heights.least = fmin(heights.least, 1 / (double)latencies->total);
-        bench_histogram_bin(latencies, decades.low, decades.high, counts, WIDTH);
-        for (size_t at = 0; at < WIDTH; at++)
-            heights.most = fmax(heights.most, (double)counts[at] / (double)latencies->total);
-    }
-    return heights;
-}
-
 /* 0: no call, 1 to LEVELS: more and more. */
-static size_t level_of(uint64_t count, uint64_t total, struct heights heights)
+static size_t level_of(uint64_t count, uint64_t total, struct bench_heights heights)
 {
-    double share = (double)count / (double)total;
-
-    if (count == 0)
-        return 0;
-    if (heights.most <= heights.least)
-        return LEVELS;
-    return 1 + (size_t)round((LEVELS - 1) * log(share / heights.least) /
-                             log(heights.most / heights.least));
+    return count == 0 ? 0
+                      : 1 + (size_t)round((LEVELS - 1) * bench_height_of(count, total, heights));
 }
 
 static void print_row(const struct bench_row *row, struct bench_decades decades,
-                      struct heights heights)
+                      struct bench_heights heights)
 {
     static const char *const blocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     static const char *const letters[] = {" ", ".", ":", "-", "=", "+", "*", "%", "#"};
@@ -116,7 +86,7 @@ static void print_axis(struct bench_decades decades)
 void bench_drawing_add(const struct bench_outcome *outcome)
 {
     struct bench_decades decades = bench_outcome_decades(outcome);
-    struct heights heights = find_heights(outcome, decades);
+    struct bench_heights heights = bench_outcome_heights(outcome, decades, WIDTH);
 
     print_axis(decades);
     for (size_t i = 0; i < outcome->row_count; i++)

@@ -13,6 +13,7 @@
 #define _GNU_SOURCE 1
 
 #include "bench.h"
+#include "page.h"
 #include "peers/peers.h"
 
 #include <dirent.h>
@@ -35,6 +36,7 @@
 const char *bench_folder;
 
 static bool is_folder_ours;
+static bool wants_report;
 static pid_t own_pid;
 static _Atomic pid_t child_pid;
 static atomic_flag is_ending = ATOMIC_FLAG_INIT;
@@ -70,6 +72,7 @@ static void end_now(int status)
     child = atomic_load(&child_pid);
     if (child > 0 && kill(child, SIGKILL) == 0)
         (void)waitpid(child, NULL, 0);
+    bench_page_discard();
     remove_data();
     _exit(status); /* other threads are at work: no handlers */
 }
@@ -98,6 +101,8 @@ void bench_check_output(void)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return;
+    if (errno == EPIPE && wants_report && freopen("/dev/null", "w", stdout))
+        return; /* nobody reads on, but the report is to be made */
     if (errno == EPIPE) {
         claim_the_end();
         end_now(0); /* the reader has seen enough, as head(1) */
@@ -206,8 +211,13 @@ int bench_run(const struct bench_options *wanted)
     if (options.seconds <= 0)
         options.seconds = options.is_quick ? 0.1 : 0.5;
     status = make_folder(options.dir);
-    if (status != 0)
+    if (status == 0 && options.report)
+        status = bench_page_prepare(options.report);
+    if (status != 0) {
+        remove_data();
         return status;
+    }
+    wants_report = options.report != NULL;
     watch_signals();
 
     bench_report_begin(&options);

@@ -15,6 +15,7 @@ struct bench_options {
     double seconds;   /* of one run that is limited by time; 0: 0.5, or 0.1 if is_quick */
     bool is_quick;
     bool is_json;
+    const char *report;  /* NULL: none; else the file that gets a web page */
     bool has_histograms; /* draw latencies below each table */
     bool has_peers;      /* also other stores, if bench_has_peers() */
     int argc;            /* the command, for the report */

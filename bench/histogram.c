@@ -59,7 +59,8 @@ uint64_t bench_histogram_at(const struct bench_histogram *histogram, double shar
         seen += histogram->counts[i];
         if (seen > wanted) {
             bench_histogram_bounds(i, &least, &most);
-            return least + (most - least + 1) / 2;
+            least += (most - least + 1) / 2;
+            return least < histogram->most ? least : histogram->most;
         }
     }
     return 0;

@@ -107,6 +107,7 @@ void bench_machine_look(const struct bench_options *options, struct bench_machin
     time_t now = time(NULL);
     struct tm parts;
 
+    ret_machine->begun_ns = bench_now_ns();
     look_up("/proc/cpuinfo", "model name", ret_machine->cpu);
     find_file_system(ret_machine->file_system);
     ret_machine->cores = sysconf(_SC_NPROCESSORS_ONLN);

@@ -7,11 +7,11 @@
  * computed within each round, of runs that were neighbours, and then the median of these is taken.
  * Latencies of all rounds are put together for drawings.
  *
- * Not here. How it is shown: table.c, drawing.c and json.c.
+ * Not here. How it is shown: table.c, drawing.c, json.c and page.c.
  */
 #define _GNU_SOURCE 1
 
-#include "report.h"
+#include "page.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +25,7 @@ const char bench_explanation[] =
     "the greatest number in the first column. log/this: rate of the first line, as a part of "
     "this line's. MB: 1,000,000 bytes as they lie in the log. Keys have 16 bytes.";
 
+static struct bench_machine machine;
 static struct bench_outcomes outcomes;
 
 /* Of the next case that runs; NULL: it has the one of the case before it. */
@@ -32,15 +33,12 @@ static const char *section_title, *section_text;
 
 void bench_report_begin(const struct bench_options *options)
 {
-    struct bench_machine machine;
-
     outcomes.end = &outcomes.first;
     bench_machine_look(options, &machine);
     if (options->is_json)
         bench_json_begin(options, &machine);
     else
         bench_table_begin(options, &machine);
-    free(machine.command);
 }
 
 void bench_section(const char *title, const char *text)
@@ -166,19 +164,37 @@ static void keep_latencies(struct bench_result *result, struct bench_row *row)
     result->latencies = NULL;
 }
 
+/* The floor whose records cost most: nothing with all the duties is faster. */
+static void find_floor(struct bench_outcome *outcome)
+{
+    for (size_t i = 0; i < outcome->row_count; i++) {
+        const struct bench_row *row = &outcome->rows[i];
+
+        if (row->kind != BENCH_FLOOR || isnan(row->of[BENCH_COST].median))
+            continue;
+        if (!outcome->floor || row->of[BENCH_COST].median > outcome->floor->of[BENCH_COST].median)
+            outcome->floor = row;
+    }
+}
+
 static void sum_up(const results_of_round *results, struct bench_outcome *outcome)
 {
     const struct bench_spread none = {NAN, NAN, NAN};
     unsigned rounds = outcome->rounds;
 
+    for (size_t i = 0; i < outcome->row_count; i++)
+        for (enum bench_metric metric = 0; metric < BENCH_METRIC_COUNT; metric++)
+            outcome->rows[i].of[metric] = spread_of_metric(results, rounds, i, metric);
+    find_floor(outcome);
     for (size_t i = 0; i < outcome->row_count; i++) {
         struct bench_row *row = &outcome->rows[i];
 
-        for (enum bench_metric metric = 0; metric < BENCH_METRIC_COUNT; metric++)
-            row->of[metric] = spread_of_metric(results, rounds, i, metric);
-        row->log_over_this = outcome->is_compared && i > 0
-                                 ? spread_of_ratio(results, rounds, BENCH_RATE, 0, i)
-                                 : none;
+        row->log_over_this = row->over_floor = none;
+        if (outcome->is_compared && i > 0)
+            row->log_over_this = spread_of_ratio(results, rounds, BENCH_RATE, 0, i);
+        if (outcome->floor)
+            row->over_floor = spread_of_ratio(results, rounds, BENCH_COST, i,
+                                              (size_t)(outcome->floor - outcome->rows));
     }
 }
 
@@ -247,6 +263,34 @@ struct bench_decades bench_outcome_decades(const struct bench_outcome *outcome)
     return decades;
 }
 
+struct bench_heights bench_outcome_heights(const struct bench_outcome *outcome,
+                                           struct bench_decades decades, size_t bins)
+{
+    struct bench_heights heights = {1, 0};
+    uint64_t counts[BENCH_BINS_MAX];
+
+    for (size_t i = 0; i < outcome->row_count; i++) {
+        const struct bench_histogram *latencies = outcome->rows[i].latencies;
+
+        if (!latencies)
+            continue;
+        heights.least = fmin(heights.least, 1 / (double)latencies->total);
+        bench_histogram_bin(latencies, decades.low, decades.high, counts, bins);
+        for (size_t at = 0; at < bins; at++)
+            heights.most = fmax(heights.most, (double)counts[at] / (double)latencies->total);
+    }
+    return heights;
+}
+
+double bench_height_of(uint64_t count, uint64_t total, struct bench_heights heights)
+{
+    double share = (double)count / (double)total;
+
+    if (heights.most <= heights.least)
+        return 1;
+    return log(share / heights.least) / log(heights.most / heights.least);
+}
+
 /* ---- a case ---- */
 
 bool bench_is_wanted(const struct bench_options *options, const char *name)
@@ -311,13 +355,19 @@ void bench_run_case(const struct bench_options *options, const struct bench_case
 
 unsigned bench_report_end(const struct bench_options *options)
 {
+    const struct bench_page page = {NULL, options, &machine, &outcomes};
     struct bench_outcome *next;
 
+    if (options->report && outcomes.cases > 0)
+        bench_page_save(&page, bench_page_write);
     if (options->is_json)
         bench_json_end(&outcomes);
     else
         bench_table_end(&outcomes);
+    if (options->report && outcomes.cases > 0 && !options->is_json)
+        printf("\nThe report is %s\n", bench_page_path());
     bench_check_output();
+    free(machine.command);
     for (struct bench_outcome *at = outcomes.first; at; at = next) {
         next = at->next;
         free_outcome(at);

@@ -3,7 +3,7 @@
  * report.h: what came of the cases, for those who show it.
  *
  * report.c lets the subjects take turns and makes an outcome of each case. table.c
- * prints it for people, json.c for programs.
+ * prints it for people, json.c for programs, page.c as a web page (page.h).
  */
 #ifndef BENCH_REPORT_H
 #define BENCH_REPORT_H
@@ -23,6 +23,7 @@ struct bench_row {
     char *duty;
     enum bench_kind kind;
     struct bench_spread of[BENCH_METRIC_COUNT];
+    struct bench_spread over_floor;    /* the cost of a record, as so many of the floor's */
     struct bench_spread log_over_this; /* the first subject's rate, as a part of this one's */
     struct bench_histogram *latencies; /* of all rounds; NULL: none */
 };
@@ -44,6 +45,7 @@ struct bench_outcome {
     const enum bench_metric *columns; /* ended by BENCH_METRIC_COUNT */
     unsigned rounds;
     bool is_compared;
+    const struct bench_row *floor; /* of all floors the one whose records cost most; NULL: none */
     size_t row_count;
     size_t verdict_count;
     struct bench_row rows[BENCH_SUBJECTS_MAX];
@@ -72,7 +74,19 @@ bool bench_outcome_has_latencies(const struct bench_outcome *outcome);
 struct bench_decades {
     double low, high;
 };
+#define BENCH_BINS_MAX 128
 struct bench_decades bench_outcome_decades(const struct bench_outcome *outcome);
+
+/* For a drawing in so many bins: what share of its row's calls the least of bins has, which is one
+ * call, and what share the greatest. */
+struct bench_heights {
+    double least, most;
+};
+struct bench_heights bench_outcome_heights(const struct bench_outcome *outcome,
+                                           struct bench_decades decades, size_t bins);
+
+/* Of a bin that is not empty, on a logarithmic scale: 0 the least to 1 the greatest. */
+double bench_height_of(uint64_t count, uint64_t total, struct bench_heights heights);
 
 /* What the tables of a case say. */
 extern const char bench_explanation[];
@@ -87,6 +101,7 @@ struct bench_machine {
     char date[64];
     char *command;
     long cores;
+    uint64_t begun_ns;
 };
 void bench_machine_look(const struct bench_options *options, struct bench_machine *ret_machine);
 
@@ -96,6 +111,7 @@ struct bench_metric_info {
     const char *name; /* in JSON */
     const char *title;
     enum bench_unit unit;
+    const char *axis; /* what an axis is of */
 };
 extern const struct bench_metric_info bench_metrics[];
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 const struct bench_metric_info bench_metrics[] = {
-#define METRIC_INFO(id, name, title, unit) {name, title, BENCH_UNIT_##unit},
+#define METRIC_INFO(id, name, title, unit, axis) {name, title, BENCH_UNIT_##unit, axis},
     BENCH_METRICS(METRIC_INFO)
 #undef METRIC_INFO
 };
@@ -51,7 +51,11 @@ struct bench_cell bench_cell_of(double value, enum bench_unit unit)
         (void)snprintf(cell.text, sizeof cell.text, "%.*f", value < 1e7 ? 1 : 0, value / 1e6);
         break;
     case BENCH_UNIT_SHARE:
-        (void)snprintf(cell.text, sizeof cell.text, "%.*f %%", value < 0.1 ? 2 : 0, value * 100);
+        (void)snprintf(cell.text, sizeof cell.text, "%.*f %%",
+                       value >= 0.1     ? 0
+                       : value >= 0.001 ? 2
+                                        : 3,
+                       value * 100);
         break;
     case BENCH_UNIT_RATIO:
         (void)snprintf(cell.text, sizeof cell.text, "%.2f", value);

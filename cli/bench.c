@@ -31,6 +31,7 @@ static const char help[] =
     "  --seconds SECONDS        length of runs that are limited by time (default 0.5)\n"
     "  --peers                  also beside other stores, if this tool was built with them\n"
     "  --histograms             draw how the latencies of calls are spread below each table\n"
+    "  --report FILE            also write a web page with plots, in one file\n"
     "  --json                   an object a line: kind machine, result, latencies, requirement or\n"
     "                           summary\n"
     "  -h, --help               this text\n"
@@ -50,6 +51,7 @@ enum option_id {
     OPTION_PEERS,
     OPTION_HISTOGRAMS,
     OPTION_JSON,
+    OPTION_REPORT,
     OPTION_HELP = 'h'
 };
 
@@ -60,6 +62,7 @@ static const struct option known_options[] = {
     {"seconds", required_argument, NULL, OPTION_SECONDS},
     {"peers", no_argument, NULL, OPTION_PEERS},
     {"histograms", no_argument, NULL, OPTION_HISTOGRAMS},
+    {"report", required_argument, NULL, OPTION_REPORT},
     {"json", no_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -106,6 +109,9 @@ static int read_option(const struct cli_options *options, int id, struct bench_o
         break;
     case OPTION_HISTOGRAMS:
         bench->has_histograms = true;
+        break;
+    case OPTION_REPORT:
+        bench->report = options->value;
         break;
     case OPTION_JSON:
         bench->is_json = true;

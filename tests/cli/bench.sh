@@ -8,6 +8,7 @@ case $nori in
 /*) ;;
 *) nori=$PWD/$nori ;;
 esac
+here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
@@ -82,17 +83,24 @@ assert lines[-1]["missed"] == sum(not demand["is_met"] for demand in demands)
 PYTHON
 }
 
+# check_page NAME: the page is sound and says what the JSON lines in `out` say.
+check_page() {
+    "$here/check_report.py" page.html out 2>err
+    report $? "$1"
+}
+
 quick="--quick --rounds 1 --seconds 0.02"
 
 if [ "${2:-}" = --peers ]; then
     # The program counts the records of each store after each run and ends if one is missing.
     # shellcheck disable=SC2086 # words on purpose
-    try 0 "other stores" --peers $quick --json --only peers data
+    try 0 "other stores" --peers $quick --json --report page.html --only peers data
     is_gone
     check_json 55
     report $? "... each in every case"
+    check_page "... and on the page"
     for peer in nori-wal RocksDB LevelDB SQLite LMDB; do
-        [ "$(grep -c "\"subject\": \"$peer\"" out)" -eq 11 ]
+        [ "$(grep -c "^{\"kind\": \"result\".*\"subject\": \"$peer\"" out)" -eq 11 ]
         report $? "... $peer among them"
     done
     echo "1..$number"
@@ -103,9 +111,10 @@ fi
 
 for only in "append 100 B, os" "append 1024 B, always, 4" paced read "point 1024 B, 100 " recover "open 100" idle writing put get; do
     # shellcheck disable=SC2086 # words on purpose
-    try 0 "cases: $only" $quick --json --only "$only" data
+    try 0 "cases: $only" $quick --json --report page.html --only "$only" data
     check_json 1
     report $? "... and prints JSON that holds together"
+    check_page "... and makes a page that is well-formed, loads nothing, and has the same numbers"
     is_gone
 done
 # shellcheck disable=SC2086 # words on purpose
@@ -135,6 +144,26 @@ for locale in C.UTF-8 C; do
 done
 unset LC_ALL
 
+# ---- a page ----
+
+hostile="<img src=x onerror=alert(1)>&amp;\"'$(printf '\033[31m\377')"
+try 0 "a folder with a hostile name" $quick --json --report page.html --only "always, 1 " "$hostile"
+check_page "... is escaped"
+grep -q 'img src' page.html && ! grep -q '<img' page.html
+report $? "... and named"
+try 0 "a page beside tables" --quick --rounds 1 --report page.html --only "always, 1 " data
+grep -qxF "The report is $work/page.html" out
+report $? "... is named in the end"
+mkdir folder
+ln -s folder/linked.html link.html
+: >folder/linked.html
+try 0 "a page behind a link" $quick --report link.html --only "always, 1 " data
+[ -L link.html ] && grep -q '</html>' folder/linked.html
+report $? "... is written where the link leads"
+"$nori" bench --quick --report page.html --only "append 100 B, always" data 2>err | head -n 1 >out
+grep -q '</html>' page.html && [ ! -s err ]
+report $? "a page is made also if nobody reads the tables to their end"
+
 # ---- what it refuses, and what it leaves ----
 
 mkdir used
@@ -151,15 +180,40 @@ mkdir empty
 try 0 "an empty folder" --quick --rounds 1 --only "append 100 B, always, 1 " empty
 [ -d empty ] && [ -z "$(ls -A empty)" ]
 report $? "... is left as it was"
-try 2 "no such case" --only frobnicate data
+try 2 "no such case" --only frobnicate --report none.html data
+[ ! -e none.html ]
+report $? "... makes no page"
 is_gone
 try 2 "other stores, in a tool that has none" --peers data
 is_gone
 try 2 "no rounds" --rounds 0 data
 try 2 "seconds that are none" --seconds x data
 
+for place in none/page.html folder data /dev/null used/file/page.html; do
+    try 3 "a page at $place" --quick --report $place data
+    grep -q "^nori bench: the report $place: " err && [ ! -s out ]
+    report $? "... is refused in words, before anything is measured"
+    is_gone
+done
+for place in data/page.html empty/page.html; do
+    try 2 "a page at $place, in the folder of the data" --quick --report $place "${place%/*}"
+    grep -q "lies in the folder of the data" err && [ ! -s out ]
+    report $? "... is refused in words, before anything is measured"
+    is_gone
+done
+mkdir brief
+"$nori" bench $quick --report brief/page.html --only "append 100 B, always" data >out 2>err &
+program=$!
+while [ ! -d data/log ] && kill -0 $program; do sleep 0.1; done
+rmdir brief
+wait $program
+[ $? -eq 3 ] && grep -q "^nori bench: the report $work/brief/page.html: No such file" err
+report $? "a page whose folder went away meanwhile is complained about"
+is_gone
+
 for name in INT TERM; do
-    "$nori" bench --quick --only append data >out 2>err &
+    echo old >page.html
+    "$nori" bench --quick --only append --report page.html data >out 2>err &
     program=$!
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
         [ ! -d data/log ] || break
@@ -174,6 +228,8 @@ for name in INT TERM; do
     [ ! -s err ]
     report $? "... without a complaint"
     is_gone
+    [ "$(cat page.html)" = old ] && [ -z "$(ls ./*.tmp 2>/dev/null)" ]
+    report $? "... an older page stays, and no half of a new one"
 done
 
 echo "1..$number"

@@ -88,6 +88,17 @@ static void percentiles_are_those_of_the_sorted_numbers(void **state)
     free(histogram);
 }
 
+static void no_percentile_is_more_than_the_greatest_number(void **state)
+{
+    (void)state;
+    for (uint64_t value = 0; value < 100000; value += 97) {
+        struct bench_histogram *histogram = histogram_of(&value, 1);
+
+        assert_true(bench_histogram_at(histogram, 0.999) <= value);
+        free(histogram);
+    }
+}
+
 static void a_drawing_leaves_no_call_out(void **state)
 {
     uint64_t values[1000];
@@ -167,6 +178,7 @@ int main(void)
         cmocka_unit_test(buckets_follow_each_other_without_a_gap),
         cmocka_unit_test(a_number_is_counted_in_its_bucket),
         cmocka_unit_test(percentiles_are_those_of_the_sorted_numbers),
+        cmocka_unit_test(no_percentile_is_more_than_the_greatest_number),
         cmocka_unit_test(a_drawing_leaves_no_call_out),
         cmocka_unit_test(bins_are_decades_if_they_are_to_be),
         cmocka_unit_test(merged_they_are_as_if_counted_together),
