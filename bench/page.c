@@ -119,6 +119,7 @@ static void put_facts(const struct bench_page *page)
 {
     const struct bench_machine *machine = page->machine;
     FILE *file = page->file;
+    unsigned seconds = (unsigned)((bench_now_ns() - machine->begun_ns) / 1000000000);
     char text[256];
 
     fputs("<dl>\n", file);
@@ -130,8 +131,8 @@ static void put_facts(const struct bench_page *page)
     put_fact(file, "CRC-32C", nw_crc32c_implementation());
     fputs("<dt>command</dt><dd><code>", file);
     bench_page_text(file, machine->command);
-    fprintf(file, "</code></dd>\n<dt>date</dt><dd><time>%s</time>, took %s</dd>\n", machine->date,
-            bench_cell_of((double)(bench_now_ns() - machine->begun_ns), BENCH_UNIT_TIME).text);
+    fprintf(file, "</code></dd>\n<dt>date</dt><dd><time>%s</time>, took %u min %u s</dd>\n",
+            machine->date, seconds / 60, seconds % 60);
     fprintf(file, "<dt>runs</dt><dd>%u of each%s</dd>\n</dl>\n", page->options->rounds,
             page->options->is_quick ? ", short ones (<code>--quick</code>): less exact" : "");
 }
@@ -201,12 +202,16 @@ static void put_glance_row(FILE *file, const struct bench_outcome *outcome, unsi
 
 static void put_glance(const struct bench_page *page)
 {
+    const struct bench_outcomes *outcomes = page->outcomes;
     FILE *file = page->file;
     unsigned number = 0;
 
-    fputs("<h2 id=\"glance\">At a glance</h2>\n<div class=\"plots\">\n", file);
-    bench_overview_floors(file, page->outcomes);
-    bench_overview_peers(file, page->outcomes);
+    fprintf(file,
+            "<h2 id=\"glance\">At a glance</h2>\n<p>Of %u <a href=\"#requirements\">requirements"
+            "</a> %u are met, %u are not.</p>\n<div class=\"plots\">\n",
+            outcomes->demands, outcomes->demands - outcomes->missed, outcomes->missed);
+    bench_overview_floors(file, outcomes);
+    bench_overview_peers(file, outcomes);
     fputs("</div>\n", file);
     begin_table(file, "All cases");
     fputs("<caption>The first line of each case</caption>\n<thead><tr><th "
@@ -217,7 +222,7 @@ static void put_glance(const struct bench_page *page)
     fputs("<th scope=\"col\">× floor</th><th scope=\"col\" class=\"left\">requirements</th></tr>"
           "</thead>\n<tbody>\n",
           file);
-    for (const struct bench_outcome *at = page->outcomes->first; at; at = at->next)
+    for (const struct bench_outcome *at = outcomes->first; at; at = at->next)
         put_glance_row(file, at, ++number);
     end_table(file);
 }
@@ -227,8 +232,8 @@ static void put_glance(const struct bench_page *page)
 static void put_verdict_head(FILE *file, bool has_case)
 {
     fprintf(file,
-            "<thead><tr>%s<th scope=\"col\" class=\"left\"></th><th scope=\"col\">measured"
-            "</th><th scope=\"col\"></th><th scope=\"col\">limit</th><th scope=\"col\" "
+            "<thead><tr>%s<th scope=\"col\" class=\"left\">verdict</th><th "
+            "scope=\"col\">measured</th><td></td><th scope=\"col\">limit</th><th scope=\"col\" "
             "class=\"left\">of what</th></tr></thead>\n<tbody>\n",
             has_case ? "<th scope=\"col\">case</th>" : "");
 }
@@ -314,7 +319,7 @@ static void put_row(FILE *file, const struct bench_outcome *outcome, const struc
 static void put_table(FILE *file, const struct bench_outcome *outcome)
 {
     begin_table(file, outcome->name);
-    fputs("<thead><tr><th></th>", file);
+    fputs("<thead><tr><th scope=\"col\">line</th>", file);
     for (const enum bench_metric *at = outcome->columns; *at != BENCH_METRIC_COUNT; at++)
         fprintf(file, "<th scope=\"col\">%s</th>", bench_metrics[*at].title);
     if (outcome->rounds > 1)

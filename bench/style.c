@@ -64,7 +64,7 @@ const char bench_page_style[] =
     "caption{text-align:left;color:var(--muted);font-size:.85rem}\n"
     "th,td{padding:.2rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid "
     "var(--line)}\n"
-    "thead th{color:var(--muted);font-weight:600;background:var(--soft)}\n"
+    "thead th,thead td{color:var(--muted);font-weight:600;background:var(--soft)}\n"
     "th:first-child,.left{text-align:left}\n"
     "tbody th{font-weight:400}\n"
     ".duty{display:block;font-size:.8rem}\n"
