@@ -250,6 +250,7 @@ static int file_stat(struct nori_file *base, struct nori_file_info *ret_info)
         ret_info->identity = node->identity;
         ret_info->birth_ns = node->birth_ns;
         ret_info->link_count = node->link_count;
+        ret_info->device = 1; /* a machine has one disk */
     }
     return nw_sim_end_call(file->sim, rc, "stat %s", file->name);
 }

@@ -82,6 +82,7 @@ struct nori_file_info {
     uint64_t identity;   /* inode number: tells a file from its copy */
     uint64_t birth_ns;   /* time of creation, ns since 1970; 0 if unknown */
     uint64_t link_count; /* names that this file has */
+    uint64_t device;     /* number of the device or file system that it lies on; 0 if unknown */
 };
 
 struct nori_file_ops {

@@ -77,7 +77,8 @@ enum nori_verify {
 
 /* How the log takes space ahead of need (D9). */
 enum nori_preallocate {
-    NORI_PREALLOCATE_AUTO = 0,    /* RESERVE */
+    /* RESERVE; but ZERO under NORI_FSYNC_ALWAYS where nori_log_advise was told so */
+    NORI_PREALLOCATE_AUTO = 0,
     NORI_PREALLOCATE_OFF = 1,     /* reserved, too, but in small steps of 64 KiB */
     /* reserved (fallocate) in steps that double from 1 MiB up to max_segment_size; so much for the
      * next segment, too, once this one is half full */
@@ -640,6 +641,43 @@ NORI_API int nori_log_live_stats(const char *dir, const struct nori_log_options 
 NORI_API int nori_wal_stats_between(const struct nori_wal_stats *before,
                                     const struct nori_wal_stats *after,
                                     struct nori_wal_stats *ret_between);
+
+/* What was measured of the disk below a log, as `nori doctor` does, and what follows from it. */
+struct nori_log_advice {
+    size_t size;
+    /* enum nori_preallocate, RESERVE or ZERO: what NORI_PREALLOCATE_AUTO means under
+     * NORI_FSYNC_ALWAYS. Under other policies no append waits for a sync, and it means RESERVE. */
+    uint32_t preallocate;
+    uint32_t reserved;    /* zero */
+    uint64_t measured_ms; /* Unix time; given as 0: now */
+    /* Medians, in nanoseconds, of writing a block of 4 KiB and syncing it; 0: not measured. */
+    uint64_t growing_ns;  /* at the end of a file that grows */
+    uint64_t reserved_ns; /* into reserved space, as with NORI_PREALLOCATE_RESERVE */
+    uint64_t zeroed_ns;   /* over zeros, as with NORI_PREALLOCATE_ZERO */
+};
+#define NORI_LOG_ADVICE_INIT                             \
+    {                                                    \
+        sizeof(struct nori_log_advice), 0, 0, 0, 0, 0, 0 \
+    }
+
+/*
+ * Keep an advice in the log's `control`, for opens to come. It is believed only there and on this
+ * device: a copy of the log elsewhere, or a device that got another number, is to be measured
+ * anew. May be called beside a live writer. In a folder without a log `control` is made, with
+ * permissions 0600, and the first open keeps it. It costs speed at most: nothing else depends on
+ * it. options may be NULL. Any thread.
+ *
+ * NORI_OK; NORI_E_INVALID; NORI_E_NOTFOUND no such folder, or a log that has no `control` of its
+ * own: the next open makes one; NORI_E_LOCKED a writer that has none in a file; NORI_E_UNSUPPORTED
+ * there can be none on this file system; NORI_E_READONLY; NORI_E_IO; NORI_E_NOMEM.
+ */
+NORI_API int nori_log_advise(const char *dir, const struct nori_log_options *options,
+                             const struct nori_log_advice *advice, struct nori_error *ret_error);
+
+/* The advice that a log has, if it is believed. NORI_E_NOTFOUND: there is none. Takes no lock and
+ * changes nothing. Else as nori_log_advise. ret_advice is needed, its size set. */
+NORI_API int nori_log_advice(const char *dir, const struct nori_log_options *options,
+                             struct nori_log_advice *ret_advice, struct nori_error *ret_error);
 
 #ifdef __cplusplus
 }

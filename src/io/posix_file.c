@@ -298,6 +298,7 @@ static int file_stat(struct nori_file *base, struct nori_file_info *ret_info)
     ret_info->identity = found.st_ino;
     ret_info->birth_ns = nw_posix_system_birth_ns(file->fd);
     ret_info->link_count = found.st_nlink;
+    ret_info->device = (uint64_t)found.st_dev;
     return 0;
 }
 

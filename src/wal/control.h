@@ -62,16 +62,30 @@ struct nw_control_words {
     /* a reader sleeps on `news`: set by it, cleared by the writer that wakes it */
     _Atomic uint32_t is_awaited;
     _Atomic uint32_t cut; /* raised by every open and every truncation */
-    uint8_t pad4[NW_CONTROL_STATS - 256 - 12];
+    uint8_t pad4[512 - 256 - 12];
+
+    /* What was measured of the disk (advice.c). */
+    struct nw_advice_words {
+        _Atomic uint64_t preallocate;
+        _Atomic uint64_t device; /* that it was measured on */
+        _Atomic uint64_t measured_ms;
+        _Atomic uint64_t growing_ns;
+        _Atomic uint64_t reserved_ns;
+        _Atomic uint64_t zeroed_ns;
+        _Atomic uint64_t check; /* of all of it: what is torn or garbage is not believed */
+        uint64_t pad;
+    } advice;
+    uint8_t pad5[NW_CONTROL_STATS - 512 - 64];
 
     struct nw_stats stats; /* to be shown, never to go by */
-    uint8_t pad5[NW_CONTROL_LEN - NW_CONTROL_STATS - sizeof(struct nw_stats)];
+    uint8_t pad6[NW_CONTROL_LEN - NW_CONTROL_STATS - sizeof(struct nw_stats)];
 };
 NW_STATIC_ASSERT(sizeof(struct nw_control_words) == NW_CONTROL_LEN, "layout of control");
 NW_STATIC_ASSERT(offsetof(struct nw_control_words, published) == 64, "layout of control");
 NW_STATIC_ASSERT(offsetof(struct nw_control_words, durable) == 128, "layout of control");
 NW_STATIC_ASSERT(offsetof(struct nw_control_words, clean_salt) == 192, "layout of control");
 NW_STATIC_ASSERT(offsetof(struct nw_control_words, news) == 256, "layout of control");
+NW_STATIC_ASSERT(offsetof(struct nw_control_words, advice) == 512, "layout of control");
 NW_STATIC_ASSERT(offsetof(struct nw_control_words, stats) == NW_CONTROL_STATS, "layout of control");
 
 /* Shared by a log and its readers in the process. */

@@ -61,6 +61,15 @@ bool nw_env_knows_all(const void *given, size_t size, size_t known)
     return size <= known || nw_nonzero_len((const uint8_t *)given + known, size - known) == 0;
 }
 
+void nw_env_give(void *target, size_t size, const void *known, size_t known_len)
+{
+    if (size < sizeof size)
+        return;
+    memset((uint8_t *)target + sizeof size, 0, size - sizeof size);
+    memcpy((uint8_t *)target + sizeof size, (const uint8_t *)known + sizeof size,
+           (size < known_len ? size : known_len) - sizeof size);
+}
+
 struct nw_shared_folder *nw_shared_folder_new(const struct nori_allocator *allocator,
                                               struct nori_folder *folder)
 {
@@ -155,7 +164,6 @@ int nw_config_normalise(const struct nori_wal_config *config, struct nori_wal_co
     full.name = full.name ? full.name : full.dir;
     full.max_segment_size = full.max_segment_size ? full.max_segment_size : (uint64_t)128 << 20;
     full.batch_window_us = full.batch_window_us ? full.batch_window_us : 5000;
-    full.preallocate = full.preallocate ? full.preallocate : NORI_PREALLOCATE_RESERVE;
     full.format = full.format ? full.format : 2;
     full.file_mode = full.file_mode ? full.file_mode : 0600;
     full.max_record_size = full.max_record_size ? full.max_record_size : NW_RECORD_MAX_DEFAULT;

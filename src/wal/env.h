@@ -54,6 +54,10 @@ int nw_env_read_start(const struct nw_env *env, const char *name, void *target, 
  * its size a size? */
 bool nw_env_knows_all(const void *given, size_t size, size_t known);
 
+/* Of a growable result, as much as the caller's size has room for; the rest of theirs is zero. It
+ * begins with its size, which stays. */
+void nw_env_give(void *target, size_t size, const void *known, size_t known_len);
+
 /* The configuration with every default filled in and every limit checked. NORI_E_INVALID,
  * NORI_E_UNSUPPORTED. */
 int nw_config_normalise(const struct nori_wal_config *config, struct nori_wal_config *ret_config,

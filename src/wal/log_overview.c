@@ -10,6 +10,7 @@
  *
  * Not here. One place: log_explain.c.
  */
+#include "wal/advice.h"
 #include "wal/explain.h"
 #include "wal/quarantine.h"
 #include "wal/recovery.h"
@@ -35,9 +36,26 @@ static const char *control_in_words(const struct nw_explain *explain,
     return "control: not believed: a copy, of another version, or not whole";
 }
 
+static void overview_advice(struct nw_explain *explain, const struct nw_control *control)
+{
+    struct nori_log_advice advice;
+
+    if (!control || atomic_load(&control->words->advice.check) == 0)
+        return; /* nobody measured */
+    if (nw_advice_load(control, &advice))
+        (void)nw_explain_say(explain, NULL, 0,
+                             "disk: measured; under the policy always, preallocate = auto means %s",
+                             advice.preallocate == NORI_PREALLOCATE_ZERO ? "zero" : "reserve");
+    else
+        (void)nw_explain_say(explain, NULL, 0,
+                             "disk: what was measured is not believed: of another device, or not "
+                             "whole");
+}
+
 static void overview_control(struct nw_explain *explain, const struct nw_control *control)
 {
     (void)nw_explain_say(explain, NULL, 0, "%s", control_in_words(explain, control));
+    overview_advice(explain, control);
     (void)nw_explain_say(explain, NULL, 0,
                          "watermarks: everything below LSN %" PRIu64
                          " was durable (control says %" PRIu64 ")",

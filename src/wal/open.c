@@ -9,6 +9,7 @@
  * Failure. An open that fails leaves no handle and, but for what recovery had to make durable,
  * nothing changed. A close always gives everything back; its result says whether all is durable.
  */
+#include "wal/advice.h"
 #include "wal/log.h"
 
 #include <string.h>
@@ -97,7 +98,6 @@ static int new_wal(const struct nori_wal_config *config, struct nori_wal **ret_w
     wal->space_problem = (struct nori_error)NORI_ERROR_INIT;
     wal->failure = (struct nori_error)NORI_ERROR_INIT;
     wal->process_generation = config->vfs->process_generation(config->vfs->context);
-    wal->step_bytes = nw_space_step(config);
     wal->dir = nw_strdup(config->allocator, config->dir);
     wal->name = nw_strdup(config->allocator, config->name);
     rc = wal->dir && wal->name ? make_locks(wal, error) : nw_no_memory(error);
@@ -194,6 +194,9 @@ static int take_over(struct nori_wal *wal, struct nw_recovered *recovered, struc
             return nw_no_memory(error);
     wal->control = recovered->control;
     recovered->control = NULL;
+    if (wal->config.preallocate == NORI_PREALLOCATE_AUTO)
+        wal->config.preallocate = nw_advice_preallocate(wal->control, wal->config.fsync_policy);
+    wal->step_bytes = nw_space_step(&wal->config);
     wal->log_id = recovered->log_id;
     wal->next_id = recovered->next_id;
     wal->next_sequence = recovered->next_sequence;
@@ -282,18 +285,6 @@ static void stop_threads(struct nori_wal *wal)
     }
 }
 
-/* Of a growable result, as much as the caller has; the rest of theirs is zero. */
-static void give_info(struct nori_recovery_info *ret_info, const struct nori_recovery_info *info)
-{
-    size_t size = ret_info ? ret_info->size : 0;
-
-    if (size < sizeof size)
-        return;
-    memset((uint8_t *)ret_info + sizeof size, 0, size - sizeof size);
-    memcpy((uint8_t *)ret_info + sizeof size, (const uint8_t *)info + sizeof size,
-           (size < sizeof *info ? size : sizeof *info) - sizeof size);
-}
-
 int nori_wal_open(const struct nori_wal_config *config, nori_wal **ret_wal,
                   struct nori_recovery_info *ret_info, struct nori_error *ret_error)
 {
@@ -314,7 +305,7 @@ int nori_wal_open(const struct nori_wal_config *config, nori_wal **ret_wal,
     if (rc >= 0)
         rc = recover(wal, &info, &error);
     if (rc >= 0 || rc == NORI_E_CORRUPT)
-        give_info(ret_info, &info);
+        nw_env_give(ret_info, ret_info ? ret_info->size : 0, &info, sizeof info);
     if (rc >= 0) {
         *ret_wal = wal;
         return NORI_OK;

@@ -234,6 +234,7 @@ static void stat_tells_files_apart(void **state)
     assert_true(info.identity != other.identity);
     assert_true(info.identity == same.identity);
     assert_true(info.birth_ns == same.birth_ns);
+    assert_true(info.device != 0 && info.device == other.device);
     assert_int_equal(info.link_count, 1);
     assert_int_equal(info.bytes, 0);
     first->ops->close(first);
