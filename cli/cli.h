@@ -25,5 +25,6 @@ int cli_repair(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_convert(int argc, char **argv);
 int cli_bench(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
 
 #endif

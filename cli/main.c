@@ -39,6 +39,7 @@ static const struct command commands[] = {
     {"explain", "say what lies at a place of a log, or how it hangs together", cli_explain},
     {"convert", "copy a log into another folder, in either format", cli_convert},
     {"bench", "measure how fast a log is, beside the least that has to be done", cli_bench},
+    {"doctor", "measure the disk below a log, and say what to make of it", cli_doctor},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
@@ -83,7 +84,8 @@ static int print_help(void)
                              "  nori help COMMAND, nori COMMAND --help   about one command\n"
                              "  nori --version                           version and formats\n"
                              "\n"
-                             "Only append and repair change a log; convert and bench make one.\n"
+                             "Only append and repair change a log; convert and bench make one;\n"
+                             "doctor measures, and keeps with the log what follows.\n"
                              "Exit status: 0 good; 1 damage or a negative answer; 2 wrong usage;\n"
                              "3 I/O error.\n"
                              "\n"
@@ -133,7 +135,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is seen by the write */
     if (argc < 2)
         return cli_usage(NULL, "which command? one of append, dump, verify, stat, top, repair, "
-                               "explain, convert, bench");
+                               "explain, convert, bench, doctor");
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return print_help();
     if (strcmp(name, "--version") == 0)

@@ -59,23 +59,34 @@ static void draw_bar(double share)
     fprintf(stderr, " [%s] %3.0f %%", bar, 100 * share);
 }
 
+/* Begin the line anew, if it is time to. */
+static bool begin_line(struct cli_progress *progress)
+{
+    uint64_t now = progress->is_wanted ? now_ns() : 0;
+
+    if (!progress->is_wanted || now < progress->next_ns)
+        return false;
+    progress->next_ns = now + INTERVAL_NS;
+    progress->is_shown = true;
+    fprintf(stderr, "\r\033[Knori %s:", progress->command);
+    return true;
+}
+
+void cli_progress_share(struct cli_progress *progress, double share)
+{
+    if (begin_line(progress))
+        draw_bar(share < 1 ? share : 1);
+}
+
 void cli_progress_update(struct cli_progress *progress, uint64_t records, uint64_t bytes,
                          uint64_t bytes_total)
 {
     char done[CLI_TEXT_SIZE], total[CLI_TEXT_SIZE], rate[CLI_TEXT_SIZE];
-    uint64_t now;
     double seconds;
 
-    if (!progress->is_wanted)
+    if (!begin_line(progress))
         return;
-    now = now_ns();
-    if (now < progress->next_ns)
-        return;
-    progress->next_ns = now + INTERVAL_NS;
-    progress->is_shown = true;
-    seconds = (double)(now - progress->begin_ns) / (double)NS_PER_S;
-
-    fprintf(stderr, "\r\033[Knori %s:", progress->command);
+    seconds = (double)(now_ns() - progress->begin_ns) / (double)NS_PER_S;
     if (bytes_total > 0)
         draw_bar(bytes < bytes_total ? (double)bytes / (double)bytes_total : 1);
     if (records != UINT64_MAX)

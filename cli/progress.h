@@ -22,6 +22,9 @@ void cli_progress_init(struct cli_progress *progress, const char *command, bool 
 void cli_progress_update(struct cli_progress *progress, uint64_t records, uint64_t bytes,
                          uint64_t bytes_total);
 
+/* Draw it if it is time to, for what is measured by nothing but time: the share that is done. */
+void cli_progress_share(struct cli_progress *progress, double share);
+
 /* Take it off the terminal, before anything else is printed there and at the end. */
 void cli_progress_clear(struct cli_progress *progress);
 

@@ -90,7 +90,7 @@ same() {
 
 # ---- help and usage ----
 
-for command in append dump verify stat top repair explain bench; do
+for command in append dump verify stat top repair explain bench doctor; do
     try 0 "$command --help" "$command" --help
     prints "usage: nori $command"
     prints "Examples"
