@@ -12,6 +12,7 @@
  */
 #include "doctor.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -32,6 +33,9 @@
 #define SECONDS_MIN     0.1
 #define SECONDS_MAX     600
 #define SECONDS_DEFAULT 10
+
+#define WATCH_SHARE     0.05 /* of the time, to see how busy the disk is before */
+#define WATCH_SECONDS   0.3  /* at most */
 
 #define COLUMNS         80
 #define FACT_INDENT     13
@@ -210,6 +214,20 @@ static bool has_control(const struct doctor *doctor)
            lstat(path, &about) == 0;
 }
 
+/* A folder for a log to come, not one that has other things in it, such as the top of a disk. */
+static bool is_empty(const char *path)
+{
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+    bool is = folder != NULL;
+
+    while (is && (entry = readdir(folder)) != NULL)
+        is = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    if (folder)
+        (void)closedir(folder);
+    return is;
+}
+
 static void keep(struct doctor *doctor)
 {
     struct nori_error error = NORI_ERROR_INIT;
@@ -219,7 +237,10 @@ static void keep(struct doctor *doctor)
         why = "as you asked";
     else if (doctor->is_missing)
         why = "the folder is not there yet; run this again when it is";
-    else if (doctor->is_of_another && !has_control(doctor))
+    else if (!has_control(doctor) && !is_empty(doctor->dir))
+        why = "no log was opened in the folder yet, and it is not empty; run this again when one "
+              "was";
+    else if (!has_control(doctor) && doctor->is_of_another)
         why = "the folder belongs to another user, whose log could not use it; run this as that "
               "user";
     else if (doctor->report.advice.preallocate == 0)
@@ -579,9 +600,13 @@ static uint64_t room_of(const struct doctor_machine *machine)
 static int examine(struct doctor *doctor)
 {
     struct nori_error error = NORI_ERROR_INIT;
-    int rc = doctor_measure(doctor->folder, doctor->seconds, room_of(&doctor->machine),
-                            &doctor->progress, &doctor->measured, &error);
+    double watched = doctor->seconds * WATCH_SHARE;
+    int rc;
 
+    watched = watched < WATCH_SECONDS ? watched : WATCH_SECONDS;
+    doctor_watch(&doctor->machine, watched);
+    rc = doctor_measure(doctor->folder, doctor->seconds - watched, room_of(&doctor->machine),
+                        &doctor->progress, &doctor->measured, &error);
     if (doctor->measured.signal_number != 0) {
         cli_message("doctor", "interrupted: its files are removed, and nothing is kept");
         return 128 + doctor->measured.signal_number;

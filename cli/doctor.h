@@ -36,6 +36,7 @@ struct doctor_machine {
     int has_fua;
     int is_rotational;
     bool is_virtual;
+    double requests_per_s; /* that others made of it, before anything was measured; -1: unknown */
 
     uint64_t bytes_free;  /* for this user */
     uint64_t inodes_free; /* DOCTOR_UNLIMITED: they are made as needed */
@@ -48,6 +49,9 @@ struct doctor_machine {
 
 /* fd: the folder that is looked at. */
 void doctor_look(int fd, struct doctor_machine *ret_machine);
+
+/* Watch for so long how busy the device is. */
+void doctor_watch(struct doctor_machine *machine, double seconds);
 
 /* ---- doctor_measure.c: what the disk does ---- */
 

@@ -28,6 +28,8 @@
 /* Zeros cost as many bytes once more: they have to pay clearly. */
 #define ZERO_PAYS         1.5
 
+#define BUSY_REQUESTS     100 /* a second */
+
 #define SEGMENT_DEFAULT   (128 * MIB)
 #define BUFFER_DEFAULT    (4 * MIB)
 #define BUFFER_MAX        (64 * MIB)
@@ -51,6 +53,16 @@ __attribute__((format(printf, 4, 5))) static void say(struct doctor_report *repo
     (void)vsnprintf(finding->text, sizeof finding->text, format, arguments);
     va_end(arguments);
     report->warning_count += grade == DOCTOR_WARNING;
+}
+
+/* To two digits: more would be a promise. */
+static double rounded(double number)
+{
+    double unit = 1;
+
+    while (number / unit >= 100)
+        unit *= 10;
+    return (double)(uint64_t)(number / unit + 0.5) * unit;
 }
 
 static bool is_one_of(const char *word, const char *const *words)
@@ -227,6 +239,15 @@ static void judge_cache(const struct doctor_machine *machine, struct doctor_repo
             machine->device, machine->backing_file);
 }
 
+static void judge_others(const struct doctor_machine *machine, struct doctor_report *report)
+{
+    if (machine->requests_per_s >= BUSY_REQUESTS)
+        say(report, "others", DOCTOR_NOTE,
+            "%s was busy before this began: %.0f requests a second. The figures are those of a "
+            "busy disk; what it can do shows when it is quiet.",
+            machine->device, rounded(machine->requests_per_s));
+}
+
 static void judge_load(const struct doctor_measured *measured, struct doctor_report *report)
 {
     const struct doctor_sample *alone = &measured->ways[DOCTOR_RESERVED];
@@ -373,8 +394,8 @@ static void choose_preallocate(const struct doctor_machine *machine,
                        "where a sync does nothing, nothing makes it cheaper");
     } else if (gain < ZERO_PAYS) {
         (void)snprintf(proposal->reason, sizeof proposal->reason,
-                       "a sync over zeros takes %s, into reserved space %s: %.1f times as long, "
-                       "and below %.1f times zeros are not worth writing everything twice",
+                       "a sync over zeros takes %s, into reserved space %s, %.1f times as long: "
+                       "too little for writing everything twice (%.1f times would pay)",
                        over_zeros, into_reserved, gain, ZERO_PAYS);
     } else if (is_worse_loaded) {
         (void)snprintf(proposal->reason, sizeof proposal->reason,
@@ -490,16 +511,6 @@ static void choose_window(const struct doctor_measured *measured, struct doctor_
                        time);
 }
 
-/* To two digits: more would be a promise. */
-static double rounded(double number)
-{
-    double unit = 1;
-
-    while (number / unit >= 100)
-        unit *= 10;
-    return (double)(uint64_t)(number / unit + 0.5) * unit;
-}
-
 /* The choice is the user's; what each costs here can be told. */
 static void judge_policies(const struct doctor_measured *measured, struct doctor_report *report)
 {
@@ -543,6 +554,7 @@ void doctor_judge(const struct doctor_machine *machine, const struct doctor_meas
     choose_window(measured, report);
     if (measured->is_full || is_memory(machine))
         return;
+    judge_others(machine, report);
     judge_mapping(measured, report);
     judge_load(measured, report);
     judge_other_ways(measured, report);

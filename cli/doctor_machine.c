@@ -18,6 +18,7 @@
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 /* The first line of folder/name; "" if there is none. */
 static void read_line(const char *folder, const char *name, char *target, size_t size)
@@ -111,6 +112,30 @@ static void look_at_device(struct doctor_machine *machine)
         machine->is_rotational = -1; /* that is asked of the disk below it */
 }
 
+/* Reads and writes that were done since the system began. False if it does not tell. */
+static bool count_requests(const struct doctor_machine *machine, uint64_t *ret_count)
+{
+    unsigned long long reads, writes;
+    char folder[128], line[256];
+
+    (void)snprintf(folder, sizeof folder, "/sys/class/block/%s", machine->device);
+    read_line(folder, "stat", line, sizeof line);
+    if (machine->device[0] == '\0' || sscanf(line, "%llu %*u %*u %*u %llu", &reads, &writes) != 2)
+        return false;
+    *ret_count = reads + writes;
+    return true;
+}
+
+void doctor_watch(struct doctor_machine *machine, double seconds)
+{
+    struct timespec moment = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    uint64_t before, after;
+
+    if (count_requests(machine, &before) && nanosleep(&moment, NULL) == 0 &&
+        count_requests(machine, &after))
+        machine->requests_per_s = (double)(after - before) / seconds;
+}
+
 static void look_at_space(int fd, struct doctor_machine *machine)
 {
     struct statvfs space;
@@ -134,7 +159,7 @@ static uint64_t limit_of(int resource)
 
 void doctor_look(int fd, struct doctor_machine *ret_machine)
 {
-    struct doctor_machine machine = {.has_fua = -1, .is_rotational = -1};
+    struct doctor_machine machine = {.has_fua = -1, .is_rotational = -1, .requests_per_s = -1};
     struct utsname system;
 
     (void)cli_mount_of(fd, &machine.mount);

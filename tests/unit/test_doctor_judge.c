@@ -26,6 +26,7 @@ static struct doctor_machine make_machine(const char *type)
                                      .scheduler = "none",
                                      .has_fua = 1,
                                      .is_rotational = 0,
+                                     .requests_per_s = 3,
                                      .bytes_free = 500 * GIB,
                                      .inodes_free = 1000000,
                                      .kernel = "Linux 6.1.0",
@@ -278,6 +279,22 @@ static void the_configuration_goes_with_the_disk(void **state)
     assert_non_null(strstr(proposal_of(&report, "max_segment_size")->reason, "ulimit -f"));
 }
 
+static void a_busy_disk_is_told(void **state)
+{
+    struct doctor_machine machine = make_machine("ext4");
+    struct doctor_report report = judge(&machine, 200000);
+
+    (void)state;
+    assert_null(find(&report, "others"));
+    machine.requests_per_s = 4567;
+    report = judge(&machine, 200000);
+    assert_int_equal(find(&report, "others")->grade, DOCTOR_NOTE);
+    assert_non_null(strstr(find(&report, "others")->text, " 4600 requests"));
+    machine.requests_per_s = -1; /* unknown */
+    report = judge(&machine, 200000);
+    assert_null(find(&report, "others"));
+}
+
 /* Whole sentences, not cut off, without a figure that is none. */
 static void check_texts(const struct doctor_report *report)
 {
@@ -327,6 +344,7 @@ static void every_text_is_whole(void **state)
         (void)snprintf(machine.mount.options, sizeof machine.mount.options,
                        "rw,sync,nobarrier,volatile,data=journal,data=writeback");
         machine.is_virtual = true;
+        machine.requests_per_s = 1e12;
         machine.inodes_free = machine.files_max = machine.file_bytes_max = 1;
         machine.bytes_free = 1;
         doctor_judge(&machine, &measured, &report);
@@ -355,6 +373,7 @@ int main(void)
         cmocka_unit_test(old_kernels_and_tight_limits_are_a_warning),
         cmocka_unit_test(zeros_are_proposed_only_where_they_pay),
         cmocka_unit_test(the_configuration_goes_with_the_disk),
+        cmocka_unit_test(a_busy_disk_is_told),
         cmocka_unit_test(every_text_is_whole),
     };
 
