@@ -259,7 +259,30 @@ struct remains {
     uint64_t salt;
     uint64_t log_id;
     uint64_t base_sequence; /* 0: the records before the first mark are damaged, too */
+    uint64_t least_start;   /* no mark knows more than what lies before it */
 };
+
+/* Where the segment must start at least. */
+static int find_least_start(struct repair *repair, struct nori_file *file, struct remains *remains)
+{
+    struct nw_link link = {.format = 2, .begin = NW_HEADER_LEN, .end = NW_OPEN_END};
+    uint64_t from = NW_HEADER_LEN;
+    int rc;
+
+    link.header.salt = remains->salt;
+    for (;;) {
+        struct nw_mark mark;
+        uint64_t offset;
+
+        rc = nw_scan_find_mark_behind(&link, remains->log_id, file, repair->env->allocator, from,
+                                      &offset, &mark);
+        if (rc != 1)
+            return rc;
+        if (mark.durable_lsn > offset)
+            remains->least_start = nw_max_u64(remains->least_start, mark.durable_lsn - offset);
+        from = offset + NW_MARK_LEN;
+    }
+}
 
 /* Read the records before the first mark under its salt: how many there are tells the first
  * number. */
@@ -298,11 +321,12 @@ static int read_remains(struct repair *repair, struct nori_file *file, uint64_t 
             break;
         count += !nw_record_is_control(&record);
     }
-    *ret_remains = (struct remains){mark.salt, mark.log_id, 0};
+    *ret_remains = (struct remains){.salt = mark.salt, .log_id = mark.log_id};
     if (cursor.offset == mark_offset && mark.next_sequence > count)
         ret_remains->base_sequence = mark.next_sequence - count;
     nw_cursor_done(&cursor);
-    return 1;
+    rc = find_least_start(repair, file, ret_remains);
+    return rc < 0 ? rc : 1;
 }
 
 /* Without a mark of its own: what the header behind it says, the newest that names it as the one
@@ -322,7 +346,7 @@ static int ask_heir(struct repair *repair, uint64_t segment_id, uint64_t log_id,
         if (rc != 0 || header.prev_id != segment_id || header.prev_salt == 0 ||
             header.log_id != log_id || header.segment_id != repair->chain.links[i].id)
             continue;
-        *ret_remains = (struct remains){header.prev_salt, header.log_id, 0};
+        *ret_remains = (struct remains){.salt = header.prev_salt, .log_id = header.log_id};
         is_found = 1;
     }
     return rc < 0 ? rc : is_found;
@@ -389,35 +413,36 @@ static int find_end(struct repair *repair, const struct nw_link *link, uint64_t 
 }
 
 /* Where the segment starts, and which record is its first: its heir, the segment before, and its
- * own records tell; the first of all starts at 0. 1, or 0 if nothing tells. */
-static int find_start(struct repair *repair, const struct nw_link *before,
+ * own records tell. *before becomes NULL if it is no part of the log. 1, or 0 if nothing tells. */
+static int find_start(struct repair *repair, const struct nw_link **before,
                       const struct nw_header *heir, const struct remains *remains,
                       struct nw_header *header)
 {
-    uint64_t end = 0;
     uint64_t sequence = 1;
+    uint64_t end = 0;
     int rc = 1;
 
-    if (before)
-        rc = find_end(repair, before, &end, &sequence);
+    if (heir && heir->start < heir->prev_end)
+        return 0;
+    if (*before)
+        rc = find_end(repair, *before, &end, &sequence);
     if (rc < 0)
         return rc;
     header->base_sequence = remains->base_sequence;
-    if (heir && heir->start < heir->prev_end)
-        return 0;
-    header->start = heir ? heir->start - heir->prev_end : before ? before->start + end : 0;
-    if (before && before->format == 1)
-        header->prev_end = end; /* its only authority */
-    else if (before)
-        header->prev_end = header->start - before->start;
-    if (remains->base_sequence == 0) {
-        /* The one before must lead exactly to here, or begin the log. */
-        header->base_sequence = sequence;
-        return rc == 1 && (before ? end == header->prev_end : header->start == 0);
-    }
-    if (!heir && !before)
-        return remains->base_sequence == 1;
-    return heir && !(before && before->format == 1) ? 1 : rc;
+    header->start = heir      ? heir->start - heir->prev_end
+                    : *before ? nw_max_u64((*before)->start + end, remains->least_start)
+                              : remains->least_start;
+    /* Files of format 1 without a record are not the beginning of a log that has lost its own. */
+    if (*before && (*before)->format == 1 && sequence == 1 && rc == 1 &&
+        (header->base_sequence > 1 || header->start > 0))
+        *before = NULL;
+    if (*before)
+        header->prev_end = (*before)->format == 1 ? end : header->start - (*before)->start;
+    if (header->base_sequence != 0)
+        return heir && !(*before && (*before)->format == 1) ? 1 : rc;
+    /* The one before tells, or this begins the log. */
+    header->base_sequence = sequence;
+    return rc == 1 && (*before ? end <= header->prev_end : header->start == 0);
 }
 
 /* The header that this segment must have had, as far as it matters. 1, or 0: not enough is
@@ -443,7 +468,7 @@ static int rebuild(struct repair *repair, uint64_t segment_id, const struct rema
         if (rc < 0)
             return rc;
     }
-    rc = find_start(repair, before, has_heir ? &heir : NULL, remains, header);
+    rc = find_start(repair, &before, has_heir ? &heir : NULL, remains, header);
     if (rc != 1)
         return rc;
     header->segment_id = segment_id;
@@ -613,17 +638,48 @@ static int move_stray(struct repair *repair, uint64_t segment_id, uint64_t log_i
     return rc < 0 ? rc : 1;
 }
 
+/* Files of format 1 without a record, older than a segment whose predecessor was dropped, are no
+ * part of the log: they alone are moved, newest first. 1, or 0 if there are others. */
+static int move_empty(struct repair *repair, uint64_t segment_id)
+{
+    const struct nw_link *before;
+    struct nw_header header;
+    uint64_t sequence, end;
+    int rc = read_header(repair, segment_id, &header);
+
+    if (rc != 0 || header.prev_salt == 0)
+        return rc < 0 ? rc : 0;
+    before = load_before(repair, segment_id, &rc);
+    if (!before || before->format != 1)
+        return rc < 0 && rc != NORI_E_CORRUPT ? rc : 0;
+    rc = nw_scan_measure_format1(repair->env, &repair->chain, repair->error);
+    if (rc >= 0)
+        rc = find_end(repair, before, &end, &sequence);
+    if (rc != 1 || sequence != 1)
+        return rc < 0 ? rc : 0;
+    for (size_t i = repair->chain.count; i > 0; i--) {
+        rc = nw_quarantine_move(&repair->quarantine, &repair->chain.links[i - 1], repair->why,
+                                repair->error);
+        if (rc < 0)
+            return rc;
+    }
+    return 1;
+}
+
 static int repair_chain(struct repair *repair, const struct nw_damage *damage)
 {
+    bool is_salvage = repair->config->recovery_mode == NORI_RECOVER_SALVAGE;
     uint64_t log_id;
     int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
 
     if (rc >= 0)
         rc = survey(repair, &log_id);
-    if (rc >= 0 && repair->config->recovery_mode == NORI_RECOVER_SALVAGE)
+    if (rc >= 0 && is_salvage)
         rc = salvage_headers(repair, log_id);
     if (rc == 0)
         rc = move_stray(repair, damage->segment_id, log_id);
+    if (rc == 0 && is_salvage)
+        rc = move_empty(repair, damage->segment_id);
     if (rc == 1)
         return NORI_OK;
     if (rc >= 0)

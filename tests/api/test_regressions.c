@@ -177,6 +177,62 @@ static void a_log_that_several_threads_scan_is_judged_alike(void **state)
     assert_int_equal(error.position.segment_id, 5);
 }
 
+/* ---- salvage of a log whose beginning was dropped ---- */
+
+/* A log of 3000 records in three segments, of which only those from segment `first` on are left,
+ * the oldest of them with a damaged header; beside them an empty file with an older name. Returns
+ * the sequence number of the oldest record left. */
+static uint64_t make_dropped_log(const char *dir, uint64_t first)
+{
+    nori_wal *wal = open_dir(dir);
+    struct nori_position oldest = {0, 0};
+    uint64_t sequence = 0;
+
+    for (uint64_t i = 1; i <= 3000; i++) {
+        struct nori_position position = append_numbered(wal, i, 1000);
+
+        if (position.segment_id == first && oldest.offset == 0) {
+            oldest = position;
+            sequence = i;
+        }
+    }
+    assert_int_equal(nori_wal_delete_segments_before(wal, oldest, NULL), NORI_OK);
+    close_log(wal);
+    assert_false(has_file(dir, segment_name(first - 1)));
+    assert_true(has_file(dir, segment_name(first)));
+    flip_bit(dir, segment_name(first), 50, 1);
+    store_file(dir, segment_name(0), "", 0);
+    return sequence;
+}
+
+/* Salvage keeps all that is left, and every mode opens what it made (D1): an empty file is not
+ * taken for the beginning of the log. */
+static void a_dropped_log_is_salvaged_beside_an_empty_file(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+
+    for (uint64_t first = 1; first <= 2; first++) {
+        uint64_t sequence = make_dropped_log(config.dir, first);
+        struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+        nori_reader *reader;
+        nori_wal *wal;
+
+        config.recovery_mode = NORI_RECOVER_SALVAGE;
+        assert_int_equal(try_open(&config, &info, NULL), NORI_OK);
+        assert_int_equal(info.valid_records, 3000 - sequence + 1);
+        config.recovery_mode = NORI_RECOVER_STRICT;
+        wal = open_log(&config);
+        (void)append_numbered(wal, 3001, 1000);
+        close_log(wal);
+        assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+        assert_int_equal(nori_log_verify(config.dir, NULL, NULL, NULL, NULL), NORI_OK);
+        reader = open_reader(config.dir, OLDEST);
+        expect_range(reader, sequence, 3001 - sequence + 1, sequence);
+        nori_reader_close(reader);
+        remove_dir(config.dir);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +244,7 @@ int main(void)
         TEST(results_are_untouched_by_a_failure),
         TEST(a_new_thread_has_no_last_error),
         TEST(a_log_that_several_threads_scan_is_judged_alike),
+        TEST(a_dropped_log_is_salvaged_beside_an_empty_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
