@@ -119,7 +119,8 @@ static void recover(nori_sim *sim, uint32_t mode, struct shown *ret_shown, int *
         /* unsupported: no segment id is left */
         fuzz_check(is_damage || *ret_rc == NORI_E_VERSION || *ret_rc == NORI_E_UNSUPPORTED,
                    "mode %u refuses with %s", mode, why);
-        fuzz_check(nori_sim_digest(sim) == digest, "a refused open changed the folder (D6)");
+        fuzz_check(nori_sim_digest(sim) == digest,
+                   "mode %u refused with %s, but changed the folder (D6)", mode, why);
         return;
     }
     show(sim, NORI_VISIBLE_APPENDED, 0, ret_shown);

@@ -543,6 +543,63 @@ static int survey(struct repair *repair, uint64_t *ret_log_id)
     return NORI_OK;
 }
 
+/* NORI_E_VERSION if a newer version wrote a record before the first that does not verify. */
+static int read_through(struct repair *repair, struct nori_file *file, uint32_t format,
+                        uint64_t salt, uint64_t offset)
+{
+    struct nw_stored_record record;
+    struct nw_cursor cursor;
+    struct nw_mark mark;
+    int rc;
+
+    nw_cursor_begin(&cursor, repair->env->allocator, file, format, salt, offset, NW_RECORD_MAX,
+                    false);
+    do {
+        rc = nw_cursor_next(&cursor, &record);
+        if (rc == 0 && nw_record_is_control(&record) &&
+            nw_control_decode(&record, salt, &mark) == NORI_E_VERSION)
+            rc = NORI_E_VERSION;
+    } while (rc == 0);
+    nw_cursor_done(&cursor);
+    return rc < 0 ? rc : NORI_OK;
+}
+
+/* The same for all files, wherever the chain is damaged (D12). */
+static int refuse_newer_files(struct repair *repair)
+{
+    int rc = NORI_OK;
+
+    for (size_t i = 0; i < repair->chain.count && rc >= 0; i++) {
+        struct nori_position position = {repair->chain.links[i].id, 0};
+        struct nori_file *file = NULL;
+        struct remains remains = {0};
+        struct nw_header header;
+        char name[NW_NAME_MAX];
+        int is_bad = read_header(repair, position.segment_id, &header);
+
+        if (is_bad < 0)
+            return is_bad;
+        nw_name_format(name, position.segment_id);
+        rc = repair->env->folder->ops->open_file(repair->env->folder, name, 0, 0, &file);
+        if (rc >= 0 && is_bad)
+            rc = read_through(repair, file, 1, 0, 0);
+        if (rc >= 0 && is_bad)
+            rc = read_remains(repair, file, 0, &remains);
+        if (rc == 1)
+            header = (struct nw_header){.salt = remains.salt, .header_len = NW_HEADER_LEN};
+        if (rc == 1 || (rc >= 0 && !is_bad))
+            rc = read_through(repair, file, 2, header.salt, header.header_len);
+        if (file)
+            file->ops->close(file);
+        if (NORI_VFS_CODE(rc) == NORI_E_VERSION)
+            return nw_error_set(repair->error, NORI_E_VERSION, 0, position,
+                                "%s: a record of a newer version of the format", name);
+        if (rc < 0)
+            return nw_io_error(repair->error, rc, position, "read %s", name);
+    }
+    return NORI_OK;
+}
+
 /* Do the records in a file tell that it had another header? That one is good, but not its own. */
 static int has_wrong_header(struct repair *repair, uint64_t segment_id,
                             const struct nw_header *header)
@@ -674,6 +731,8 @@ static int repair_chain(struct repair *repair, const struct nw_damage *damage)
 
     if (rc >= 0)
         rc = survey(repair, &log_id);
+    if (rc >= 0)
+        rc = refuse_newer_files(repair);
     if (rc >= 0 && is_salvage)
         rc = salvage_headers(repair, log_id);
     if (rc == 0)

@@ -233,6 +233,39 @@ static void a_dropped_log_is_salvaged_beside_an_empty_file(void **state)
     }
 }
 
+/* D12: before a damaged chain is mended, the records are looked through for a newer version's. */
+static void a_damaged_chain_with_newer_records_is_left_alone(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+    struct raw_header header = {.log_id = 7, .salt = 9, .base_sequence = 1, .prev_id = UINT64_MAX};
+    struct raw_record newer = {.key = "k", .key_len = 1, .flags = RAW_LZ4 | RAW_ZSTD};
+    struct bytes file = {0};
+    uint64_t end;
+
+    make_dir(config.dir);
+    put_header(&file, &header);
+    (void)put_record(&file, &newer, 9);
+    end = file.len;
+    store_file(config.dir, segment_name(0), file.data, file.len);
+    free_bytes(&file);
+    file = (struct bytes){0};
+    header = (struct raw_header){.log_id = 7, .salt = 10, .segment_id = 1, .base_sequence = 2};
+    header.start = header.prev_end = header.durable_lsn = end;
+    header.prev_salt = 9;
+    put_header(&file, &header);
+    store_file(config.dir, segment_name(1), file.data, file.len);
+    free_bytes(&file);
+    flip_bit(config.dir, segment_name(1), 50, 1);
+    for (config.recovery_mode = NORI_RECOVER_PREFIX; config.recovery_mode <= NORI_RECOVER_SALVAGE;
+         config.recovery_mode++) {
+        struct snapshot *before = take_snapshot(config.dir);
+
+        assert_int_equal(try_open(&config, NULL, NULL), NORI_E_VERSION);
+        expect_unchanged(config.dir, before);
+        free_snapshot(before);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +278,7 @@ int main(void)
         TEST(a_new_thread_has_no_last_error),
         TEST(a_log_that_several_threads_scan_is_judged_alike),
         TEST(a_dropped_log_is_salvaged_beside_an_empty_file),
+        TEST(a_damaged_chain_with_newer_records_is_left_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
