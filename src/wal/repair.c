@@ -723,6 +723,33 @@ static int move_empty(struct repair *repair, uint64_t segment_id)
     return 1;
 }
 
+/* The damaged segment may still lie in `spare`: it gets its name, as recovery would give it. */
+static int name_segment(struct repair *repair, uint64_t segment_id)
+{
+    struct nori_folder *folder = repair->env->folder;
+    struct nori_file *file = NULL;
+    char name[NW_NAME_MAX];
+    int rc;
+
+    for (size_t i = 0; i < repair->chain.count; i++)
+        if (repair->chain.links[i].id == segment_id)
+            return NORI_OK;
+    nw_name_format(name, segment_id);
+    rc = folder->ops->open_file(folder, NW_NAME_SPARE, NORI_FILE_WRITE, 0, &file);
+    if (rc >= 0) {
+        rc = file->ops->sync(file);
+        file->ops->close(file);
+    }
+    if (rc >= 0)
+        rc = folder->ops->rename(folder, NW_NAME_SPARE, name);
+    if (rc >= 0)
+        rc = folder->ops->sync(folder);
+    if (rc < 0)
+        return nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "name %s",
+                           name);
+    return nw_chain_list(&repair->chain, repair->env, repair->error);
+}
+
 static int repair_chain(struct repair *repair, const struct nw_damage *damage)
 {
     bool is_salvage = repair->config->recovery_mode == NORI_RECOVER_SALVAGE;
@@ -733,6 +760,8 @@ static int repair_chain(struct repair *repair, const struct nw_damage *damage)
         rc = survey(repair, &log_id);
     if (rc >= 0)
         rc = refuse_newer_files(repair);
+    if (rc >= 0)
+        rc = name_segment(repair, damage->segment_id);
     if (rc >= 0 && is_salvage)
         rc = salvage_headers(repair, log_id);
     if (rc == 0)
