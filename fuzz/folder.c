@@ -78,24 +78,13 @@ static void fix_link(struct part *part, const struct before *before)
     nw_put_u64(header + 88, before->id);
 }
 
-/* No mark or header vouches for what lies behind it. One that does is damage to verify alone. */
-static void limit_watermark(uint8_t *durable_lsn, uint64_t lsn)
-{
-    nw_put_u64(durable_lsn, nw_min_u64(nw_get_u64(durable_lsn), lsn));
-}
-
 /* A mark of a key and 40 bytes: those that say where it lies. */
-static void fix_mark(const struct part *part, uint8_t *record, size_t len, const uint8_t *header)
+static void fix_mark(uint8_t *record, size_t len, const uint8_t *header)
 {
-    uint64_t lsn = nw_get_u64(header + 64) + (uint64_t)(record - part->bytes);
-
     if (len != NW_MARK_LEN || record[0] != 1 || record[2] != NW_FLAG_CONTROL || record[3] != 1)
         return;
-    if (part->fix & FOLDER_FIX_MARKS) {
-        memcpy(record + 4, header + 48, 8);
-        memcpy(record + 12, header + 40, 8);
-    }
-    limit_watermark(record + 28, lsn);
+    memcpy(record + 4, header + 48, 8);
+    memcpy(record + 12, header + 40, 8);
 }
 
 static void fix_records(struct part *part, size_t at, const uint8_t *header)
@@ -109,8 +98,8 @@ static void fix_records(struct part *part, size_t at, const uint8_t *header)
         if (len == 0)
             break;
         place.offset = at;
-        if (header && part->fix & FOLDER_FIX_RECORDS)
-            fix_mark(part, record, len, header);
+        if (header && part->fix & FOLDER_FIX_RECORDS && part->fix & FOLDER_FIX_MARKS)
+            fix_mark(record, len, header);
         if (number != part->spared && part->fix & FOLDER_FIX_RECORDS)
             (void)seal_record(record, len, &place);
         at += len;
@@ -124,10 +113,8 @@ static void fix_segment(struct part *part, struct before *before)
 
     if (header && part->fix & FOLDER_FIX_LINK)
         fix_link(part, before);
-    if (header && part->fix & FOLDER_FIX_HEADER) {
-        limit_watermark(header + 104, nw_get_u64(header + 64));
+    if (header && part->fix & FOLDER_FIX_HEADER)
         seal_header(header, part->len);
-    }
     if (!header || begin >= SEAL_HEADER_LEN)
         fix_records(part, begin, header);
     *before = (struct before){.is_there = header != NULL, .id = names[part->name].id};
@@ -151,7 +138,6 @@ static void fix_ring(struct part *part, uint64_t written, struct before before)
         size_t len = SEAL_HEADER_LEN;
 
         if (seal_has_header(bytes, part->len - at)) {
-            limit_watermark(bytes + 104, nw_get_u64(bytes + 64));
             seal_header(bytes, part->len - at);
             before.salt = nw_get_u64(bytes + 48);
             before.start = lsn;

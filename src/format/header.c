@@ -61,6 +61,7 @@ void nw_header_encode(uint8_t target[NW_HEADER_LEN], const struct nw_header *hea
     nw_assert(header->salt != 0);
     nw_assert((header->incompat & ~NW_INCOMPAT_KNOWN) == 0);
     nw_assert((header->compat & ~NW_COMPAT_KNOWN) == 0);
+    nw_assert(header->durable_lsn <= header->start);
 
     memset(target, 0, NW_HEADER_LEN);
     memcpy(target + AT_MAGIC, magic, MAGIC_LEN);
@@ -127,6 +128,8 @@ int nw_header_decode(const uint8_t *data, size_t len, struct nw_header *ret_head
         return NORI_E_VERSION;
     if (nw_nonzero_len(data + AT_RESERVED, RESERVED_LEN) > 0 || header.salt == 0)
         return NW_HEADER_BAD;
+    if (header.durable_lsn > header.start)
+        return NW_HEADER_BAD; /* none knows more than what lies before it */
     *ret_header = header;
     return NORI_OK;
 }

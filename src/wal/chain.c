@@ -209,8 +209,7 @@ static bool is_beyond_reason(const struct nw_header *header)
 {
     const uint64_t limit = (uint64_t)1 << 62;
 
-    return header->start > limit || header->prev_end > limit || header->durable_lsn > limit ||
-           header->base_sequence > limit;
+    return header->start > limit || header->prev_end > limit || header->base_sequence > limit;
 }
 
 /* Fill a link from the first bytes of its file. format becomes 0 if they are neither format. */
@@ -550,7 +549,7 @@ uint64_t nw_chain_watermark(const struct nw_chain *chain)
         const struct nw_link *link = &chain->links[i];
 
         if (link->is_live && link->format == 2)
-            watermark = nw_max_u64(watermark, nw_min_u64(link->header.durable_lsn, link->start));
+            watermark = nw_max_u64(watermark, link->header.durable_lsn);
     }
     return watermark;
 }

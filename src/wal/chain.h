@@ -67,8 +67,7 @@ int nw_chain_load_below(struct nw_chain *chain, const struct nw_env *env, uint64
  */
 int nw_chain_extend(struct nw_chain *chain, const struct nw_env *env);
 
-/* How far the live headers tell that the log was durable: each when it was made, at most up to
- * itself. */
+/* How far the live headers tell that the log was durable: each when it was made. */
 uint64_t nw_chain_watermark(const struct nw_chain *chain);
 
 /* The last live link, or NULL. */

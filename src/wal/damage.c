@@ -370,10 +370,7 @@ static int check_header(struct step *step, const struct nw_link *previous, uint6
     char text[256];
     uint64_t end;
 
-    if (header->durable_lsn > header->start)
-        problem = "the header says that more was durable than lay before it";
-    else
-        step->walk->watermark = nw_max_u64(step->walk->watermark, header->durable_lsn);
+    step->walk->watermark = nw_max_u64(step->walk->watermark, header->durable_lsn);
     if (previous && previous->format == 2 && previous->header.salt == header->prev_salt &&
         previous->header.header_len != 0) {
         if (nw_add_overflow(previous->start, header->prev_end, &end) || end != header->start ||

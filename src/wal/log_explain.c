@@ -293,8 +293,7 @@ static void explain_cover(struct place *place)
 
     for (size_t i = chain->first_live; i < chain->count; i++)
         if (chain->links[i].is_live && chain->links[i].format == 2)
-            headers = nw_max_u64(
-                headers, nw_min_u64(chain->links[i].header.durable_lsn, chain->links[i].start));
+            headers = nw_max_u64(headers, chain->links[i].header.durable_lsn);
     is_below = lsn < nw_max_u64(control, nw_max_u64(marks, headers));
     (void)nw_explain_say(explain, place->link, place->begin,
                          "its LSN is %" PRIu64

@@ -233,6 +233,65 @@ static void a_dropped_log_is_salvaged_beside_an_empty_file(void **state)
     }
 }
 
+/* D6: what no writer writes is damage, to open as to verify; salvage makes the header anew. */
+static void a_header_that_claims_too_much_is_damage_to_all(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+    nori_wal *wal = open_log(&config);
+    uint32_t crc;
+    uint8_t *bytes;
+    size_t len;
+
+    append_range(wal, 1, 1500, 1000);
+    close_log(wal);
+    bytes = load_file(config.dir, segment_name(1), &len);
+    memcpy(bytes + 104, bytes + 64, 8); /* what was durable: as much as lies before it */
+    bytes[104]++;                       /* and a byte more */
+    crc = slow_crc32c(bytes, 124);
+    for (int i = 0; i < 4; i++)
+        bytes[124 + i] = (uint8_t)(crc >> 8 * i);
+    store_file(config.dir, segment_name(1), bytes, len);
+    free(bytes);
+    assert_int_equal(try_open(&config, NULL, NULL), NORI_E_CORRUPT);
+    assert_int_equal(nori_log_verify(config.dir, NULL, NULL, NULL, NULL), NORI_E_CORRUPT);
+    config.recovery_mode = NORI_RECOVER_SALVAGE;
+    assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+    assert_int_equal(nori_log_verify(config.dir, NULL, NULL, NULL, NULL), NORI_OK);
+    expect_log(config.dir, 1, 1500);
+}
+
+/* D7: damage in a segment that still lies in `spare` is set aside like any other. */
+static void damage_in_a_segment_without_a_name_is_mended(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+    struct raw_header header = {.log_id = 7, .salt = 9, .base_sequence = 1, .prev_id = UINT64_MAX};
+    struct bytes file = {0};
+    uint64_t end;
+
+    for (config.recovery_mode = NORI_RECOVER_PREFIX; config.recovery_mode <= NORI_RECOVER_SALVAGE;
+         config.recovery_mode++) {
+        struct raw_header second = {.log_id = 7, .salt = 10, .segment_id = 1, .prev_salt = 9};
+
+        make_dir(config.dir);
+        put_header(&file, &header);
+        (void)put_plain(&file, "k", "v", 9);
+        end = file.len;
+        store_file(config.dir, segment_name(0), file.data, file.len);
+        free_bytes(&file);
+        second.base_sequence = 7; /* there is one record before it */
+        second.start = second.prev_end = end;
+        file = (struct bytes){0};
+        put_header(&file, &second);
+        store_file(config.dir, "spare", file.data, file.len);
+        free_bytes(&file);
+        file = (struct bytes){0};
+        assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+        assert_true(has_file(config.dir, "quarantine/000001.wal"));
+        assert_int_equal(nori_log_verify(config.dir, NULL, NULL, NULL, NULL), NORI_OK);
+        remove_dir(config.dir);
+    }
+}
+
 /* D12: before a damaged chain is mended, the records are looked through for a newer version's. */
 static void a_damaged_chain_with_newer_records_is_left_alone(void **state)
 {
@@ -278,6 +337,8 @@ int main(void)
         TEST(a_new_thread_has_no_last_error),
         TEST(a_log_that_several_threads_scan_is_judged_alike),
         TEST(a_dropped_log_is_salvaged_beside_an_empty_file),
+        TEST(a_header_that_claims_too_much_is_damage_to_all),
+        TEST(damage_in_a_segment_without_a_name_is_mended),
         TEST(a_damaged_chain_with_newer_records_is_left_alone),
     };
 
