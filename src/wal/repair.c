@@ -163,6 +163,17 @@ static int grow(const struct repair *repair, const struct nw_link *link, struct 
     return rc;
 }
 
+/* Does a segment of this log end there, for all one knows? A forged header may state any end, and
+ * holes up to it would fill the disk. */
+static bool is_likely_end(const struct repair *repair, uint64_t end)
+{
+    uint64_t longest = repair->config->max_segment_size;
+
+    for (size_t i = 0; i < repair->chain.count; i++)
+        longest = nw_max_u64(longest, repair->chain.links[i].file_bytes);
+    return end <= longest;
+}
+
 /* The stretch from the damage to where the log can be trusted again: 1, or 0 if it never can. */
 static int find_stretch(const struct repair *repair, const struct nw_link *link,
                         const struct nw_link *next, struct nori_file *file,
@@ -177,7 +188,7 @@ static int find_stretch(const struct repair *repair, const struct nw_link *link,
         return rc;
     if (rc == 1) {
         stretch.sequence_after = mark.next_sequence;
-    } else if (next) {
+    } else if (next && is_likely_end(repair, link->end)) {
         stretch.to = link->end;
         stretch.sequence_after = next->header.base_sequence;
     } else {
