@@ -270,6 +270,8 @@ int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log
     control->words->log_id = log_id;
     control->words->identity = info.identity;
     control->words->birth_ns = info.birth_ns;
+    atomic_store(&control->words->history,
+                 (uint32_t)nw_splitmix64(info.identity ^ nw_splitmix64(info.birth_ns)));
     memcpy(control->words->magic, control_magic, sizeof control_magic); /* last: now they count */
     *ret_control = control;
     return NORI_OK;

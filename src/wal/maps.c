@@ -381,7 +381,8 @@ int nw_maps_lend(struct nori_wal *wal, struct nori_position position, bool durab
 {
     bool is_oldest = position.segment_id == 0 && position.offset == 0;
     struct nw_link wanted = {.format = 2, .is_live = true, .end = NW_OPEN_END};
-    struct nw_loan loan = {.cut = atomic_load(&wal->control->words->cut)}; /* first */
+    struct nw_loan loan = {.cut = atomic_load(&wal->control->words->cut), /* first */
+                           .history = atomic_load(&wal->control->words->history)};
     struct nw_segment *segment = NULL;
     bool may_lend;
     bool is_lent;

@@ -49,6 +49,7 @@ struct nw_loan {
     uint64_t segment_end; /* as the successor's header states it, or NW_OPEN_END */
     uint64_t durable_lsn; /* as of now */
     uint32_t cut;         /* the same */
+    uint32_t history;     /* the same */
 };
 
 /*

@@ -93,10 +93,12 @@ struct nw_reader_limit nw_reader_find_limit(struct nori_reader *reader)
     return open;
 }
 
-/* At bad bytes: has the segment ended here meanwhile? 1 if the chain now says where it ends. */
+/* At bad bytes: has the segment ended here meanwhile? 1 if the chain now says where it ends, or the
+ * reader stands in another. */
 static int has_end_now(struct nori_reader *reader)
 {
     uint64_t end = reader->here.end;
+    uint64_t id = reader->here.id;
     int rc;
 
     /* A successor of format 1 says only that there is an end. */
@@ -113,7 +115,7 @@ static int has_end_now(struct nori_reader *reader)
     rc = nw_reader_relocate(reader);
     if (rc < 0)
         return rc;
-    return reader->here.end != end;
+    return reader->here.id != id || reader->here.end != end;
 }
 
 /* The highest LSN known to have been durable, as recovery would find it: marks behind the bad bytes

@@ -19,8 +19,10 @@ struct nori_reader {
     uint64_t process_generation;
     struct nw_control *control; /* NULL: none is believed */
     struct nw_chain chain;
-    uint32_t cut;         /* as of the chain */
-    uint64_t durable_lsn; /* known to be so since `cut` was; for NORI_VISIBLE_DURABLE */
+    uint32_t cut;          /* as of the chain */
+    uint32_t history;      /* as of the chain */
+    uint32_t history_here; /* when our place was last found on the chain */
+    uint64_t durable_lsn;  /* known to be so since `cut` was; for NORI_VISIBLE_DURABLE */
 
     bool is_truncated; /* our place is gone */
     bool has_place;
@@ -73,6 +75,11 @@ static inline bool nw_reader_shows_durable_only(const struct nori_reader *reader
 static inline uint32_t nw_reader_current_cut(const struct nori_reader *reader)
 {
     return reader->control ? atomic_load(&reader->control->words->cut) : 0;
+}
+
+static inline uint32_t nw_reader_current_history(const struct nori_reader *reader)
+{
+    return reader->control ? atomic_load(&reader->control->words->history) : 0;
 }
 
 /* ---- reader_place.c ---- */

@@ -136,6 +136,7 @@ int nw_reader_load_chain(struct nori_reader *reader)
 
     for (int attempt = 0;; attempt++) {
         reader->cut = nw_reader_current_cut(reader);
+        reader->history = nw_reader_current_history(reader);
         reader->durable_lsn = 0;
         reader->has_marks_lsn = false;
         reader->end_lsn = UINT64_MAX;
@@ -191,15 +192,39 @@ int nw_reader_truncated(struct nori_reader *reader)
                         (unsigned long long)reader->cursor.offset);
 }
 
-/* Find our place in the chain that was loaded. */
+/*
+ * Our place was dropped, and what came behind it. If the oldest segment left begins with the
+ * record that we would read next, there was no record in what is gone: only headers and marks. That
+ * holds only as long as nothing was cut off since: sequence numbers are used again then (D11).
+ */
+static const struct nw_link *find_next_left(const struct nori_reader *reader)
+{
+    const struct nw_chain *chain = &reader->chain;
+    const struct nw_link *oldest =
+        chain->first_live < chain->count ? &chain->links[chain->first_live] : NULL;
+
+    if (!reader->control || reader->history != reader->history_here || reader->is_in_batch ||
+        reader->sequence == 0 || !oldest || oldest->format != 2 || reader->here.format != 2)
+        return NULL;
+    return oldest->id > reader->here.id && oldest->first_sequence == reader->sequence &&
+                   oldest->header.log_id == reader->here.header.log_id
+               ? oldest
+               : NULL;
+}
+
+/* Find our place in the chain that was loaded; or go on at the oldest, if nothing was missed. */
 static int find_place(struct nori_reader *reader)
 {
     const struct nw_link *link = nw_reader_find_link(reader, &reader->here);
+    const struct nw_link *left;
 
     if (link) {
         reader->here = *link;
     } else {
         link = nw_reader_find_successor(reader);
+        left = link ? NULL : find_next_left(reader);
+        if (left)
+            return nw_reader_enter(reader, left);
         /* One of format 1 does not tell what came before it. */
         if (!link || link->format == 1)
             return nw_reader_truncated(reader);
@@ -207,6 +232,7 @@ static int find_place(struct nori_reader *reader)
     }
     if (reader->cursor.offset > reader->here.end)
         return nw_reader_truncated(reader);
+    reader->history_here = reader->history;
     reader->lent_end = nw_min_u64(reader->lent_end, reader->here.end);
     return NORI_OK;
 }
@@ -257,6 +283,7 @@ static void stand_at_begin(struct nori_reader *reader, const struct nw_link *lin
 {
     reader->here = *link;
     reader->has_place = true;
+    reader->history_here = reader->history;
     reader->is_in_batch = false;
     reader->sequence = link->first_sequence;
 }
@@ -284,6 +311,7 @@ void nw_reader_enter_lent(struct nori_reader *reader, const struct nw_loan *loan
     reader->map = loan->map;
     reader->lent_end = loan->end;
     reader->cut = loan->cut;
+    reader->history = loan->history;
     reader->durable_lsn = loan->durable_lsn;
     stand_at_begin(reader, &loan->map->link);
     reader->here.end = loan->segment_end;
@@ -303,7 +331,7 @@ int nw_reader_take_file(struct nori_reader *reader)
     if (rc >= 0 && (!reader->map->has_file || reader->cut != cut ||
                     nw_reader_find_link(reader, &reader->here)))
         rc = find_place(reader);
-    if (rc < 0)
+    if (rc < 0 || reader->file) /* it stands in another segment */
         return rc;
     if (reader->map->has_file) {
         reader->file = reader->map->file;
@@ -333,6 +361,8 @@ int nw_reader_enter_successor(struct nori_reader *reader)
     }
     if (!next && nw_reader_find_link(reader, &reader->here))
         return NORI_OK;
+    if (!next)
+        next = find_next_left(reader);
     if (!next)
         return nw_reader_truncated(reader);
     rc = nw_reader_enter(reader, next);

@@ -801,6 +801,8 @@ static void set_words(struct nw_recovered *recovered)
     struct nw_control_words *words = recovered->control->words;
     const struct nw_link *last = nw_chain_last(&recovered->chain);
 
+    if (atomic_load(&words->published) > recovered->end_lsn)
+        atomic_fetch_add(&words->history, 1);
     atomic_fetch_add(&words->cut, 1);
     if (last && last->format == 1)
         nw_control_set_place(recovered->control, last->id, last->start);

@@ -177,6 +177,86 @@ static void a_log_that_several_threads_scan_is_judged_alike(void **state)
     assert_int_equal(error.position.segment_id, 5);
 }
 
+/* ---- readers of what was dropped ---- */
+
+static void drop_all(nori_wal *wal)
+{
+    assert_int_equal(nori_wal_delete_segments_before(wal, position_of(wal), NULL), NORI_OK);
+}
+
+static void expect_next(nori_reader *reader, int expected)
+{
+    struct nori_record record;
+
+    assert_int_equal(nori_reader_next(reader, &record, NULL), expected);
+}
+
+/* D11: nothing that it had to read was removed, so it is told nothing, and goes on; until
+ * something was. */
+static void a_reader_that_has_read_all_outlives_drops_and_reopening(void **state)
+{
+    const char *dir = dir_of(state);
+    nori_wal *wal = open_dir(dir);
+    nori_reader *reader;
+    nori_reader *own = NULL;
+
+    append_range(wal, 1, 10, 100);
+    reader = open_reader(dir, OLDEST);
+    assert_int_equal(nori_wal_read_from(wal, OLDEST, &own), NORI_OK);
+    expect_range(reader, 1, 10, 1);
+    expect_range(own, 1, 10, 1);
+    for (uint64_t round = 0; round < 3; round++) {
+        drop_all(wal);
+        close_log(wal);
+        wal = open_dir(dir);
+        drop_all(wal);
+        if (round == 1) { /* they need not have looked meanwhile */
+            expect_next(reader, NORI_END);
+            expect_next(own, NORI_END);
+        }
+    }
+    append_range(wal, 11, 10, 100);
+    expect_range(reader, 11, 10, 11);
+    append_range(wal, 21, 1, 100);
+    drop_all(wal);
+    close_log(wal);
+    wal = open_dir(dir);
+    drop_all(wal);
+    expect_next(reader, NORI_E_TRUNCATED);
+    expect_next(own, NORI_E_TRUNCATED);
+    nori_reader_close(own);
+    nori_reader_close(reader);
+    close_log(wal);
+}
+
+/* D11: where a repair cut off what a reader had read, its numbers are used again for others. */
+static void a_reader_is_told_of_drops_behind_a_repair(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+    nori_wal *wal = open_log(&config);
+    struct nori_position damaged = {0, 0};
+    nori_reader *reader;
+
+    append_range(wal, 1, 10, 100);
+    damaged = append_numbered(wal, 11, 100);
+    append_range(wal, 12, 9, 100);
+    reader = open_reader(config.dir, OLDEST);
+    expect_range(reader, 1, 20, 1);
+    close_log(wal);
+    clear_ring(config.dir); /* it would bring the record back */
+    flip_bit(config.dir, segment_name(0), damaged.offset + 50, 1);
+    config.recovery_mode = NORI_RECOVER_PREFIX;
+    wal = open_log(&config);
+    append_range(wal, 111, 10, 100); /* with sequence numbers 11 to 20 */
+    drop_all(wal);
+    close_log(wal);
+    wal = open_log(&config);
+    drop_all(wal);
+    expect_next(reader, NORI_E_TRUNCATED);
+    nori_reader_close(reader);
+    close_log(wal);
+}
+
 /* ---- salvage of a log whose beginning was dropped ---- */
 
 /* A log of 3000 records in three segments, of which only those from segment `first` on are left,
@@ -336,6 +416,8 @@ int main(void)
         TEST(results_are_untouched_by_a_failure),
         TEST(a_new_thread_has_no_last_error),
         TEST(a_log_that_several_threads_scan_is_judged_alike),
+        TEST(a_reader_that_has_read_all_outlives_drops_and_reopening),
+        TEST(a_reader_is_told_of_drops_behind_a_repair),
         TEST(a_dropped_log_is_salvaged_beside_an_empty_file),
         TEST(a_header_that_claims_too_much_is_damage_to_all),
         TEST(damage_in_a_segment_without_a_name_is_mended),
