@@ -162,11 +162,12 @@ static void read_all(nori_sim *sim, nori_reader *reader, struct shown *shown)
                    (unsigned long long)position.segment_id, (unsigned long long)position.offset,
                    (unsigned long long)shown->last.segment_id,
                    (unsigned long long)shown->last.offset);
-        fuzz_check(record.sequence > sequence, "record %llu comes behind record %llu",
-                   (unsigned long long)record.sequence, (unsigned long long)sequence);
+        fuzz_check(record.sequence == 0 || record.sequence > sequence,
+                   "record %llu comes behind record %llu", (unsigned long long)record.sequence,
+                   (unsigned long long)sequence);
         fuzz_check(is_true(sim, position, &record), "the record at %llu:%llu does not verify there",
                    (unsigned long long)position.segment_id, (unsigned long long)position.offset);
-        sequence = record.sequence;
+        sequence = record.sequence > 0 ? record.sequence : sequence; /* before damage: unknown */
         note(shown, &record, position);
         fuzz_check(shown->records < RECORDS_MAX, "reading does not end");
     }

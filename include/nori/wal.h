@@ -156,8 +156,8 @@ struct nori_record {
     uint64_t time_ms;       /* Unix time in milliseconds, with NORI_RECORD_TIME */
     uint64_t version_term;  /* Raft, with NORI_RECORD_VERSION */
     uint64_t version_index; /* Raft, with NORI_RECORD_VERSION */
-    uint64_t sequence;      /* set by readers: counts the log's records from 1 */
-    uint32_t flags;         /* NORI_RECORD_* */
+    uint64_t sequence; /* set by readers: counts the log's records from 1; 0: damage hides it */
+    uint32_t flags;    /* NORI_RECORD_* */
     /* enum nori_compression: how to store the value; a reader tells how it is stored */
     uint32_t compression;
     uint64_t reserved[4]; /* zero */
