@@ -5,8 +5,8 @@
  * is open reads to its end, verifies, takes another record, and shows the same when it is opened
  * again.
  *
- * A forged folder, one that says with right checksums what no writer says, may be refused by verify
- * alone.
+ * In a forged folder, one that says with right checksums what no writer says, a value may claim to
+ * be too large; readers alone find that out.
  *
  * Input: a position to explain (segment u8, offset u16), and a folder, as folder.h has it.
  */
@@ -23,7 +23,7 @@ static struct nori_log_options look_options(nori_sim *sim)
     return options;
 }
 
-static bool is_forged; /* then verify may object to more than open does */
+static bool is_forged; /* then a value may claim to be too large */
 static char why[320];  /* what verify or open found last */
 
 static int verify(nori_sim *sim)
@@ -124,8 +124,8 @@ static void recover(nori_sim *sim, uint32_t mode, struct shown *ret_shown, int *
         return;
     }
     show(sim, NORI_VISIBLE_APPENDED, 0, ret_shown);
-    if (is_forged && (ret_shown->end == NORI_E_CORRUPT || ret_shown->end == NORI_E_TOOBIG)) {
-        (void)nori_wal_close(wal); /* a value that does not decompress: only readers try */
+    if (is_forged && ret_shown->end == NORI_E_TOOBIG) {
+        (void)nori_wal_close(wal); /* a value that claims to be larger: only readers look */
         return;
     }
     fuzz_check(ret_shown->end == NORI_END, "mode %u opens it, but reading ends with %d", mode,

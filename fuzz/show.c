@@ -127,8 +127,8 @@ static bool is_before(struct nori_position a, struct nori_position b)
     return a.segment_id < b.segment_id || (a.segment_id == b.segment_id && a.offset < b.offset);
 }
 
-/* Is the error that the reader just gave that of a hole, at another place than the one before? Then
- * the next call goes on behind it. */
+/* Is the error that the reader just gave that of a hole, or of a value that does not decompress, at
+ * another place than the one before? Then the next call goes on behind it. */
 static bool is_new_hole(nori_reader *reader, int rc, struct nori_position *hole)
 {
     struct nori_error error = NORI_ERROR_INIT;
@@ -143,7 +143,7 @@ static bool is_new_hole(nori_reader *reader, int rc, struct nori_position *hole)
 static void read_all(nori_sim *sim, nori_reader *reader, struct shown *shown)
 {
     uint64_t sequence = 0;
-    struct nori_position hole = {0, 0};
+    struct nori_position hole = {UINT64_MAX, 0}; /* none yet */
 
     for (;;) {
         struct nori_record record;

@@ -355,8 +355,9 @@ NORI_API int nori_wal_read_with(nori_wal *wal, const struct nori_reader_config *
  * The next record (D11: each once, in order, across segments, only if its checksum holds). NORI_OK;
  * NORI_END at the end: the same reader goes on when more was appended; NORI_E_TRUNCATED what came
  * next was removed; NORI_E_CORRUPT damage; NORI_E_VERSION; NORI_E_IO; NORI_E_NOMEM. After an error
- * the reader stays where it is; only at a hole that a repair left it says NORI_E_CORRUPT once, and
- * the next call goes on behind it. The record's memory is good until the next call on this reader.
+ * the reader stays where it is; only at a hole that a repair left, and at a value that does not
+ * decompress although its checksum holds, it says NORI_E_CORRUPT once, and the next call goes on
+ * behind it. The record's memory is good until the next call on this reader.
  * ret_record is needed.
  */
 NORI_API int nori_reader_next(nori_reader *reader, struct nori_record *ret_record,

@@ -391,12 +391,14 @@ int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
             continue;
         }
         rc = give_record(reader, &record, ret_record);
-        if (rc < 0) {
+        if (rc < 0 && rc != NORI_E_CORRUPT) {
             reader->cursor.offset = offset;
             return rc;
         }
         reader->is_in_batch = nw_record_continues(&record);
         reader->sequence += reader->sequence != 0;
+        if (rc < 0)
+            return rc; /* its value is bad; but where it ends its checksum vouches for */
         *ret_position = (struct nori_position){reader->here.id, offset};
         return NORI_OK;
     }

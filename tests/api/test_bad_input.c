@@ -698,7 +698,8 @@ static void lengths_written_longer_than_needed_are_read(void **state)
 }
 
 /* Values that claim to be larger than any may be, or than they are, under good checksums. The log
- * is sound; who asks for the value is told, with the place, and again. */
+ * is sound; who asks for the value is told, with the place. D11: what is behind a value that is no
+ * value is read on; one that is too large is told again. */
 static void a_decompression_bomb_is_refused_by_its_claim(void **state)
 {
     /* clang-format off */
@@ -735,6 +736,7 @@ static void a_decompression_bomb_is_refused_by_its_claim(void **state)
                                                  .value_len = bombs[i].len,
                                                  .flags = bombs[i].flags},
                             SALT);
+        (void)put_plain(&file, "behind", "it", SALT);
         store_segment(dir, &file);
         assert_int_equal(nori_log_verify(dir, NULL, NULL, NULL, NULL), NORI_OK);
         close_log(open_dir(dir));
@@ -742,6 +744,12 @@ static void a_decompression_bomb_is_refused_by_its_claim(void **state)
         assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_OK);
         for (int again = 0; again < 2; again++) {
             rc = nori_reader_next(reader, &record, NULL);
+            if (again && bombs[i].code == NORI_E_CORRUPT && rc != NORI_E_UNSUPPORTED) {
+                assert_int_equal(rc, NORI_OK);
+                assert_memory_equal(record.key, "behind", 6);
+                assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_END);
+                continue;
+            }
             assert_int_equal(nori_reader_last_error(reader, &error), NORI_OK);
             if (rc == NORI_E_UNSUPPORTED) /* a build without it */
                 continue;
