@@ -414,13 +414,13 @@ static int walk_link(struct nw_walk *walk, size_t i, const struct nw_link *previ
     if (next && next->format == 2 && next->header.header_len != 0 && link->format == 2 &&
         next->header.prev_salt == link->header.salt)
         step.next = next;
-    if (link->format == 2 && !is_lost)
-        rc = check_header(&step, previous, *counted);
-    if (rc >= 0 && walk->end_lsn != UINT64_MAX) {
+    if (walk->end_lsn != UINT64_MAX) {
         if (walk->end_lsn <= link->start)
-            return NORI_OK;
+            return NORI_OK; /* behind a torn tail: no part of the log, whatever it says */
         step.end = nw_min_u64(step.end, walk->end_lsn - link->start);
     }
+    if (link->format == 2 && !is_lost)
+        rc = check_header(&step, previous, *counted);
     if (rc >= 0)
         rc = open_file(walk, link, &step.file);
     if (NORI_VFS_CODE(rc) == NORI_E_NOTFOUND && walk->is_alive)

@@ -372,6 +372,35 @@ static void damage_in_a_segment_without_a_name_is_mended(void **state)
     }
 }
 
+/* D6: behind a torn tail over several segments nothing counts, to verify as to open. */
+static void headers_behind_a_torn_tail_are_no_damage(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+    struct raw_header header = {.log_id = 7, .salt = 9, .base_sequence = 1, .prev_id = UINT64_MAX};
+    struct bytes file = {0};
+    size_t torn;
+
+    make_dir(config.dir);
+    put_header(&file, &header);
+    torn = put_plain(&file, "k", "v", 9);
+    header.prev_end = file.len;
+    store_file(config.dir, segment_name(0), file.data, torn);
+    free_bytes(&file);
+    file = (struct bytes){0};
+    header.segment_id = 1;
+    header.salt = 10;
+    header.base_sequence = 2;
+    header.start = header.prev_end;
+    header.prev_salt = 9;
+    header.prev_id = 0;
+    put_header(&file, &header);
+    store_file(config.dir, segment_name(1), file.data, file.len);
+    free_bytes(&file);
+    assert_int_equal(nori_log_verify(config.dir, NULL, NULL, NULL, NULL), NORI_OK);
+    assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+    assert_int_equal(nori_log_verify(config.dir, NULL, NULL, NULL, NULL), NORI_OK);
+}
+
 /* D12: before a damaged chain is mended, the records are looked through for a newer version's. */
 static void a_damaged_chain_with_newer_records_is_left_alone(void **state)
 {
@@ -421,6 +450,7 @@ int main(void)
         TEST(a_dropped_log_is_salvaged_beside_an_empty_file),
         TEST(a_header_that_claims_too_much_is_damage_to_all),
         TEST(damage_in_a_segment_without_a_name_is_mended),
+        TEST(headers_behind_a_torn_tail_are_no_damage),
         TEST(a_damaged_chain_with_newer_records_is_left_alone),
     };
 
