@@ -128,14 +128,19 @@ static int walk_hole(struct step *step, const struct nw_stored_record *record, u
         last->code = NORI_OK;
         last->is_hole = true;
         last->records = 0;
-        last->advice = "nothing: readers report this place once and go on behind it; the bytes "
-                       "that stood here are in quarantine";
+        last->advice = "nothing: readers report this place once and go on behind it; what was "
+                       "left of the bytes that stood here is in quarantine";
     }
     last->bytes += record->len;
     last->records += hidden;
-    (void)snprintf(last->message, sizeof last->message,
-                   "%llu records are missing here: an earlier repair set the damaged bytes aside",
-                   (unsigned long long)last->records);
+    if (last->records == 0)
+        (void)snprintf(last->message, sizeof last->message,
+                       "an earlier repair set damaged bytes aside here");
+    else
+        (void)snprintf(last->message, sizeof last->message,
+                       "%llu records are missing here: an earlier repair set the damaged bytes "
+                       "aside",
+                       (unsigned long long)last->records);
     return NORI_OK;
 }
 

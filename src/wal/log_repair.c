@@ -166,6 +166,25 @@ static void plan_cut(struct mending *mending, const struct nw_finding *finding, 
                        finding->file);
 }
 
+/* A segment that does not follow the one before it. */
+static int plan_join(struct mending *mending, const struct nw_finding *finding, char plan[PLAN_LEN])
+{
+    int join =
+        nw_repair_can_join(&mending->env, &mending->config, finding->segment_id, mending->error);
+
+    if (join == NW_JOIN_BY_HOLES)
+        (void)snprintf(plan, PLAN_LEN,
+                       "a segment of holes takes the place of the missing one; everything else is "
+                       "kept");
+    else if (join == NW_JOIN_BEHIND_EMPTY)
+        (void)snprintf(plan, PLAN_LEN,
+                       "the older files hold no record: they are set aside; everything else is "
+                       "kept");
+    else if (join == NW_JOIN_NOT)
+        plan_cut(mending, finding, plan);
+    return join < 0 ? join : NORI_OK;
+}
+
 static int plan_for(struct mending *mending, const struct nw_finding *finding, char plan[PLAN_LEN])
 {
     bool is_salvage = mending->config.recovery_mode == NORI_RECOVER_SALVAGE;
@@ -191,6 +210,8 @@ static int plan_for(struct mending *mending, const struct nw_finding *finding, c
         if (is_salvage && finding->kind == NW_FINDING_HEADER)
             can = nw_repair_can_rebuild(&mending->env, &mending->config, finding->segment_id,
                                         mending->error);
+        if (is_salvage && finding->kind == NW_FINDING_CHAIN)
+            return plan_join(mending, finding, plan);
         if (can < 0)
             return can;
         mending->is_rebuilt = is_salvage && finding->kind == NW_FINDING_HEADER && can;

@@ -129,6 +129,7 @@ int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *l
     const struct nw_env *env = quarantine->env;
     struct nori_file *source = NULL;
     struct nori_file *target = NULL;
+    struct nori_file_info info = {0};
     char segment[NW_NAME_MAX];
     char stem[NAME_LEN];
     char piece[NAME_LEN];
@@ -142,21 +143,25 @@ int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *l
     if (!buffer)
         return nw_no_memory(error);
     nw_link_name(link, segment);
+    rc = env->folder->ops->open_file(env->folder, segment, 0, 0, &source);
+    if (rc >= 0)
+        rc = source->ops->stat(source, &info);
+    to = nw_min_u64(to, info.bytes);
     (void)snprintf(stem, sizeof stem, "%s.%llu-%llu", segment, (unsigned long long)from,
                    (unsigned long long)to);
     (void)snprintf(what, sizeof what, "bytes %llu to %llu of %s", (unsigned long long)from,
                    (unsigned long long)to, segment);
-    rc = env->folder->ops->open_file(env->folder, segment, 0, 0, &source);
-    if (rc >= 0)
+    if (rc >= 0 && from < to) {
         rc = create_new(quarantine, stem, piece, &target);
-    if (rc >= 0)
-        rc = copy_bytes(source, target, from, to, buffer);
-    if (rc >= 0)
-        rc = write_note(quarantine, piece, what, why);
-    if (rc >= 0)
-        rc = quarantine->folder->ops->sync(quarantine->folder);
-    if (rc >= 0)
-        quarantine->bytes += to - from;
+        if (rc >= 0)
+            rc = copy_bytes(source, target, from, to, buffer);
+        if (rc >= 0)
+            rc = write_note(quarantine, piece, what, why);
+        if (rc >= 0)
+            rc = quarantine->folder->ops->sync(quarantine->folder);
+        if (rc >= 0)
+            quarantine->bytes += to - from;
+    }
     if (source)
         source->ops->close(source);
     if (target)

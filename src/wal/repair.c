@@ -8,8 +8,8 @@
  * Salvage goes on behind it: the stretch up to the next mark, or to the segment's stated end, is
  * copied to quarantine and covered by holes, which tell readers how many records are missing; a
  * damaged header is made anew from what its neighbours and its own marks say; if its marks are
- * gone, too, from its neighbours alone. Where salvage finds
- * nothing to go on with, it does what prefix does.
+ * gone, too, or the whole file, from its neighbours alone. Where salvage finds nothing to go on
+ * with, it does what prefix does.
  *
  * Order. Evidence is durable before the original changes (D7). The newest segment goes first, so
  * that after a crash the chain is the same one, shorter. Before the first change everything has
@@ -685,6 +685,141 @@ int nw_repair_can_rebuild(const struct nw_env *env, const struct nori_wal_config
                   : rc;
 }
 
+/* ---- a predecessor that is missing ---- */
+
+/* Are all files before this one of format 1 and without a record? The segment's predecessor was
+ * dropped then, and they are no part of the log. */
+static int has_only_empty_before(struct repair *repair, uint64_t segment_id)
+{
+    const struct nw_link *before;
+    struct nw_header header;
+    uint64_t sequence, end;
+    int rc = read_header(repair, segment_id, &header);
+
+    if (rc != 0 || header.prev_salt == 0)
+        return rc < 0 ? rc : 0;
+    before = load_before(repair, segment_id, &rc);
+    if (!before || before->format != 1)
+        return rc < 0 && rc != NORI_E_CORRUPT ? rc : 0;
+    rc = nw_scan_measure_format1(repair->env, &repair->chain, repair->error);
+    if (rc >= 0)
+        rc = find_end(repair, before, &end, &sequence);
+    return rc < 0 ? rc : rc == 1 && sequence == 1;
+}
+
+/* Move them, newest first. 1. */
+static int move_empty(struct repair *repair)
+{
+    for (size_t i = repair->chain.count; i > 0; i--) {
+        int rc = nw_quarantine_move(&repair->quarantine, &repair->chain.links[i - 1], repair->why,
+                                    repair->error);
+
+        if (rc < 0)
+            return rc;
+    }
+    return 1;
+}
+
+/* A segment whose file is gone. */
+struct gap {
+    struct nw_link link; /* what it was, as far as it matters */
+    uint64_t end;
+    uint64_t hidden; /* records that are gone with it, and with others before it */
+};
+
+/* The segment that this one names as its predecessor, if no file has its name and the segments
+ * around it say what it was. 1 or 0. */
+static int find_gap(struct repair *repair, uint64_t segment_id, struct gap *ret_gap)
+{
+    struct nw_header heir;
+    struct nw_header *header = &ret_gap->link.header;
+    struct remains remains;
+    int rc = read_header(repair, segment_id, &heir);
+
+    if (rc != 0 || heir.prev_salt == 0 || heir.segment_id != segment_id)
+        return rc < 0 ? rc : 0;
+    rc = nw_chain_list(&repair->chain, repair->env, repair->error);
+    for (size_t i = 0; rc >= 0 && i < repair->chain.count; i++)
+        if (repair->chain.links[i].id == heir.prev_id)
+            return 0;
+    if (rc < 0 || heir.prev_id >= segment_id)
+        return rc < 0 ? rc : 0;
+    remains = (struct remains){.salt = heir.prev_salt, .log_id = heir.log_id};
+    rc = rebuild(repair, heir.prev_id, &remains, header);
+    if (rc != 1)
+        return rc;
+    /* No crash takes a file away: all before it was there once, and is not a torn tail. */
+    header->durable_lsn = header->start;
+    ret_gap->link.id = heir.prev_id;
+    ret_gap->end = heir.prev_end;
+    ret_gap->hidden = heir.base_sequence - header->base_sequence;
+    /* Something comes before it; and a hole is as long as it must be, or there is none. */
+    return header->prev_id != NW_NO_SEGMENT && header->start + heir.prev_end == heir.start &&
+           heir.base_sequence >= header->base_sequence && is_likely_end(repair, heir.prev_end) &&
+           (heir.prev_end >= NW_HEADER_LEN + NW_HOLE_LEN_MIN ||
+            (heir.prev_end == NW_HEADER_LEN && ret_gap->hidden == 0));
+}
+
+/* Make it anew: a header and holes. Its header is written last: whoever finds half of it finds a
+ * damaged header, and makes that anew. 1. */
+static int fill_gap(struct repair *repair, const struct gap *gap)
+{
+    struct nori_folder *folder = repair->env->folder;
+    uint8_t bytes[NW_HEADER_LEN];
+    struct nori_span span = {bytes, sizeof bytes};
+    struct nori_file *file = NULL;
+    char name[NW_NAME_MAX];
+    int rc;
+
+    nw_name_format(name, gap->link.id);
+    nw_header_encode(bytes, &gap->link.header);
+    rc = folder->ops->open_file(folder, name,
+                                NORI_FILE_WRITE | NORI_FILE_CREATE | NORI_FILE_EXCLUSIVE,
+                                repair->config->file_mode, &file);
+    if (rc >= 0)
+        rc = write_holes(repair, &gap->link, file, NW_HEADER_LEN, gap->end, gap->hidden);
+    if (rc >= 0)
+        rc = file->ops->write(file, &span, 1, 0);
+    if (rc >= 0)
+        rc = file->ops->sync(file);
+    if (file)
+        file->ops->close(file);
+    if (rc >= 0)
+        rc = folder->ops->sync(folder);
+    return rc < 0 ? nw_io_error(repair->error, rc, (struct nori_position){gap->link.id, 0},
+                                "put holes in the place of %s", name)
+                  : 1;
+}
+
+/* 1, or 0: nothing is missing, or it cannot be put right without losing what follows. */
+static int salvage_predecessor(struct repair *repair, uint64_t segment_id)
+{
+    struct gap gap = {.link = {.format = 2}};
+    int rc = has_only_empty_before(repair, segment_id);
+
+    if (rc == 1)
+        return move_empty(repair);
+    if (rc == 0)
+        rc = find_gap(repair, segment_id, &gap);
+    return rc == 1 ? fill_gap(repair, &gap) : rc;
+}
+
+int nw_repair_can_join(const struct nw_env *env, const struct nori_wal_config *config,
+                       uint64_t segment_id, struct nori_error *error)
+{
+    struct repair repair = {.env = env, .config = config, .why = "", .error = error};
+    struct gap gap;
+    int rc;
+
+    nw_chain_init(&repair.chain, env->allocator);
+    rc = has_only_empty_before(&repair, segment_id);
+    rc = rc == 1 ? NW_JOIN_BEHIND_EMPTY : rc;
+    if (rc == 0)
+        rc = find_gap(&repair, segment_id, &gap) == 1 ? NW_JOIN_BY_HOLES : NW_JOIN_NOT;
+    nw_chain_done(&repair.chain);
+    return rc;
+}
+
 /* ---- the two kinds of damage ---- */
 
 /* A whole segment of another place or another log is no part of this one: it alone is moved. 1, or
@@ -704,34 +839,6 @@ static int move_stray(struct repair *repair, uint64_t segment_id, uint64_t log_i
         return 0;
     rc = nw_quarantine_move(&repair->quarantine, &link, repair->why, repair->error);
     return rc < 0 ? rc : 1;
-}
-
-/* Files of format 1 without a record, older than a segment whose predecessor was dropped, are no
- * part of the log: they alone are moved, newest first. 1, or 0 if there are others. */
-static int move_empty(struct repair *repair, uint64_t segment_id)
-{
-    const struct nw_link *before;
-    struct nw_header header;
-    uint64_t sequence, end;
-    int rc = read_header(repair, segment_id, &header);
-
-    if (rc != 0 || header.prev_salt == 0)
-        return rc < 0 ? rc : 0;
-    before = load_before(repair, segment_id, &rc);
-    if (!before || before->format != 1)
-        return rc < 0 && rc != NORI_E_CORRUPT ? rc : 0;
-    rc = nw_scan_measure_format1(repair->env, &repair->chain, repair->error);
-    if (rc >= 0)
-        rc = find_end(repair, before, &end, &sequence);
-    if (rc != 1 || sequence != 1)
-        return rc < 0 ? rc : 0;
-    for (size_t i = repair->chain.count; i > 0; i--) {
-        rc = nw_quarantine_move(&repair->quarantine, &repair->chain.links[i - 1], repair->why,
-                                repair->error);
-        if (rc < 0)
-            return rc;
-    }
-    return 1;
 }
 
 /* The damaged segment may still lie in `spare`: it gets its name, as recovery would give it. */
@@ -778,7 +885,7 @@ static int repair_chain(struct repair *repair, const struct nw_damage *damage)
     if (rc == 0)
         rc = move_stray(repair, damage->segment_id, log_id);
     if (rc == 0 && is_salvage)
-        rc = move_empty(repair, damage->segment_id);
+        rc = salvage_predecessor(repair, damage->segment_id);
     if (rc == 1)
         return NORI_OK;
     if (rc >= 0)

@@ -408,6 +408,84 @@ static void salvage_goes_on_behind_a_segment_of_which_nothing_is_left(void **sta
     }
 }
 
+/* A file that somebody removed: holes take its place, and all that is in the other files stays where
+ * it is, with its numbers. */
+static void salvage_puts_holes_in_the_place_of_a_missing_segment(void **state)
+{
+    const char *dir = dir_of(state);
+    struct nori_wal_config config = config_of(dir);
+    struct nori_record record;
+    uint64_t lost = 0;
+    uint64_t first = 0; /* of those lost */
+    nori_reader *reader;
+    uint64_t holes;
+    char path[256];
+
+    make_log(dir);
+    for (uint64_t i = COUNT; i > 0; i--) {
+        lost += positions[i].segment_id == 1;
+        first = positions[i].segment_id == 1 ? i : first;
+    }
+    (void)snprintf(path, sizeof path, "%s/%s", dir, segment_name(1));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(repair(dir, NORI_LOG_SALVAGE | NORI_LOG_DRY_RUN), NORI_E_CORRUPT);
+    assert_non_null(strstr(heard.advice, "takes the place of the missing one"));
+    assert_false(has_file(dir, segment_name(1)));
+    assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+    assert_int_equal(heard.summary.records, COUNT - lost);
+    assert_int_equal(heard.summary.records_lost, lost);
+    assert_int_equal(heard.piece_count, 0); /* there was nothing to set aside */
+    assert_int_equal(read_all(dir, &holes), COUNT - lost);
+    assert_true(holes > 0);
+    assert_int_equal(verify(dir), NORI_OK);
+    config.recovery_mode = NORI_RECOVER_STRICT;
+    assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+    reader = open_reader(dir, positions[first + lost]);
+    assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_OK);
+    assert_int_equal(record.sequence, first + lost);
+    nori_reader_close(reader);
+}
+
+/* So do those of several that lay side by side. What the oldest two of four held is known only
+ * together. */
+static void salvage_goes_on_behind_several_missing_segments(void **state)
+{
+    const char *dir = dir_of(state);
+    nori_wal *wal = open_dir(dir);
+    struct nori_record record;
+    nori_reader *reader;
+    uint64_t lost = 0;
+    uint64_t holes = 0;
+    uint64_t count = 0;
+    char path[256];
+    int rc;
+
+    for (uint64_t i = 1; i <= COUNT + 1000; i++) {
+        uint64_t id = append_numbered(wal, i, VALUE_LEN).segment_id;
+
+        lost += id == 1 || id == 2;
+    }
+    close_log(wal);
+    assert_true(has_file(dir, segment_name(3)));
+    for (uint64_t id = 1; id <= 2; id++) {
+        (void)snprintf(path, sizeof path, "%s/%s", dir, segment_name(id));
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+    assert_int_equal(heard.summary.records, COUNT + 1000 - lost);
+    assert_int_equal(heard.summary.records_lost, lost);
+    assert_int_equal(verify(dir), NORI_OK);
+    reader = open_reader(dir, OLDEST);
+    while ((rc = nori_reader_next(reader, &record, NULL)) != NORI_END) {
+        assert_true(rc == NORI_OK || (rc == NORI_E_CORRUPT && holes < 10));
+        holes += rc == NORI_E_CORRUPT;
+        count += rc == NORI_OK;
+    }
+    assert_int_equal(count, COUNT + 1000 - lost);
+    assert_int_equal(record.sequence, COUNT + 1000);
+    nori_reader_close(reader);
+}
+
 /* D7: with the segments that are moved away goes what tells that damage before them was durable;
  * the evidence is kept nevertheless. */
 static void damage_before_a_damaged_header_is_kept_as_evidence(void **state)
@@ -545,6 +623,8 @@ int main(void)
         IN_FOLDER(salvage_keeps_all_but_the_stretches),
         IN_FOLDER(salvage_makes_a_damaged_header_anew),
         IN_FOLDER(salvage_goes_on_behind_a_segment_of_which_nothing_is_left),
+        IN_FOLDER(salvage_puts_holes_in_the_place_of_a_missing_segment),
+        IN_FOLDER(salvage_goes_on_behind_several_missing_segments),
         IN_FOLDER(damage_before_a_damaged_header_is_kept_as_evidence),
         IN_FOLDER(a_dry_run_changes_no_byte),
         IN_FOLDER(bad_options_are_refused_and_older_ones_taken),
