@@ -5,6 +5,7 @@ DESTDIR ?=
 PART ?=
 TIME ?=
 SEED ?=
+RESET ?=
 ARGS ?=
 PEERS ?=
 DIR ?=
@@ -28,9 +29,9 @@ planted: ## show that each planted bug makes a test fail
 	@tools/install-packages build test
 	@tools/planted.sh build
 
-torture: ## 2,000 kills per policy and 10,000 appends stepped through (PART=kill, PART=step; TIME=seconds of each)
+torture: ## hours of crashes, faults and kills; goes on where it was (PART=kill: one; TIME=seconds of each; RESET=1: anew)
 	@tools/install-packages build test
-	@DIR='$(DIR)' tools/torture.sh $(if $(SEED),--seed $(SEED)) $(if $(TIME),--seconds $(TIME)) $(PART)
+	@DIR='$(DIR)' tools/torture.sh $(if $(RESET),--reset) $(if $(SEED),--seed $(SEED)) $(if $(TIME),--seconds $(TIME)) $(PART)
 
 fuzz: ## look for inputs that break a promise: each fuzzer a minute (PART=recovery TIME=3600: one, an hour)
 	@tools/install-packages build fuzz

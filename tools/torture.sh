@@ -1,43 +1,181 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# torture.sh [--seed N] [--seconds N] [kill|step]: build a release and let processes die in it, far more often than
-# `make check` does: 2,000 kills under each policy, and two threads that append 10,000 records and may die between any
-# two instructions. --seconds: at most so long for each test. DIR in the environment: where the logs are made, else in
-# memory. Status 1 if anything was lost.
+# torture.sh [--seed N] [--seconds N] [--reset] [PART...]: the parts of tests/torture.txt, or some of them, until each
+# has reached its goal, or for so many seconds each. What was reached is kept in build/torture/: a later run goes on
+# with what was not tried yet. --reset: begin anew. DIR in the environment: where logs are made, else in memory.
+# Status 1 if anything was lost.
 set -uo pipefail
-cd "$(dirname "$0")/.."
-build=build/torture
-limits=()
-seed=$((RANDOM << 15 | RANDOM)) # each run tries other moments; it is printed
+cd "$(dirname "$0")/.." || exit 2
+table=tests/torture.txt
+build=build/torture-build
+kept=build/torture
+seconds_max=0
+seed_given=
+is_reset=
 parts=()
+
+# PART NEEDS GOAL UNIT COMMAND, without comments.
+rows() {
+    sed 's/#.*//' "$table" | awk 'NF >= 5'
+}
+
+all=$(rows | awk '{ print $1 }' | tr '\n' ' ')
 while [ $# -gt 0 ]; do
     case $1 in
-    --seed) seed=${2:?torture.sh: --seed needs a number}; shift 2 ;;
-    --seconds) limits+=("$1" "${2:?torture.sh: --seconds needs a number}"); shift 2 ;;
-    kill | step) parts+=("$1"); shift ;;
-    *) echo "torture.sh: no part '$1': kill step" >&2; exit 2 ;;
+    --seed) seed_given=${2:?torture.sh: --seed needs a number}; shift ;;
+    --seconds) seconds_max=${2:?torture.sh: --seconds needs a number}; shift ;;
+    --reset) is_reset=yes ;;
+    *)
+        case " $all" in
+        *" $1 "*) parts+=("$1") ;;
+        *) echo "torture.sh: no part '$1': ${all% }" >&2; exit 2 ;;
+        esac
+        ;;
     esac
+    shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(kill step)
+# shellcheck disable=SC2206 # one word each
+[ ${#parts[@]} -gt 0 ] || parts=($all)
 [ -z "${DIR:-}" ] || export TMPDIR=$DIR
+export NORI_BUILD=$build NORI_SOURCE_ROOT=$PWD
 
-mkdir -p build
+# ---- what a part needs ----
+
+missing=
+is_there() {
+    case $1 in
+    none) ;;
+    root) [ "$(id -u)" -eq 0 ] || missing="needs root" ;;
+    fuse) [ -w /dev/fuse ] && pkg-config --exists fuse3 || missing="needs /dev/fuse and libfuse3-dev" ;;
+    loop) [ -e /dev/loop-control ] || missing="needs loop devices" ;;
+    clang | spin) command -v "$1" >/dev/null || missing="needs $1" ;;
+    *) missing="needs $1, which torture.sh does not know" ;;
+    esac
+    [ -z "$missing" ]
+}
+
+# ---- what is kept of a part ----
+
+# seed: drawn from · next: not tried yet · reached, violations, seconds: so far · code: what it was reached with
+declare -A kept_of
+load() {
+    local name value
+    kept_of=([seed]=$((RANDOM << 15 | RANDOM)) [next]=0 [reached]=0 [violations]=0 [seconds]=0 [code]=$code)
+    [ ! -f "$kept/$1.state" ] || while IFS='=' read -r name value; do kept_of[$name]=$value; done <"$kept/$1.state"
+}
+
+save() {
+    local name
+    for name in seed next reached violations seconds code; do
+        echo "$name=${kept_of[$name]}"
+    done >"$kept/$1.state.new"
+    mv "$kept/$1.state.new" "$kept/$1.state"
+}
+
+# ---- one part ----
+
+# 1234567 as 1,234,567
+grouped() {
+    sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta' <<<"$1"
+}
+
+told=
+tell() {
+    local line
+    line="$1: $(grouped "${kept_of[reached]}") of $(grouped "$2") $3, ${kept_of[violations]} violations, ${kept_of[seconds]} s"
+    [ "$line" = "$told" ] || echo "$line"
+    told=$line
+}
+
+# Run one, keep what it says as it says it. Of the rest of its output show what repeats a failure.
+run() {
+    local part=$1 goal=$2 unit=$3 command=$4 begun=$SECONDS shown=$SECONDS line word
+    local reached_before=${kept_of[reached]} failed_before=${kept_of[violations]} spent_before=${kept_of[seconds]}
+    local log=$kept/$part.log status=1
+    : >"$log"
+    [ "$command" != "${command#tools/}" ] || command=$build/$command
+    while read -r line; do
+        case $line in
+        "torture: skipped "*) echo "$part: skipped: ${line#torture: skipped }"; missing=${line#torture: skipped } ;;
+        "torture: exit "*) status=${line#torture: exit } ;;
+        "torture: "*)
+            for word in ${line#torture: }; do
+                case $word in
+                next=*) kept_of[next]=${word#*=} ;;
+                done=*) kept_of[reached]=$((reached_before + ${word#*=})) ;;
+                violations=*) kept_of[violations]=$((failed_before + ${word#*=})) ;;
+                esac
+            done
+            kept_of[seconds]=$((spent_before + SECONDS - begun))
+            save "$part"
+            if [ $((SECONDS - shown)) -ge 10 ]; then
+                tell "$part" "$goal" "$unit"
+                shown=$SECONDS
+            fi
+            ;;
+        repeat:*) echo "$part: ${line//.\/test_/tests/test_}" | sed "s| tests/test_| $build/tests/test_|" | tee -a "$log" ;;
+        *) echo "$line" >>"$log" ;;
+        esac
+    done < <(
+        $command --seed "${kept_of[seed]}" --from "${kept_of[next]}" --count $((goal - reached_before)) \
+            --seconds "$seconds_max" 2>&1
+        echo "torture: exit $?"
+    )
+    kept_of[seconds]=$((spent_before + SECONDS - begun))
+    if [ "$status" -eq 77 ]; then
+        return
+    elif [ "$status" -ne 0 ]; then
+        [ "${kept_of[violations]}" -gt "$failed_before" ] || kept_of[violations]=$((failed_before + 1))
+        tail -n 20 "$log"
+    fi
+    save "$part"
+    tell "$part" "$goal" "$unit"
+}
+
+# ---- all of them ----
+
+[ -z "$is_reset" ] || for part in "${parts[@]}"; do rm -f "$kept/$part.state" "$kept/$part.log"; done
+mkdir -p "$kept"
 if [ ! -f $build/build.ninja ]; then
-    meson setup $build --buildtype=release -Dtests=enabled -Dexamples=false >build/torture.log 2>&1 || {
-        cat build/torture.log
+    meson setup $build --buildtype=release -Dtests=enabled -Dexamples=false >"$kept/build.log" 2>&1 || {
+        cat "$kept/build.log"
         exit 1
     }
 fi
-ninja -C $build tests/test_kills tests/test_single_step >build/torture.log 2>&1 || {
-    tail -n 60 build/torture.log
+# shellcheck disable=SC2046 # one word each
+ninja -C $build $(rows | awk '$5 ~ /^tests\// { print $5 }' | sort -u) >"$kept/build.log" 2>&1 || {
+    tail -n 60 "$kept/build.log"
     exit 1
 }
+code=$(find include src sim tests -name '*.[ch]' -print0 | sort -z | xargs -0 cat | sha256sum | cut -c 1-16)
 
-status=0
-for part in "${parts[@]}"; do
-    case $part in
-    kill) $build/tests/test_kills --count 2000 --seed "$seed" "${limits[@]}" || status=1 ;;
-    step) $build/tests/test_single_step --count 10000 --seed "$seed" "${limits[@]}" || status=1 ;;
-    esac
-done
-exit $status
+result=()
+failed=0
+while read -r part needs goal unit command; do
+    case " ${parts[*]} " in *" $part "*) ;; *) continue ;; esac
+    missing=
+    for need in ${needs//,/ }; do is_there "$need" || break; done
+    load "$part"
+    note=
+    if [ "${kept_of[code]}" != "$code" ]; then
+        echo "$part: the code has changed since this figure was begun; RESET=1 begins it anew"
+        note="begun with other code"
+    fi
+    if [ -n "$missing" ]; then
+        echo "$part: skipped: $missing"
+    elif [ "${kept_of[reached]}" -lt "$goal" ]; then
+        echo "$part: seed ${kept_of[seed]}, from ${kept_of[next]} on, log $kept/$part.log"
+        [ -z "$seed_given" ] || kept_of[seed]=$seed_given
+        run "$part" "$goal" "$unit" "$command"
+    fi
+    [ -z "$missing" ] || note="skipped: $missing"
+    failed=$((failed + kept_of[violations]))
+    result+=("$part|$(grouped "${kept_of[reached]}")|$(grouped "$goal")|$unit|${kept_of[violations]}|${kept_of[seconds]}|$note")
+done < <(rows)
+
+echo
+{
+    echo "part|reached|goal|unit|violations|seconds|"
+    printf '%s\n' "${result[@]}"
+} | awk -F '|' '{ printf "%-10s %15s %15s %-10s %10s %9s  %s\n", $1, $2, $3, $4, $5, $6, $7 }' | sed 's/ *$//'
+[ $failed -eq 0 ]

@@ -24,13 +24,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KILLS_SHARE  100   /* of each policy, by default */
+#define KILLS_SHARE  100   /* of each policy, by default; --count is for all three together */
 #define VALUE_MAX    400   /* bytes */
 #define RECORDS_MAX  20000 /* in one folder, before a new one is begun */
 #define DELAY_MAX_US 6000  /* a kill comes so long after the beginning, at most */
 #define REOPEN_US    1500  /* likewise, if it only recovers */
 
-static struct torture_options options = {0, 1, 0};
+static struct torture_options options = {0, 1, 0, 0};
+static uint64_t kills; /* under all policies */
 
 struct round {
     const char *dir;
@@ -190,23 +191,28 @@ static void live_and_die(struct round *round)
 
 static void kill_many_times(void **state, uint32_t policy, const char *name)
 {
-    uint64_t wanted = options.count > 0 ? options.count : repeat_share(KILLS_SHARE);
+    uint64_t wanted = options.count > 0 ? (options.count + 2) / 3 : repeat_share(KILLS_SHARE);
+    uint64_t seed = options.seed + options.from;
     struct round *round = calloc(1, sizeof *round);
     double begun = repeat_now();
 
     assert_non_null(round);
     round->dir = dir_of(state);
     round->policy = policy;
-    round->seed = options.seed;
+    round->seed = seed;
     round->life = life_new();
-    repeat_with("tests/test_kills --count %llu --seed %llu", (unsigned long long)wanted,
-                (unsigned long long)options.seed);
+    repeat_with("tests/test_kills --count %llu --seed %llu", (unsigned long long)wanted * 3,
+                (unsigned long long)seed);
     while (round->kills < wanted &&
-           (options.seconds <= 0 || repeat_now() - begun < options.seconds))
+           (options.seconds <= 0 || repeat_now() - begun < options.seconds / 3)) {
         live_and_die(round);
+        torture_progress(options.from + 1, kills + round->kills);
+    }
+    kills += round->kills;
+    torture_end(options.from + 1, kills);
     print_message("# %s: %llu kills, %llu appends returned, all found, seed %llu, %.1f s\n", name,
                   (unsigned long long)round->kills, (unsigned long long)round->appends,
-                  (unsigned long long)options.seed, repeat_now() - begun);
+                  (unsigned long long)seed, repeat_now() - begun);
     assert_true(round->appends > 0); /* else every kill came too early to show anything */
     life_free(round->life);
     free(round);

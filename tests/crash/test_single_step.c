@@ -54,7 +54,7 @@
 #    define CODE_PAUSE    0xf390u /* said to the processor by who spins */
 #    define APPENDS_SHARE 150     /* by default */
 
-static struct torture_options options = {0, 1, 0};
+static struct torture_options options = {0, 1, 0, 0};
 
 struct tracee {
     pid_t id;
@@ -531,26 +531,29 @@ static void after_each_instruction_all_that_returned_is_there(void **state)
     stay_on_one_processor();
     walk->temporary = *state;
     walk->life = life_new();
-    walk->seed = options.seed;
+    walk->seed = options.seed + options.from;
     repeat_with("tests/test_single_step --count %llu --seed %llu", (unsigned long long)wanted,
-                (unsigned long long)options.seed);
+                (unsigned long long)walk->seed);
     while (appends < wanted && (options.seconds <= 0 || repeat_now() - begun < options.seconds)) {
         uint64_t life_appends = wanted - appends < LIFE_APPENDS ? wanted - appends : LIFE_APPENDS;
 
         if (!begin_life(walk)) {
             print_message("# skipped: this process may not trace its child\n");
+            torture_skip("this process may not trace its child");
             skip();
         }
         while (life_returned(walk->life) < life_appends)
             step_and_check(walk);
         end_life(walk);
         appends += life_returned(walk->life);
+        torture_progress(options.from + 1, appends);
     }
+    torture_end(options.from + 1, appends);
     print_message("# %llu appends, %llu steps, %llu recoveries, %llu kills, 0 violations, seed "
                   "%llu, %.1f s\n",
                   (unsigned long long)appends, (unsigned long long)walk->steps,
                   (unsigned long long)walk->recoveries, (unsigned long long)walk->kills,
-                  (unsigned long long)options.seed, repeat_now() - begun);
+                  (unsigned long long)(options.seed + options.from), repeat_now() - begun);
     life_free(walk->life);
     free(walk);
 }
@@ -563,6 +566,7 @@ static void after_each_instruction_all_that_returned_is_there(void **state)
 {
     (void)state;
     print_message("# skipped: it steps through threads on Linux on x86-64 only\n");
+    torture_skip("it steps through threads on Linux on x86-64 only");
     skip();
 }
 

@@ -123,42 +123,8 @@ bool found_check(const struct found *now, const struct found *before, const stru
     return true;
 }
 
-void torture_parse(int argc, char **argv, struct torture_options *options)
-{
-    static const struct option known[] = {{"count", required_argument, NULL, 'c'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {"seconds", required_argument, NULL, 't'},
-                                          {NULL, 0, NULL, 0}};
-    int letter;
-
-    while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        char *end = NULL;
-        unsigned long long number = optarg ? strtoull(optarg, &end, 10) : 0;
-
-        if (letter == '?' || !end || end == optarg || *end) {
-            (void)fprintf(stderr, "usage: %s [--count N] [--seed N] [--seconds N]\n", argv[0]);
-            exit(2);
-        }
-        if (letter == 'c')
-            options->count = number;
-        else if (letter == 's')
-            options->seed = number;
-        else
-            options->seconds = (double)number;
-    }
-}
-
 void lives_in_memory(void)
 {
     if (access("/dev/shm", W_OK) == 0)
         (void)setenv("TMPDIR", "/dev/shm", 0);
-}
-
-uint64_t torture_random(uint64_t *seed, uint64_t limit)
-{
-    uint64_t z = *seed += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (z ^ z >> 31) % limit;
 }

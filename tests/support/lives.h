@@ -11,6 +11,7 @@
 #define TESTS_LIVES_H
 
 #include "../api/helpers.h"
+#include "torture.h"
 
 #include <stdatomic.h>
 
@@ -52,23 +53,8 @@ bool found_read(struct found *found, nori_reader *reader, size_t value_max, char
 bool found_check(const struct found *now, const struct found *before, const struct life *life,
                  char why[128]);
 
-/* ---- arguments of such a test ---- */
-
-struct torture_options {
-    uint64_t count; /* kills or appends */
-    uint64_t seed;
-    double seconds; /* it ends then, even if count is not reached; 0: no limit */
-};
-
-/* --count N, --seed N, --seconds N; others end the program with a line that tells these. What is
- * not given stays as it is. */
-void torture_parse(int argc, char **argv, struct torture_options *options);
-
 /* Temporary folders in memory, where there is such a file system and TMPDIR does not say otherwise:
  * what a killed process leaves is the same everywhere, but here nothing waits for a disk. */
 void lives_in_memory(void);
-
-/* splitmix64: below `limit`. */
-uint64_t torture_random(uint64_t *seed, uint64_t limit);
 
 #endif
