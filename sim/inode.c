@@ -168,6 +168,21 @@ static void set_block(struct nw_sim_store *store, struct nw_sim_inode *inode, ui
     *place = block;
 }
 
+/* How many sectors from this one on, which has no block, have none. */
+static uint64_t zeros_from(const struct nw_sim_inode *inode, uint64_t sector)
+{
+    uint64_t count = 1;
+
+    while ((sector + count) / NW_SIM_PIECE_COUNT < inode->piece_count) {
+        const struct nw_sim_piece *piece = inode->pieces[(sector + count) / NW_SIM_PIECE_COUNT];
+
+        if (piece && piece->blocks[(sector + count) % NW_SIM_PIECE_COUNT])
+            return count;
+        count += piece ? 1 : NW_SIM_PIECE_COUNT - (sector + count) % NW_SIM_PIECE_COUNT;
+    }
+    return NW_SIM_FILE_BYTES_MAX / NW_SIM_SECTOR;
+}
+
 size_t nw_sim_inode_read(const struct nw_sim_inode *inode, uint64_t offset, void *target,
                          size_t len)
 {
@@ -180,18 +195,15 @@ size_t nw_sim_inode_read(const struct nw_sim_inode *inode, uint64_t offset, void
     while (done < len) {
         uint64_t sector = (offset + done) / NW_SIM_SECTOR;
         size_t skip = (size_t)((offset + done) % NW_SIM_SECTOR);
+        const struct nw_sim_block *block = nw_sim_inode_block(inode, sector);
         size_t part = (size_t)nw_min_u64(NW_SIM_SECTOR - skip, len - done);
-        const struct nw_sim_block *block;
 
-        if (sector / NW_SIM_PIECE_COUNT >= inode->piece_count) {
-            memset(at + done, 0, len - done); /* nothing was written from here on */
-            break;
-        }
-        block = nw_sim_inode_block(inode, sector);
-        if (block)
+        if (block) {
             memcpy(at + done, block->bytes + skip, part);
-        else
+        } else {
+            part = (size_t)nw_min_u64(zeros_from(inode, sector) * NW_SIM_SECTOR - skip, len - done);
             memset(at + done, 0, part);
+        }
         done += part;
     }
     return len;

@@ -37,7 +37,7 @@ done
 # shellcheck disable=SC2206 # one word each
 [ ${#parts[@]} -gt 0 ] || parts=($all)
 [ -z "${DIR:-}" ] || export TMPDIR=$DIR
-export NORI_BUILD=$build NORI_SOURCE_ROOT=$PWD
+export NORI_BUILD=$build NORI_SOURCE_ROOT=$PWD NORI_TORTURE_KEEP=$PWD/$kept
 
 # ---- what a part needs ----
 
@@ -134,7 +134,7 @@ run() {
 
 # ---- all of them ----
 
-[ -z "$is_reset" ] || for part in "${parts[@]}"; do rm -f "$kept/$part.state" "$kept/$part.log"; done
+[ -z "$is_reset" ] || for part in "${parts[@]}"; do rm -f "$kept/$part".*; done
 mkdir -p "$kept"
 if [ ! -f $build/build.ninja ]; then
     meson setup $build --buildtype=release -Dtests=enabled -Dexamples=false >"$kept/build.log" 2>&1 || {

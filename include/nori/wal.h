@@ -79,7 +79,7 @@ enum nori_verify {
 enum nori_preallocate {
     /* RESERVE; but ZERO under NORI_FSYNC_ALWAYS where nori_log_advise was told so */
     NORI_PREALLOCATE_AUTO = 0,
-    NORI_PREALLOCATE_OFF = 1,     /* reserved, too, but in small steps of 64 KiB */
+    NORI_PREALLOCATE_OFF = 1, /* reserved, too, in steps of 64 KiB, or 4 * buffer_size */
     /* reserved (fallocate) in steps that double from 1 MiB up to max_segment_size; so much for the
      * next segment, too, once this one is half full */
     NORI_PREALLOCATE_RESERVE = 2,

@@ -34,8 +34,8 @@ uint64_t nw_space_step(const struct nori_wal_config *config)
 {
     uint64_t step = config->max_segment_size;
 
-    if (config->preallocate == NORI_PREALLOCATE_OFF)
-        step = STEP_SMALL;
+    if (config->preallocate == NORI_PREALLOCATE_OFF) /* what is to be small in memory is on disk */
+        step = nw_min_u64(STEP_SMALL, (uint64_t)config->buffer_size * 4);
     else if (config->preallocate == NORI_PREALLOCATE_ZERO)
         step = STEP_ZERO;
     return nw_min_u64(step, config->max_segment_size);

@@ -10,53 +10,65 @@
  * crashed during recovery, too, and some are appended to.
  *
  * A failure prints a line that repeats it. NORI_SHARE=PERCENT does less or more than the default.
+ * With arguments it is a part of `make torture` (support/torture.h): all histories of up to six
+ * steps, and others by seed, for hours. With `nested` before them it crashes each recovery.
  */
+#include "../support/jobs.h"
 #include "../support/repeat.h"
 #include "../support/workload.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-#define OUTCOMES_ALL    512 /* all of them are tried if there are no more */
-#define OUTCOMES_RANDOM 48  /* as many by seed, if there are */
-#define NESTED_ALL      16
-#define NESTED_RANDOM   3
-#define NESTED_EVERY    60 /* of so many states one is crashed during recovery */
-#define GO_ON_EVERY     8  /* of so many states one is appended to */
+#define NESTED_ALL    16
+#define NESTED_RANDOM 3
+#define GO_ON_EVERY   8 /* of so many states one is appended to */
 
-#define STEPS_MAX       12
+#define STEPS_MAX     12
+
+#define KNOWN_BITS    20 /* of so many disks it is remembered what they showed */
 
 struct history {
     struct workload workload;
     uint32_t sim_flags;
+    uint64_t order_seed; /* of the order of threads; 0: the workload's */
     char steps[STEPS_MAX + 1];
 };
 
-/* A disk that was recovered, and what it showed. */
+/* How much is tried. */
+static struct effort {
+    uint64_t outcomes_all;    /* all of a power cut's outcomes if there are no more */
+    uint64_t outcomes_random; /* as many by seed, if there are */
+    uint64_t nested_every;    /* of so many states one is crashed during recovery */
+} effort = {512, 48, 60};
+
+/* A disk that was recovered, and the records that it showed. */
 struct known_state {
     uint64_t digest; /* 0: free */
-    struct oracle_found found;
+    uint32_t front, end;
 };
 
 /* What all tests share. */
 struct totals {
-    struct known_state *states;
-    size_t state_count;
-    size_t state_capacity;
+    struct known_state *known;
+    struct job *job;    /* counts what is looked at */
+    bool counts_nested; /* only what a crash during recovery left */
     uint64_t histories;
     uint64_t points;
-    uint64_t looked_at;
     uint64_t kills;
     uint64_t nested;
     double seconds;
 };
 static struct totals totals;
+static bool is_worker; /* it is a process of jobs.c */
 
 /* One history being explored. */
 struct explorer {
@@ -72,27 +84,39 @@ struct explorer {
 
 /* ---- states ---- */
 
-static struct known_state *find_state(uint64_t digest)
+/* Where this disk is remembered, or would be. */
+static struct known_state *place_of(uint64_t digest)
 {
-    size_t at;
+    if (!totals.known)
+        totals.known = calloc((size_t)1 << KNOWN_BITS, sizeof *totals.known);
+    if (!totals.known)
+        abort();
+    return &totals.known[digest >> (64 - KNOWN_BITS)];
+}
 
-    if (totals.state_count * 2 >= totals.state_capacity) {
-        struct known_state *old = totals.states;
-        size_t old_capacity = totals.state_capacity;
+/* The same disk shows the same, however it came about. */
+static bool is_known(uint64_t digest, struct oracle_found *ret_found)
+{
+    const struct known_state *known = place_of(digest);
 
-        totals.state_capacity = old_capacity ? old_capacity * 2 : 1024;
-        totals.states = calloc(totals.state_capacity, sizeof *totals.states);
-        if (!totals.states)
-            abort();
-        for (size_t i = 0; i < old_capacity; i++)
-            if (old[i].digest != 0)
-                *find_state(old[i].digest) = old[i];
-        free(old);
-    }
-    at = (size_t)digest & (totals.state_capacity - 1);
-    while (totals.states[at].digest != 0 && totals.states[at].digest != digest)
-        at = (at + 1) & (totals.state_capacity - 1);
-    return &totals.states[at];
+    if (digest == 0 || known->digest != digest)
+        return false;
+    memset(ret_found, 0, sizeof *ret_found);
+    ret_found->front = known->front;
+    ret_found->end = known->end;
+    return true;
+}
+
+static void remember(uint64_t digest, const struct oracle_found *found)
+{
+    *place_of(digest) = (struct known_state){digest, (uint32_t)found->front, (uint32_t)found->end};
+}
+
+static void count_state(uint64_t digest, bool is_nested)
+{
+    atomic_fetch_add(&totals.job->looked, 1);
+    if (is_nested == totals.counts_nested)
+        sketch_add(&totals.job->sketch, digest);
 }
 
 static bool complain(struct explorer *explorer, const char *what, const char *why)
@@ -170,14 +194,22 @@ static void crash_recovery(struct explorer *explorer, nori_sim *state,
 static bool check_nested(const struct nested *nested, nori_sim *after, enum oracle_event event)
 {
     struct explorer *explorer = nested->explorer;
+    uint64_t digest = nori_sim_digest(after);
     struct oracle_found found;
     char why[ORACLE_WHY_LEN];
 
     totals.nested++;
-    if (nested->depth > 1 && totals.nested % NESTED_EVERY == 0)
+    count_state(digest ^ event, true);
+    if (nested->depth > 1 && totals.nested % effort.nested_every == 0)
         crash_recovery(explorer, after, nested->expected, event, nested->depth - 1);
-    if (explorer->is_broken || !recover(explorer, after, &explorer->run.oracle, &found))
+    if (explorer->is_broken)
         return false;
+    if (event != ORACLE_POWER_CUT || !is_known(digest, &found)) {
+        if (!recover(explorer, after, &explorer->run.oracle, &found))
+            return false;
+        if (event == ORACLE_POWER_CUT)
+            remember(digest, &found);
+    }
     if (nested->expected && !is_same(nested->expected, &found))
         return oracle_complain(
             explorer->why, "after a crash in recovery [%zu, %zu) is there, not [%zu, %zu)",
@@ -281,42 +313,54 @@ static bool go_on(struct explorer *explorer, nori_sim *sim, nori_wal *wal,
     return is_good;
 }
 
+/* D5: what open reported is durable now. */
+static bool check_durable(struct explorer *explorer, nori_sim *state,
+                          const struct oracle_found *found)
+{
+    struct oracle_found again;
+    nori_sim *after;
+    uint64_t digest;
+    bool is_good = true;
+
+    (void)nori_sim_power_cut(state, 0, &after);
+    digest = nori_sim_digest(after);
+    if (!is_known(digest, &again)) {
+        is_good = recover(explorer, after, &explorer->run.oracle, &again);
+        if (is_good)
+            remember(digest, &again);
+    }
+    if (is_good && !is_same(&again, found))
+        is_good = oracle_complain(explorer->why,
+                                  "recovered [%zu, %zu), and after a power cut [%zu, %zu) (D5)",
+                                  found->front, found->end, again.front, again.end);
+    nori_sim_free(after);
+    return is_good;
+}
+
 /* Recover `state` in all ways. event: what it is a crash of. */
 static bool look_at(struct explorer *explorer, nori_sim *state, enum oracle_event event,
                     struct oracle_found *ret_found)
 {
     const struct oracle *oracle = &explorer->run.oracle;
-    uint64_t digest = event == ORACLE_POWER_CUT ? nori_sim_digest(state) : 0;
-    struct oracle_found before, found, again;
+    static uint64_t looked_at;
+    struct oracle_found before, found;
     char why[ORACLE_WHY_LEN];
-    nori_sim *after = NULL;
     nori_wal *wal = NULL;
     bool is_good;
 
-    totals.looked_at++;
+    looked_at++;
     if (!workload_read(&explorer->history->workload, state, oracle, NORI_VISIBLE_APPENDED, &before,
                        why))
         return complain(explorer, "a reader before recovery", why);
-    if (totals.looked_at % NESTED_EVERY == 0 || explorer->only_outcome)
+    if (looked_at % effort.nested_every == 0 || explorer->only_outcome)
         crash_recovery(explorer, state, event == ORACLE_POWER_CUT ? &before : NULL, event, 2);
     is_good = !explorer->is_broken && open_and_read(explorer, state, oracle, &wal, &found);
     if (is_good && !is_same(&before, &found))
         is_good = oracle_complain(explorer->why,
                                   "a reader before recovery shows [%zu, %zu), recovery [%zu, %zu)",
                                   before.front, before.end, found.front, found.end);
-    if (is_good) { /* D5: what open reported is durable now */
-        (void)nori_sim_power_cut(state, 0, &after);
-        if (digest == 0 || nori_sim_digest(after) != digest)
-            is_good = recover(explorer, after, oracle, &again);
-        else
-            again = found;
-        if (is_good && !is_same(&again, &found))
-            is_good = oracle_complain(explorer->why,
-                                      "recovered [%zu, %zu), and after a power cut [%zu, %zu) (D5)",
-                                      found.front, found.end, again.front, again.end);
-        nori_sim_free(after);
-    }
-    if (is_good && (totals.looked_at % GO_ON_EVERY == 0 || explorer->only_outcome))
+    is_good = is_good && check_durable(explorer, state, &found);
+    if (is_good && (looked_at % GO_ON_EVERY == 0 || explorer->only_outcome))
         is_good = go_on(explorer, state, wal, &found);
     (void)nori_wal_close(wal);
     if (is_good)
@@ -355,10 +399,11 @@ static bool is_chosen(struct explorer *explorer, const char *outcome)
 
     if (explorer->only_outcome && strcmp(explorer->only_outcome, outcome) != 0)
         return false;
-    repeat_with("NORI_CRASH_REPEAT=%u.%u.%u.%u.%u.%u.%llu.%s:%llu:%s ./test_crash_states",
+    repeat_with("NORI_CRASH_REPEAT=%u.%u.%u.%u.%u.%u.%llu.%llu.%s:%llu:%s ./test_crash_states",
                 workload->format, workload->policy, workload->preallocate, workload->verify,
                 explorer->history->workload.switch_percent, explorer->history->sim_flags,
-                (unsigned long long)workload->seed, explorer->history->steps,
+                (unsigned long long)workload->seed,
+                (unsigned long long)explorer->history->order_seed, explorer->history->steps,
                 (unsigned long long)explorer->operation, outcome);
     return true;
 }
@@ -377,6 +422,7 @@ static bool kill_here(struct explorer *explorer, nori_sim *sim, struct oracle_fo
         (void)complain(explorer, "a reader of what is durable", why);
     if (is_good && is_chosen(explorer, "kill")) {
         totals.kills++;
+        count_state(nori_sim_digest(after) ^ ORACLE_PROCESS_CRASH, false);
         is_good = look_at(explorer, after, ORACLE_PROCESS_CRASH, &found) &&
                   expect(explorer, &found, ORACLE_PROCESS_CRASH, ret_durable);
     }
@@ -388,20 +434,14 @@ static bool cut_here(struct explorer *explorer, nori_sim *after,
                      const struct oracle_found *shown_durable)
 {
     uint64_t digest = nori_sim_digest(after);
-    struct known_state *known = find_state(digest);
     struct oracle_found found;
     bool is_good = true;
 
-    digest += digest == 0;
-    if (known->digest == digest && !explorer->only_outcome) {
-        found = known->found; /* the same disk, so the same records: histories with the same
-                                 beginning share them */
-    } else {
+    count_state(digest ^ ORACLE_POWER_CUT, false);
+    if (explorer->only_outcome || !is_known(digest, &found)) {
         is_good = look_at(explorer, after, ORACLE_POWER_CUT, &found);
-        if (is_good) {
-            totals.state_count += known->digest == 0;
-            *known = (struct known_state){digest, found};
-        }
+        if (is_good)
+            remember(digest, &found);
     }
     is_good = is_good && expect(explorer, &found, ORACLE_POWER_CUT, shown_durable);
     nori_sim_free(after);
@@ -412,8 +452,8 @@ static bool cut_here(struct explorer *explorer, nori_sim *after,
 static void explore_point(struct explorer *explorer, nori_sim *sim, uint64_t operation)
 {
     uint64_t count = nori_sim_outcome_count(sim);
-    bool is_all = count <= OUTCOMES_ALL;
-    uint64_t tries = is_all ? count : OUTCOMES_RANDOM;
+    bool is_all = count <= effort.outcomes_all;
+    uint64_t tries = is_all ? count : effort.outcomes_random;
     struct oracle_found shown_durable;
     char outcome[32];
     nori_sim *after;
@@ -452,7 +492,7 @@ static void set_machine(struct explorer *explorer, uint64_t crash_at,
     const struct history *history = explorer->history;
 
     *options = (struct nori_sim_options)NORI_SIM_OPTIONS_INIT;
-    options->seed = history->workload.seed;
+    options->seed = history->order_seed ? history->order_seed : history->workload.seed;
     options->switch_percent = history->workload.switch_percent;
     options->flags = history->sim_flags | (explorer->only_outcome ? NORI_SIM_TRACE : 0);
     options->crash_at = crash_at;
@@ -465,7 +505,10 @@ static void begin(struct explorer *explorer, uint64_t crash_at)
     struct nori_sim_options options;
 
     set_machine(explorer, crash_at, &options);
+    options.seed = explorer->history->workload.seed; /* random bytes do not differ with the order */
     run_init(&explorer->run, &explorer->history->workload, nori_sim_new(&options));
+    set_machine(explorer, crash_at, &options);
+    nori_sim_set_options(explorer->run.sim, &options);
 }
 
 /* K: kill -9. X: power cut. Operations are counted anew then. */
@@ -517,6 +560,8 @@ static void end(struct explorer *explorer)
     if (explorer->is_broken) {
         print_message("%s\n", explorer->why);
         repeat_print();
+        if (is_worker)
+            _exit(1);
         fail();
     }
 }
@@ -767,21 +812,23 @@ static void a_machine_that_lies_is_noticed(void **state)
     }
 }
 
-/* FORMAT.POLICY.PREALLOCATE.VERIFY.SWITCH.FLAGS.SEED.STEPS:OPERATION:OUTCOME */
+/* FORMAT.POLICY.PREALLOCATE.VERIFY.SWITCH.FLAGS.SEED.ORDER.STEPS:OPERATION:OUTCOME */
 static void one_that_failed(void **state)
 {
     struct history history = small_steps;
     struct workload *workload = &history.workload;
-    unsigned long long seed, operation;
+    unsigned long long seed, order, operation;
     char outcome[32];
 
     (void)state;
-    if (sscanf(getenv("NORI_CRASH_REPEAT"), "%u.%u.%u.%u.%u.%u.%llu.%12[a-zA-Z]:%llu:%31s",
+    if (sscanf(getenv("NORI_CRASH_REPEAT"), "%u.%u.%u.%u.%u.%u.%llu.%llu.%12[a-zA-Z]:%llu:%31s",
                &workload->format, &workload->policy, &workload->preallocate, &workload->verify,
-               &history.workload.switch_percent, &history.sim_flags, &seed, history.steps,
-               &operation, outcome) != 10)
+               &history.workload.switch_percent, &history.sim_flags, &seed, &order, history.steps,
+               &operation, outcome) != 11)
         fail_msg("NORI_CRASH_REPEAT is not understood");
     history.workload.seed = seed;
+    history.order_seed = order;
+    effort.outcomes_all = strncmp(outcome, "cut", 3) == 0 ? UINT64_MAX : 0;
     if (history.sim_flags & NORI_SIM_CRASH_PARTLY)
         explore_partly(history, outcome, operation);
     else
@@ -790,17 +837,97 @@ static void one_that_failed(void **state)
 
 static void print_totals(void)
 {
-    print_message("crash states: %zu in %.1f s (%.0f/s), of %llu histories at %llu points; %llu "
-                  "kills, %llu crashes "
-                  "during recovery\n",
-                  totals.state_count, totals.seconds, (double)totals.state_count / totals.seconds,
+    uint64_t states = sketch_count(&totals.job->sketch);
+
+    print_message("crash states: about %llu different ones in %.1f s (%.0f a second of one "
+                  "processor), of %llu histories at %llu points; %llu kills, %llu crashes during "
+                  "recovery\n",
+                  (unsigned long long)states, totals.seconds, (double)states / repeat_cpu(),
                   (unsigned long long)totals.histories, (unsigned long long)totals.points,
                   (unsigned long long)totals.kills, (unsigned long long)totals.nested);
 }
 
+/* ---- hours of it ---- */
+
+static struct torture_options options = {0, 1, 0, 0};
+
+/* All histories of one step under each policy, then all of two steps, and so on up to six. False:
+ * there are no more. The longer they are, the more of them there are, and the fewer outcomes are
+ * tried of each: all if they are at most these powers of two, else 64 by seed. */
+static bool number_to_history(uint64_t number, struct history *history)
+{
+    static const uint32_t bits[] = {16, 16, 16, 12, 9, 8};
+    uint64_t all = 3;
+
+    for (size_t len = 1; len <= sizeof bits / sizeof bits[0]; len++) {
+        all *= strlen(WORKLOAD_STEPS);
+        if (number < all) {
+            history->workload.policy = (uint32_t)(number % 3);
+            spell(history, WORKLOAD_STEPS, len, number / 3);
+            effort.outcomes_all = UINT64_C(1) << bits[len - 1];
+            return true;
+        }
+        number -= all;
+    }
+    return false;
+}
+
+/* Any history: longer ones, larger records, crashes before, threads in any order, other ways to
+ * take space, format 1. */
+static void draw_history(uint64_t seed, struct history *history)
+{
+    static const char letters[] = "aabbmpqqsswzdDcKX";
+    size_t len = 3 + torture_random(&seed, 7);
+
+    history->workload.policy = (uint32_t)torture_random(&seed, 3);
+    history->workload.verify = (uint32_t)torture_random(&seed, 2);
+    history->workload.format = torture_random(&seed, 8) == 0;
+    history->workload.preallocate =
+        torture_random(&seed, 16) == 0 ? NORI_PREALLOCATE_RESERVE : NORI_PREALLOCATE_OFF;
+    history->workload.switch_percent = torture_random(&seed, 2) ? 30 : 0;
+    history->workload.seed = torture_random(&seed, 16) == 0 ? 2 : 1; /* 2: a larger ring */
+    history->order_seed = 1 + torture_random(&seed, UINT32_MAX);
+    history->sim_flags = torture_random(&seed, 4) == 0 ? NORI_SIM_TORN_SECTORS : 0;
+    for (size_t i = 0; i < len; i++)
+        history->steps[i] = letters[torture_random(&seed, sizeof letters - 1)];
+    if (torture_random(&seed, 64) == 0)
+        history->steps[0] = "fl"[torture_random(&seed, 2)];
+    effort.outcomes_all = UINT64_C(1) << 10;
+}
+
+/* One of them all and one that is drawn, in turn. */
+static bool try_case(struct job *job, uint64_t number)
+{
+    struct history history = small_steps;
+
+    is_worker = true;
+    totals.job = job;
+    effort.outcomes_random = 64;
+    if (number % 2 != 0 || !number_to_history(number / 2, &history))
+        draw_history(options.seed + number, &history);
+    explore(&history, NULL, 0);
+    return true;
+}
+
+static bool try_case_nested(struct job *job, uint64_t number)
+{
+    totals.counts_nested = true;
+    effort.nested_every = 1 + number % 7;
+    return try_case(job, number);
+}
+
+static void torture(void **state)
+{
+    (void)state;
+    assert_true(totals.counts_nested ? jobs_run(&options, "nested", try_case_nested)
+                                     : jobs_run(&options, "states", try_case));
+}
+
 int main(int argc, char **argv)
 {
+    static struct job own; /* without other processes */
     const struct CMUnitTest repeated[] = {cmocka_unit_test(one_that_failed)};
+    const struct CMUnitTest tortures[] = {cmocka_unit_test(torture)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(histories_of_up_to_three_steps),
         cmocka_unit_test(longer_histories),
@@ -815,13 +942,23 @@ int main(int argc, char **argv)
     };
     int failed;
 
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]); /* such as '*roll*' */
+    totals.job = &own;
     if (getenv("NORI_CRASH_REPEAT"))
         return cmocka_run_group_tests(repeated, NULL, NULL);
+    if (argc > 1 && strcmp(argv[1], "nested") == 0) {
+        totals.counts_nested = true;
+        argc--;
+        argv++;
+    }
+    if (totals.counts_nested || (argc > 1 && strncmp(argv[1], "--", 2) == 0)) {
+        torture_parse(argc, argv, &options);
+        return cmocka_run_group_tests(tortures, NULL, NULL);
+    }
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]); /* such as '*roll*' */
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (totals.seconds > 0)
         print_totals();
-    free(totals.states);
+    free(totals.known);
     return failed;
 }

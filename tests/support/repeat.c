@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,4 +73,23 @@ double repeat_now(void)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static double cpu_of(int who)
+{
+    struct rusage usage;
+
+    (void)getrusage(who, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+double repeat_cpu(void)
+{
+    return cpu_of(RUSAGE_SELF);
+}
+
+double repeat_children_cpu(void)
+{
+    return cpu_of(RUSAGE_CHILDREN);
 }

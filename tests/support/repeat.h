@@ -21,4 +21,8 @@ uint64_t repeat_share(uint64_t count);
 /* Seconds on a clock that never goes back. */
 double repeat_now(void);
 
+/* Seconds of processors that this process, or its children that have ended, have used. */
+double repeat_cpu(void);
+double repeat_children_cpu(void);
+
 #endif
