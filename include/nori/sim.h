@@ -90,7 +90,7 @@ typedef struct nori_sim nori_sim;
 
 /* Flags. */
 #define NORI_SIM_FAIL_STICKY (1u << 0) /* once failed, every later call of these kinds fails too */
-/* a write that fails has written a part, of a length from the seed */
+/* a write or read that fails has done a part, of a length from the seed */
 #define NORI_SIM_FAIL_PARTLY (1u << 1)
 /* a failed sync of a file makes its unsynced data phantoms, see below */
 #define NORI_SIM_FAIL_PHANTOM (1u << 2)

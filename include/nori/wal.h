@@ -301,7 +301,8 @@ NORI_API int nori_wal_read_from(nori_wal *wal, struct nori_position position,
  * nori_wal_position() everything is dropped: a new segment is begun if the current one holds
  * records. ret_deleted: how many files went. NORI_E_NOTFOUND position behind the end;
  * NORI_E_NOSPACE no room for a new segment (others were dropped);
- * NORI_E_IO, NORI_E_FAILED the log failed (D8), or a file could not be removed; NORI_E_NOMEM.
+ * NORI_E_IO, NORI_E_FAILED the log failed (D8), or a file could not be removed (also
+ * NORI_E_READONLY); NORI_E_NOMEM.
  */
 NORI_API int nori_wal_delete_segments_before(nori_wal *wal, struct nori_position position,
                                              uint64_t *ret_deleted);

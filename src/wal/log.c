@@ -118,10 +118,11 @@ int nw_log_check(struct nori_wal *wal, struct nori_error *error)
     return NORI_OK;
 }
 
-int nw_log_fail(struct nori_wal *wal, const struct nori_error *error)
+int nw_log_fail(struct nori_wal *wal, struct nori_error *error)
 {
     bool is_first;
 
+    error->code = NORI_E_IO;
     nw_lock(wal, wal->mutex);
     is_first = !atomic_load(&wal->has_failed);
     if (is_first) {
@@ -142,7 +143,7 @@ int nw_log_fail(struct nori_wal *wal, const struct nori_error *error)
                                                            .offset = error->position.offset,
                                                            .message = error->message});
     }
-    return error->code;
+    return NORI_E_IO;
 }
 
 struct nw_segment *nw_log_segment_at(struct nori_wal *wal, uint64_t lsn)

@@ -192,9 +192,10 @@ void nw_log_wake(struct nori_wal *wal); /* everybody who waits on `changed` */
 /* NORI_OK, NORI_E_FAILED (with the first cause) or NORI_E_CLOSED in *error. */
 int nw_log_check(struct nori_wal *wal, struct nori_error *error);
 
-/* D8: the log has failed for good. Only the first cause counts. Takes mutex. Returns
- * error->code. */
-int nw_log_fail(struct nori_wal *wal, const struct nori_error *error);
+/* D8: the log has failed for good. Only the first cause counts. Takes mutex. Returns NORI_E_IO,
+ * which error says from now on, whatever it was: NORI_E_NOSPACE would promise that nothing is
+ * there, NORI_E_READONLY that nothing was tried. */
+int nw_log_fail(struct nori_wal *wal, struct nori_error *error);
 
 /* The live segment that holds this LSN, or the last one that starts at or before it; NULL if
  * none. mutex held. */

@@ -36,7 +36,6 @@ static int remove_durably(struct nori_wal *wal, uint64_t id, struct nori_error *
         return NORI_OK;
     (void)nw_io_error(error, rc, (struct nori_position){id, 0},
                       "sync the folder after %s was removed", name);
-    error->code = NORI_E_IO;
     return nw_log_fail(wal, error); /* D8: whichever sync it was */
 }
 

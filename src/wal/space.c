@@ -187,11 +187,8 @@ static void prepare_spare(struct nori_wal *wal)
         if (spare.file)
             spare.file->ops->close(spare.file);
         spare.file = NULL;
-        if (is_sync_failure) {
-            if (spare.problem.code == NORI_E_NOSPACE)
-                spare.problem.code = NORI_E_IO;
+        if (is_sync_failure)
             (void)nw_log_fail(wal, &spare.problem);
-        }
     }
     nw_lock(wal, wal->mutex);
     spare.is_ready = rc >= 0;

@@ -106,8 +106,6 @@ static int write_failed(struct nori_wal *wal, int rc, struct nori_position posit
 
     (void)nw_io_error(&error, rc, position, "write %06llu.wal at %llu",
                       (unsigned long long)position.segment_id, (unsigned long long)position.offset);
-    /* whatever it was: these appends have returned, so nothing may promise that they are gone */
-    error.code = NORI_E_IO;
     return nw_log_fail(wal, &error);
 }
 
@@ -330,11 +328,9 @@ static int flush(struct nori_wal *wal, struct nori_error *error)
     wal->free_until = 0; /* the pieces that were flushed are taken back: asked anew */
     (void)nw_io_error(error, rc, position, "append: write %06llu.wal at %llu",
                       (unsigned long long)position.segment_id, (unsigned long long)position.offset);
-    if (error->code == NORI_E_NOSPACE) {
-        if (spoil(wal, atomic_load(&wal->published_lsn)) >= 0 || wal->config.format == 2)
-            return NORI_E_NOSPACE;
-        error->code = NORI_E_IO;
-    }
+    if (error->code == NORI_E_NOSPACE &&
+        (spoil(wal, atomic_load(&wal->published_lsn)) >= 0 || wal->config.format == 2))
+        return NORI_E_NOSPACE;
     return nw_log_fail(wal, error);
 }
 

@@ -32,8 +32,6 @@ static int sync_failed(struct nori_wal *wal, int rc, const struct nw_segment *se
 
     (void)nw_io_error(&error, rc, (struct nori_position){segment->id, 0}, "%s segment %llu", what,
                       (unsigned long long)segment->id);
-    /* whatever it was: NORI_E_NOSPACE would promise that nothing is there */
-    error.code = NORI_E_IO;
     return nw_log_fail(wal, &error);
 }
 

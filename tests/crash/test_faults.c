@@ -3,22 +3,27 @@
  * test_faults.c: every call of small histories fails, one after the other (D8, I6).
  *
  * Each history is run again and again: the nth call of the world below fails, once or from then on,
- * with EIO or ENOSPC, partly or wholly, until n is beyond the last call. Whatever fails, the calls
- * of the library say so, and afterwards, opened again directly, after kill -9, and after a power
- * cut, the log keeps what was promised.
+ * with every errno there may be, partly or wholly, until n is beyond the last call. Whatever fails,
+ * the calls of the library say so, and afterwards, opened again directly, after kill -9, and after
+ * a power cut, the log keeps what was promised.
  *
  * A failure prints a line that repeats it. NORI_SHARE=PERCENT does less or more than the default.
+ * With arguments it is a part of `make torture` (support/torture.h): first all calls of all these
+ * histories, then of others by seed. With `pairs` or `memory` before them: two calls, or memory.
  */
+#include "../support/jobs.h"
 #include "../support/repeat.h"
 #include "../support/workload.h"
 
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -39,12 +44,14 @@ struct scene {
     struct fault fault;
     struct run run;
     bool is_reached; /* the fault happened */
+    bool is_whole;   /* the second one, too, if there is one */
     char why[ORACLE_WHY_LEN];
 };
 
 static uint64_t runs;
 static uint64_t reopened;
 static double seconds;
+static bool is_worker; /* it is a process of jobs.c */
 
 static bool complain(struct scene *scene, const char *what, const char *why)
 {
@@ -180,6 +187,7 @@ static bool play(struct scene *scene)
     if (is_good && scene->run.wal)
         is_good = run_close(&scene->run) || complain(scene, "closing", scene->run.why);
     scene->is_reached = nori_sim_did_fail(scene->run.sim);
+    scene->is_whole = scene->is_reached && nori_sim_calls(scene->run.sim) >= scene->fault.nth_too;
 
     set_faults(scene, false, &options);
     options.flags = scene->fault.flags & NORI_SIM_TRACE;
@@ -193,7 +201,7 @@ static bool play(struct scene *scene)
     return is_good && crash(scene);
 }
 
-/* Returns whether the fault was reached. */
+/* Returns whether the fault was reached, both of them if there are two. */
 static bool try_fault(const struct workload *workload, const char *steps, const struct fault *fault)
 {
     struct scene scene = {.workload = *workload, .fault = *fault};
@@ -218,9 +226,11 @@ static bool try_fault(const struct workload *workload, const char *steps, const 
     if (!is_good || blocks > 0) {
         print_message("%s\n", is_good ? "memory was not given back" : scene.why);
         repeat_print();
+        if (is_worker)
+            _exit(1);
         fail();
     }
-    return scene.is_reached;
+    return scene.is_whole;
 }
 
 #define NOT_MEMORY (NORI_SIM_ALL_CALLS & ~NORI_SIM_MEMORY)
@@ -241,6 +251,28 @@ static const struct fault faults[] = {
     {.mask = SYNCS, .os_errno = ENOSPC, .flags = NORI_SIM_FAIL_PHANTOM},
 };
 
+/* What else a kernel may say: of these one call in some is tried in `make check`. */
+#define WHATEVER(errno_)                                                        \
+    {.mask = NOT_MEMORY, .os_errno = (errno_)},                                 \
+    {                                                                           \
+        .mask = NOT_MEMORY, .os_errno = (errno_), .flags = NORI_SIM_FAIL_STICKY \
+    }
+static const struct fault other_faults[] = {
+    WHATEVER(EDQUOT),
+    WHATEVER(EINTR),
+    WHATEVER(EMFILE),
+    WHATEVER(EROFS),
+    WHATEVER(EFBIG),
+    WHATEVER(ENOSPC),
+    {.mask = NORI_SIM_READ, .os_errno = EIO, .flags = NORI_SIM_FAIL_PARTLY},
+    {.mask = NORI_SIM_READ, .os_errno = EIO, .flags = NORI_SIM_FAIL_PARTLY | NORI_SIM_FAIL_STICKY},
+    {.mask = NORI_SIM_WRITE, .os_errno = EDQUOT, .flags = NORI_SIM_FAIL_PARTLY},
+    {.mask = NORI_SIM_WRITE, .os_errno = EIO, .flags = NORI_SIM_FAIL_PARTLY | NORI_SIM_FAIL_STICKY},
+    {.mask = NORI_SIM_WRITE,
+     .os_errno = ENOSPC,
+     .flags = NORI_SIM_FAIL_PARTLY | NORI_SIM_FAIL_STICKY},
+};
+
 static const struct fault memory_faults[] = {
     {.mask = NORI_SIM_MEMORY, .os_errno = ENOMEM},
     {.mask = NORI_SIM_MEMORY, .os_errno = ENOMEM, .flags = NORI_SIM_FAIL_STICKY},
@@ -253,12 +285,14 @@ static const char *const crashed_histories[] = {
     "abmXaDa", "bmKbsDc", "lbXlsa", "abcaDKac", "abcmXbDc", "fmbXmDa",
 };
 
+static uint64_t stride_of_all = 1;
+
 /* Fail the nth call, for every n there is; every `stride`th where time is short. */
 static void fail_each(const char *steps, const struct workload *about, const struct fault *all,
                       size_t count)
 {
     uint64_t share = repeat_share(100);
-    uint64_t stride = share < 100 ? 100 / share : 1;
+    uint64_t stride = stride_of_all * (share < 100 ? 100 / share : 1);
 
     for (size_t i = 0; i < count; i++) {
         struct workload workload = *about;
@@ -301,6 +335,15 @@ static void whatever_call_fails_after_a_crash_the_log_keeps_its_word(void **stat
 {
     (void)state;
     fail_all(crashed_histories, COUNT(crashed_histories), faults, COUNT(faults));
+}
+
+static void whatever_the_kernel_says_the_log_keeps_its_word(void **state)
+{
+    (void)state;
+    stride_of_all = 19;
+    fail_all(histories, COUNT(histories), other_faults, COUNT(other_faults));
+    fail_all(crashed_histories, COUNT(crashed_histories), other_faults, COUNT(other_faults));
+    stride_of_all = 1;
 }
 
 static void whatever_memory_is_missing_the_log_keeps_its_word(void **state)
@@ -405,6 +448,31 @@ static void what_a_failed_write_left_is_never_part_of_a_record(void **state)
     }
 }
 
+/* Found by pairs of faults: close said NORI_E_READONLY, which promises that nothing was tried. */
+static void a_file_system_that_turns_read_only_fails_like_any_other(void **state)
+{
+    struct scene scene = {.workload = {.policy = NORI_FSYNC_OS, .seed = 1},
+                          .fault = {NORI_SIM_WRITE, NORI_SIM_FAIL_STICKY, EROFS, 1, 0}};
+    struct nori_error failure = NORI_ERROR_INIT;
+    struct nori_sim_options options;
+
+    (void)state;
+    set_faults(&scene, false, &options);
+    run_init(&scene.run, &scene.workload, nori_sim_new(&options));
+    assert_true(run_step(&scene.run, 'a') && run_step(&scene.run, 's'));
+    set_faults(&scene, true, &options);
+    nori_sim_set_options(scene.run.sim, &options);
+    assert_true(run_step(&scene.run, 'a'));
+    assert_int_equal(nori_wal_sync(scene.run.wal), NORI_E_IO);
+    assert_int_equal(nori_wal_failure(scene.run.wal, &failure), NORI_OK);
+    assert_int_equal(failure.code, NORI_E_IO);
+    assert_int_equal(failure.os_errno, EROFS);
+    assert_int_equal(nori_wal_close(scene.run.wal), NORI_E_FAILED);
+    scene.run.wal = NULL;
+    run_done(&scene.run);
+    nori_sim_free(scene.run.sim);
+}
+
 /* FORMAT.POLICY.PREALLOCATE.VERIFY.SWITCH.SEED.STEPS:MASK.FLAGS.ERRNO.NTH.NTH_TOO */
 static void one_that_failed(void **state)
 {
@@ -426,23 +494,161 @@ static void one_that_failed(void **state)
     (void)try_fault(&workload, steps, &fault);
 }
 
+/* ---- hours of it ---- */
+
+static struct torture_options options = {0, 1, 0, 0};
+static enum {
+    SINGLES,
+    PAIRS,
+    MEMORY
+} torture_kind;
+
+static uint64_t mixed(uint64_t a, uint64_t b)
+{
+    uint64_t seed = a * 0x9e3779b97f4a7c15u + b;
+
+    return torture_random(&seed, UINT64_MAX);
+}
+
+/* A history and how it is run: first each of those above under each policy, then others, drawn. */
+static void number_to_history(uint64_t number, struct workload *workload, char steps[16])
+{
+    static const char letters[] = "aabbmlpqsswzdDcKX";
+    uint64_t fixed = 3 * (COUNT(histories) + COUNT(crashed_histories));
+    uint64_t seed = options.seed + number;
+    size_t len;
+
+    *workload = (struct workload){.policy = (uint32_t)(number % 3),
+                                  .preallocate = NORI_PREALLOCATE_OFF,
+                                  .verify = (uint32_t)(number / 3 % 2),
+                                  .seed = 1,
+                                  .switch_percent = number / 6 % 2 ? 20 : 0};
+    if (number < fixed) {
+        const char *chosen = number / 3 < COUNT(histories)
+                                 ? histories[number / 3]
+                                 : crashed_histories[number / 3 - COUNT(histories)];
+
+        (void)snprintf(steps, 16, "%s", chosen);
+        return;
+    }
+    len = 3 + torture_random(&seed, 7);
+    memset(steps, 0, 16);
+    for (size_t i = 0; i < len; i++)
+        steps[i] = letters[torture_random(&seed, sizeof letters - 1)];
+    if (strpbrk(steps, "KX") && !strpbrk(steps + 1, "KX"))
+        steps[0] = 'a';
+    workload->seed = 1 + torture_random(&seed, 1000);
+    workload->format = torture_random(&seed, 8) == 0;
+}
+
+/* Count what was tried; false: the fault was not reached. */
+static bool try_and_count(struct job *job, uint64_t number, const struct workload *workload,
+                          const char *steps, const struct fault *fault)
+{
+    uint64_t row = mixed(fault->mask, mixed(fault->flags, (uint64_t)fault->os_errno));
+    bool is_reached = try_fault(workload, steps, fault);
+
+    atomic_fetch_add(&job->looked, 1);
+    if (is_reached)
+        sketch_add(&job->sketch, mixed(mixed(number, row), mixed(fault->nth, fault->nth_too)));
+    return is_reached;
+}
+
+static struct fault number_to_fault(uint64_t number)
+{
+    if (torture_kind == MEMORY)
+        return memory_faults[number % COUNT(memory_faults)];
+    number %= COUNT(faults) + COUNT(other_faults);
+    return number < COUNT(faults) ? faults[number] : other_faults[number - COUNT(faults)];
+}
+
+/* One history with one kind of fault at each call. */
+static bool try_single(struct job *job, uint64_t number)
+{
+    uint64_t kinds =
+        torture_kind == MEMORY ? COUNT(memory_faults) : COUNT(faults) + COUNT(other_faults);
+    struct fault fault = number_to_fault(number);
+    struct workload workload;
+    char steps[16];
+
+    is_worker = true;
+    number_to_history(number / kinds, &workload, steps);
+    do
+        fault.nth++;
+    while (try_and_count(job, number / kinds, &workload, steps, &fault));
+    return true;
+}
+
+/* One history with two faults, a hundred times. */
+static bool try_pairs(struct job *job, uint64_t number)
+{
+    uint64_t seed = mixed(options.seed, number);
+    uint64_t last = 150; /* call that there is, at a guess */
+    struct workload workload;
+    char steps[16];
+
+    is_worker = true;
+    number_to_history(number, &workload, steps);
+    for (int i = 0; i < 100; i++) {
+        struct fault fault = number_to_fault(torture_random(&seed, UINT32_MAX));
+
+        fault.flags &= ~NORI_SIM_FAIL_STICKY;
+        fault.nth = 1 + torture_random(&seed, last);
+        fault.nth_too = fault.nth + 1 + torture_random(&seed, i % 2 ? 10 : 50);
+        if (!try_and_count(job, number, &workload, steps, &fault) && last > 10)
+            last = last * 7 / 8;
+    }
+    return true;
+}
+
+static void torture(void **state)
+{
+    static const char *const names[] = {"faults", "pairs", "memory"};
+
+    (void)state;
+    assert_true(
+        jobs_run(&options, names[torture_kind], torture_kind == PAIRS ? try_pairs : try_single));
+}
+
+/* `pairs` or `memory`, or options only. */
+static bool is_torture(int *argc, char ***argv)
+{
+    const char *word = *argc > 1 ? (*argv)[1] : "";
+
+    torture_kind = strcmp(word, "pairs") == 0    ? PAIRS
+                   : strcmp(word, "memory") == 0 ? MEMORY
+                                                 : SINGLES;
+    if (torture_kind == SINGLES)
+        return strncmp(word, "--", 2) == 0;
+    --*argc;
+    ++*argv;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    const struct CMUnitTest tortures[] = {cmocka_unit_test(torture)};
     const struct CMUnitTest repeated[] = {cmocka_unit_test(one_that_failed)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_call_fails_the_log_keeps_its_word),
         cmocka_unit_test(whatever_call_fails_after_a_crash_the_log_keeps_its_word),
         cmocka_unit_test(whatever_two_calls_fail_the_log_keeps_its_word),
+        cmocka_unit_test(whatever_the_kernel_says_the_log_keeps_its_word),
         cmocka_unit_test(whatever_memory_is_missing_the_log_keeps_its_word),
         cmocka_unit_test(whatever_call_fails_a_log_of_format_1_keeps_its_word),
         cmocka_unit_test(what_a_failed_write_left_is_never_part_of_a_record),
+        cmocka_unit_test(a_file_system_that_turns_read_only_fails_like_any_other),
     };
     int failed;
 
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]); /* such as '*roll*' */
     if (getenv("NORI_FAULT_REPEAT"))
         return cmocka_run_group_tests(repeated, NULL, NULL);
+    if (is_torture(&argc, &argv)) {
+        torture_parse(argc, argv, &options);
+        return cmocka_run_group_tests(tortures, NULL, NULL);
+    }
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]); /* such as '*roll*' */
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (seconds > 0)
         print_message("faults: %llu runs in %.1f s, the log opened again %llu times (%.0f/s)\n",

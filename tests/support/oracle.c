@@ -191,18 +191,21 @@ static bool begins_segment(const struct oracle *oracle, size_t i)
 
 void oracle_drop_begin(struct oracle *oracle, struct nori_position position, bool is_end)
 {
+    oracle->asked = oracle->dropped;
     for (size_t i = oracle->dropped + 1; i <= oracle->returned; i++) {
         if (!is_before(oracle->records[i - 1].position, position))
             break;
-        if (begins_segment(oracle, i) && (is_end || i < oracle->returned) && i > oracle->dropping)
-            oracle->dropping = i;
+        if (begins_segment(oracle, i) && (is_end || i < oracle->returned))
+            oracle->asked = i;
     }
+    if (oracle->dropping < oracle->asked)
+        oracle->dropping = oracle->asked;
 }
 
 void oracle_drop_end(struct oracle *oracle, int rc)
 {
     if (rc == NORI_OK)
-        oracle->dropped = oracle->dropping;
+        oracle->dropped = oracle->asked;
 }
 
 /* ---- what is found ---- */

@@ -37,6 +37,7 @@ struct oracle {
     size_t durable;  /* records known to be durable */
     size_t dropped;  /* records that must be gone */
     size_t dropping; /* records that may be gone */
+    size_t asked;    /* records that the latest drop is to take away */
     uint64_t next_identity;
     /* No record says that a batch goes on, and the oldest one there is has number 1. */
     bool is_format1;

@@ -85,12 +85,14 @@ static bool check_failure(struct run *run, const char *call, int rc, bool must_f
     return true;
 }
 
-/* Preparations may fail with NORI_E_IO: then the record is not there, and the log goes on. */
+/* Preparations may fail for another reason than want of space: then the record is not there, and
+ * the log goes on. */
 static bool is_refused(struct run *run, int rc)
 {
     struct nori_error failure = NORI_ERROR_INIT;
 
-    return rc == NORI_E_IO && nori_wal_failure(run->wal, &failure) == NORI_END;
+    return (rc == NORI_E_IO || rc == NORI_E_READONLY) &&
+           nori_wal_failure(run->wal, &failure) == NORI_END;
 }
 
 /* What the log says is durable, is. had_failed: before this step; then nothing more may be (D8). */
@@ -113,7 +115,8 @@ static bool check_durable(struct run *run, bool had_failed)
 
 static bool append(struct run *run, size_t count, size_t value_len)
 {
-    static const int answers[] = {NORI_OK, NORI_E_NOSPACE, NORI_E_NOMEM, NORI_E_IO, NORI_E_FAILED};
+    static const int answers[] = {NORI_OK,   NORI_E_NOSPACE,  NORI_E_NOMEM,
+                                  NORI_E_IO, NORI_E_READONLY, NORI_E_FAILED};
     struct nori_record records[ORACLE_BATCH_MAX];
     struct nori_position positions[ORACLE_BATCH_MAX] = {{0, 0}};
     bool is_in_doubt = oracle_is_in_doubt(&run->oracle);
@@ -192,7 +195,8 @@ static bool sleep_a_while(struct run *run)
 
 static bool drop(struct run *run, bool is_all)
 {
-    static const int answers[] = {NORI_OK, NORI_E_NOSPACE, NORI_E_NOMEM, NORI_E_IO, NORI_E_FAILED};
+    static const int answers[] = {NORI_OK,   NORI_E_NOSPACE,  NORI_E_NOMEM,
+                                  NORI_E_IO, NORI_E_READONLY, NORI_E_FAILED};
     struct oracle *oracle = &run->oracle;
     struct nori_position position;
     int rc = nori_wal_position(run->wal, &position);
@@ -271,7 +275,8 @@ static bool settle(struct run *run, enum oracle_event event)
 
 bool run_open(struct run *run)
 {
-    static const int answers[] = {NORI_OK, NORI_E_NOSPACE, NORI_E_NOMEM, NORI_E_IO};
+    static const int answers[] = {NORI_OK, NORI_E_NOSPACE, NORI_E_NOMEM, NORI_E_IO,
+                                  NORI_E_READONLY};
     struct nori_wal_config config = workload_config(&run->workload, run->sim);
     struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
     struct nori_error error = NORI_ERROR_INIT;
