@@ -80,10 +80,17 @@ struct sample {
 void sample_make(struct sample *sample, enum sample_kind kind, uint64_t seed);
 void sample_free(struct sample *sample);
 
+/* One made with seed 1, when it is asked for first; never freed. */
+struct sample *sample_shared(enum sample_kind kind);
+
 struct nori_wal_config sample_config(nori_sim *sim, uint32_t mode, uint32_t verify);
 
 /* Bytes of a file now, as many as fit; 0 if it is not there. */
 size_t sample_load(nori_sim *sim, const char *path, uint8_t *target, size_t len);
+
+/* Damage a clone: bytes of any length, at any place of a segment, are flipped, zeroed, noise, from
+ * another place, or from another moment. */
+void sample_damage(const struct sample *sample, nori_sim *sim, uint64_t *seed);
 
 /* What was done to a clone, as far as it matters. */
 #define SAMPLE_RANGES_MAX 8
@@ -120,7 +127,8 @@ bool sample_read(const struct sample *sample, nori_sim *sim, uint32_t visibility
 /* Append a record that no sample has, and make it durable. */
 int sample_append(nori_wal *wal);
 
-/* Every byte of `before` that counted is still where it was in `after`, or in quarantine (D7). */
+/* Every byte of `before` that counted is still where it was in `after`, or in quarantine (D7), or it
+ * was damaged and is mended. */
 bool sample_check_quarantine(const struct sample *sample, nori_sim *before, nori_sim *after,
                              char why[ORACLE_WHY_LEN]);
 
