@@ -108,15 +108,45 @@ static bool has_room(struct sim_file *file, uint64_t offset, uint64_t len)
     return nw_sim_node_charge(sim, file->node, nw_max_u64(inode->bytes, offset + len));
 }
 
+/* Where a misdirected write goes: within the file, as many whole sectors away as the seed says. */
+static uint64_t misdirected(struct sim_file *file, uint64_t offset, uint64_t len)
+{
+    struct nori_sim *sim = file->sim;
+    uint64_t bytes = nw_max_u64(sim->nodes[file->node].inode->bytes, offset + len);
+    uint64_t first = offset % NW_SIM_SECTOR;
+    uint64_t places = (bytes - len - first) / NW_SIM_SECTOR + 1;
+    uint64_t place = (offset - first) / NW_SIM_SECTOR;
+
+    if (places > 1)
+        place = (place + 1 + nw_sim_choice(sim, places - 1)) % places;
+    return first + place * NW_SIM_SECTOR;
+}
+
+/* A write that the medium never gets, or elsewhere (must_lie). */
+static void write_as_a_liar(struct sim_file *file, const struct nori_span *spans, uint64_t offset,
+                            uint64_t len)
+{
+    struct nori_sim *sim = file->sim;
+
+    if (sim->options.flags & NORI_SIM_FAIL_MISDIRECTED) {
+        write_part(file, spans, misdirected(file, offset, len), len);
+    } else {
+        write_part(file, spans, offset, len);
+        nw_sim_inode_drop_write(sim->store, nw_sim_node_own_inode(sim, file->node), offset, len);
+    }
+}
+
 static int write_now(struct sim_file *file, const struct nori_span *spans, size_t count,
                      uint64_t offset)
 {
     struct nori_sim *sim = file->sim;
     uint64_t len = total_of(spans, count, offset);
     uint64_t part;
+    bool must_lie;
     int rc;
 
     rc = nw_sim_begin_call(sim, NORI_SIM_WRITE);
+    must_lie = sim->must_lie;
     if (!file->is_writable)
         return nw_sim_error(EBADF);
     if (len > NW_SIM_FILE_BYTES_MAX || (len > 0 && offset > NW_SIM_FILE_BYTES_MAX - len))
@@ -130,7 +160,9 @@ static int write_now(struct sim_file *file, const struct nori_span *spans, size_
     }
     if (rc == 0)
         rc = nw_sim_begin_operation(sim);
-    if (rc == 0) {
+    if (rc == 0 && must_lie) {
+        write_as_a_liar(file, spans, offset, len);
+    } else if (rc == 0) {
         write_part(file, spans, offset, len);
     } else if (sim->must_do_part) {
         part = nw_sim_choice(sim, len + 1);

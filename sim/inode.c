@@ -522,19 +522,26 @@ void nw_sim_inode_sync(struct nw_sim_store *store, struct nw_sim_inode *inode,
     }
 }
 
-void nw_sim_inode_drop_dirty(struct nw_sim_store *store, struct nw_sim_inode *inode)
+void nw_sim_inode_drop_write(struct nw_sim_store *store, struct nw_sim_inode *inode,
+                             uint64_t offset, uint64_t len)
 {
     nw_assert(inode->refs == 1);
     for (size_t i = 0; i < inode->dirty_count; i++) {
         struct nw_sim_dirty *dirty = &inode->dirty[i];
 
-        if (!dirty->newest)
+        if (!dirty->newest || (dirty->sector + 1) * NW_SIM_SECTOR <= offset ||
+            dirty->sector * NW_SIM_SECTOR >= offset + len)
             continue;
         nw_sim_version_unref(store, dirty->newest);
         dirty->newest = NULL;
         dirty->version_count = 0;
         dirty->is_phantom = true;
     }
+}
+
+void nw_sim_inode_drop_dirty(struct nw_sim_store *store, struct nw_sim_inode *inode)
+{
+    nw_sim_inode_drop_write(store, inode, 0, NW_SIM_FILE_BYTES_MAX);
 }
 
 /* Let the medium have what is read, whatever was pending. */

@@ -97,8 +97,11 @@ void nw_sim_inode_resize(struct nw_sim_store *store, struct nw_sim_inode *inode,
 void nw_sim_inode_sync(struct nw_sim_store *store, struct nw_sim_inode *inode,
                        const struct nw_sim_inode *then, uint64_t stamp);
 
-/* Give up the unsynced data, as a kernel does after a failed write-back. */
+/* Give up the unsynced data, as a kernel does after a failed write-back: all of it, or that of the
+ * sectors of a write. */
 void nw_sim_inode_drop_dirty(struct nw_sim_store *store, struct nw_sim_inode *inode);
+void nw_sim_inode_drop_write(struct nw_sim_store *store, struct nw_sim_inode *inode,
+                             uint64_t offset, uint64_t len);
 
 /* Change the medium as well, past all that is pending for these sectors. */
 void nw_sim_inode_poke(struct nw_sim_store *store, struct nw_sim_inode *inode,

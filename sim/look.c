@@ -72,6 +72,27 @@ int nori_sim_file_poke(nori_sim *sim, const char *path, uint64_t offset, const v
     return 0;
 }
 
+int nori_sim_file_rot(nori_sim *sim, const char *path, uint64_t seed, uint64_t *ret_offset)
+{
+    uint64_t state = nw_sim_mix(seed, 5);
+    uint64_t bytes = 0;
+    uint8_t byte = 0;
+    size_t got = 0;
+    uint64_t offset;
+    int rc = nori_sim_file_bytes(sim, path, &bytes);
+
+    if (rc < 0)
+        return rc;
+    if (bytes == 0)
+        return nw_sim_error(EINVAL);
+    offset = nw_sim_random(&state) % bytes;
+    (void)nori_sim_file_read(sim, path, offset, &byte, 1, &got);
+    byte ^= (uint8_t)(1u << nw_sim_random(&state) % 8);
+    if (ret_offset)
+        *ret_offset = offset;
+    return nori_sim_file_poke(sim, path, offset, &byte, 1);
+}
+
 int nori_sim_file_resize(nori_sim *sim, const char *path, uint64_t bytes)
 {
     struct nw_sim_place place;

@@ -247,6 +247,7 @@ int nw_sim_begin_call(struct nori_sim *sim, uint32_t kind)
     else
         nw_sim_fiber_maybe_yield(sim);
     sim->must_do_part = false;
+    sim->must_lie = false;
     if (!(kind & NOT_OF_THE_DISK)) {
         sim->now_ns += CALL_NS;
         if (sim->did_crash)
@@ -255,9 +256,13 @@ int nw_sim_begin_call(struct nori_sim *sim, uint32_t kind)
     if (!nw_sim_must_fail(sim, kind))
         return 0;
     sim->must_do_part = options->flags & NORI_SIM_FAIL_PARTLY;
+    sim->must_lie = kind == NORI_SIM_WRITE &&
+                    (options->flags & (NORI_SIM_FAIL_LOST | NORI_SIM_FAIL_MISDIRECTED));
     if (options->flags & NORI_SIM_TRACE)
-        (void)fprintf(stderr, "nori_sim: call %llu is made to fail\n",
-                      (unsigned long long)sim->call_count);
+        (void)fprintf(stderr, "nori_sim: call %llu is made to %s\n",
+                      (unsigned long long)sim->call_count, sim->must_lie ? "lie" : "fail");
+    if (sim->must_lie)
+        return 0;
     if (options->fail_code != 0)
         return NORI_VFS_ERROR(options->fail_code, options->fail_errno);
     return nw_sim_error(options->fail_errno);

@@ -70,6 +70,7 @@ struct nori_sim {
     bool did_fail;
     bool did_crash;
     bool must_do_part; /* the write that failed or crashed shall have done a part */
+    bool must_lie;     /* the write shall say that it was done as it should be */
 
     /* Clock, choices, threads. */
     uint64_t now_ns;

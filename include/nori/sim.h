@@ -105,6 +105,12 @@ typedef struct nori_sim nori_sim;
 /* Planted faults: machines that break their word, to show that a test would notice. */
 #define NORI_SIM_LYING_SYNC        (1u << 8) /* sync of a file answers 0 and does nothing */
 #define NORI_SIM_LYING_FOLDER_SYNC (1u << 9) /* sync of a folder answers 0 and does nothing */
+/* a write that is to fail answers 0 instead, and never reaches the medium: its sectors are stale
+ * after a power cut, synced or not; until then it is read (a phantom, see below) */
+#define NORI_SIM_FAIL_LOST (1u << 10)
+/* a write that is to fail answers 0 instead, and went to another place of the same file: as many
+ * bytes further, or before, as the seed says, in whole sectors */
+#define NORI_SIM_FAIL_MISDIRECTED (1u << 11)
 
 /*
  * Zero means none or off for every field, unless it says otherwise. Start from
@@ -253,6 +259,11 @@ NORI_API int nori_sim_file_read(nori_sim *sim, const char *path, uint64_t offset
  * if absent, durably, if its folder is there. */
 NORI_API int nori_sim_file_poke(nori_sim *sim, const char *path, uint64_t offset, const void *data,
                                 size_t len);
+
+/* Bit rot: flip one bit of the file, which the seed chooses, on the medium and in the page cache.
+ * *ret_offset: of the byte that it is in. NORI_E_NOTFOUND, NORI_E_INVALID (a folder, no bytes). */
+NORI_API int nori_sim_file_rot(nori_sim *sim, const char *path, uint64_t seed,
+                               uint64_t *ret_offset);
 
 /* Set the size, durably; removes the file, durably. */
 NORI_API int nori_sim_file_resize(nori_sim *sim, const char *path, uint64_t bytes);

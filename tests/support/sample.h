@@ -127,8 +127,8 @@ bool sample_read(const struct sample *sample, nori_sim *sim, uint32_t visibility
 /* Append a record that no sample has, and make it durable. */
 int sample_append(nori_wal *wal);
 
-/* Every byte of `before` that counted is still where it was in `after`, or in quarantine (D7), or it
- * was damaged and is mended. */
+/* Every byte of `before` that counted is still where it was in `after`, or in quarantine (D7), or
+ * it was damaged and is mended. */
 bool sample_check_quarantine(const struct sample *sample, nori_sim *before, nori_sim *after,
                              char why[ORACLE_WHY_LEN]);
 

@@ -109,6 +109,100 @@ static void a_failed_sync_leaves_phantoms(void **state)
     bench_assert_outcomes(bench->sim, bench_describe_three_sectors, "xyx");
 }
 
+/* A stale sector: read as it was written until the page cache is gone, then as before. */
+static void a_lost_write_is_stale_after_a_power_cut(void **state)
+{
+    struct bench *bench = *state;
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+
+    bench_write_letters(bench->file, 0, 'x', 3 * NORI_SIM_SECTOR);
+    bench_sync_file(bench->file);
+    options.fail_nth = 2;
+    options.fail_mask = NORI_SIM_WRITE;
+    options.flags = NORI_SIM_FAIL_LOST;
+    nori_sim_set_options(bench->sim, &options);
+    bench_write_letters(bench->file, 0, 'y', NORI_SIM_SECTOR);
+    bench_write_letters(bench->file, NORI_SIM_SECTOR, 'y', NORI_SIM_SECTOR); /* this one */
+    bench_write_letters(bench->file, (uint64_t)2 * NORI_SIM_SECTOR, 'y', NORI_SIM_SECTOR);
+    assert_int_equal(nori_sim_did_fail(bench->sim), 1);
+    assert_int_equal(bench_letter_at(bench->sim, "wal/a", NORI_SIM_SECTOR), 'y');
+    bench_sync_file(bench->file);
+    bench_assert_outcomes(bench->sim, bench_describe_three_sectors, "yxy");
+}
+
+static void a_misdirected_write_lands_elsewhere_in_the_file(void **state)
+{
+    struct bench *bench = *state;
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+
+    bench_write_letters(bench->file, 0, 'x', 3 * NORI_SIM_SECTOR);
+    options.fail_nth = 1;
+    options.fail_mask = NORI_SIM_WRITE;
+    options.flags = NORI_SIM_FAIL_MISDIRECTED;
+    for (options.seed = 0; options.seed < 10; options.seed++) {
+        char word[16] = "";
+        int count = 0;
+
+        nori_sim_set_options(bench->sim, &options);
+        bench_write_letters(bench->file, 0, 'y', NORI_SIM_SECTOR);
+        bench_sync_file(bench->file);
+        bench_describe_three_sectors(bench->sim, word);
+        for (const char *letter = word; *letter; letter++)
+            count += *letter == 'y';
+        assert_int_equal(word[0], 'x');
+        assert_int_equal(count, 1);
+        nori_sim_set_options(bench->sim, NULL);
+        bench_write_letters(bench->file, 0, 'x', 3 * NORI_SIM_SECTOR);
+    }
+}
+
+/* What is in the buffer then is not to be used. */
+static void a_failed_read_may_have_filled_a_part(void **state)
+{
+    struct bench *bench = *state;
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    bool saw_some = false;
+
+    bench_write_letters(bench->file, 0, 'x', 100);
+    for (options.seed = 0; options.seed < 20; options.seed++) {
+        char letters[100] = "";
+        size_t got = 17;
+
+        options.fail_nth = 1;
+        options.flags = NORI_SIM_FAIL_PARTLY;
+        nori_sim_set_options(bench->sim, &options);
+        assert_int_equal(bench->file->ops->read(bench->file, letters, sizeof letters, 0, &got),
+                         NORI_VFS_ERROR(NORI_E_IO, EIO));
+        assert_int_equal(got, 17);
+        saw_some = saw_some || (letters[0] == 'x' && letters[99] != 'x');
+    }
+    assert_true(saw_some);
+}
+
+static void rot_flips_one_bit_that_the_seed_chooses(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t first = 0, again = 0;
+
+    assert_int_equal(NORI_VFS_CODE(nori_sim_file_rot(bench->sim, "wal/b", 1, NULL)),
+                     NORI_E_NOTFOUND);
+    assert_int_equal(NORI_VFS_CODE(nori_sim_file_rot(bench->sim, "wal/a", 1, NULL)),
+                     NORI_E_INVALID);
+    bench_write_letters(bench->file, 0, 'x', 3 * NORI_SIM_SECTOR);
+    bench_sync_file(bench->file);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        unsigned flipped;
+
+        assert_int_equal(nori_sim_file_rot(bench->sim, "wal/a", seed, &first), 0);
+        flipped = (unsigned char)(bench_letter_at(bench->sim, "wal/a", first) ^ 'x');
+        assert_true(flipped != 0 && (flipped & (flipped - 1)) == 0);
+        assert_true(nori_sim_outcome_count(bench->sim) == 1); /* durable */
+        assert_int_equal(nori_sim_file_rot(bench->sim, "wal/a", seed, &again), 0);
+        assert_true(again == first);
+        assert_int_equal(bench_letter_at(bench->sim, "wal/a", first), 'x');
+    }
+}
+
 static void a_lying_machine_loses_what_it_synced(void **state)
 {
     struct bench *bench = *state;
@@ -471,6 +565,10 @@ int main(void)
         SIM_TEST(the_nth_call_fails_once_or_for_good),
         SIM_TEST(a_failed_write_may_have_done_a_part),
         SIM_TEST(a_failed_sync_leaves_phantoms),
+        SIM_TEST(a_lost_write_is_stale_after_a_power_cut),
+        SIM_TEST(a_misdirected_write_lands_elsewhere_in_the_file),
+        SIM_TEST(a_failed_read_may_have_filled_a_part),
+        SIM_TEST(rot_flips_one_bit_that_the_seed_chooses),
         SIM_TEST(a_lying_machine_loses_what_it_synced),
         SIM_TEST(a_full_disk_refuses_growth_until_there_is_room),
         SIM_TEST(memory_is_counted_and_can_fail),
