@@ -273,7 +273,9 @@ static int put_mark(struct nori_wal *wal, struct nori_error *error)
     struct nw_mark mark = {.salt = wal->current->salt,
                            .log_id = wal->log_id,
                            .next_sequence = wal->next_sequence,
-                           .durable_lsn = atomic_load(&wal->durable_lsn),
+                           .durable_lsn = NW_PLANT("mark-too-early")
+                                              ? atomic_load(&wal->published_lsn)
+                                              : atomic_load(&wal->durable_lsn),
                            .time_ms = wal->env.vfs->realtime_ms(wal->env.vfs->context)};
 
     nw_assert(mark.durable_lsn <= wal->current->start + wal->offset);
@@ -402,19 +404,24 @@ static int write_plan(struct nori_wal *wal, struct plan *plan, struct nori_posit
     uint64_t mark_offset = wal->mark_offset;
     uint64_t mark_durable_lsn = wal->mark_durable_lsn;
     uint64_t mark_len;
+    bool is_mark_late;
     int rc = make_room(wal, plan->bytes, error);
 
     if (rc < 0)
         return rc;
     begin = wal->offset;
     mark_len = is_mark_due(wal) ? NW_MARK_LEN : 0;
+    is_mark_late = mark_len > 0 && plan->count > 1 && NW_PLANT("mark-inside-batch");
     rc = nw_stage_begin(wal, plan->bytes + mark_len, error);
-    if (rc >= 0 && mark_len > 0)
+    if (rc >= 0 && mark_len > 0 && !is_mark_late)
         rc = put_mark(wal, error);
     begin += mark_len;
     begin_encoding(wal, plan);
-    for (size_t i = 0; rc >= 0 && i < plan->count; i++)
+    for (size_t i = 0; rc >= 0 && i < plan->count; i++) {
         rc = put_record(wal, plan, i, &scratch_at, error);
+        if (rc >= 0 && i == 0 && is_mark_late)
+            rc = put_mark(wal, error);
+    }
     end_encoding(wal, plan);
     nw_assert(rc < 0 || wal->offset == begin + plan->bytes);
     if (rc >= 0)

@@ -142,6 +142,12 @@ static int take_link(struct nori_wal *wal, const struct nw_link *link, uint64_t 
     struct nw_segment *segment;
 
     if (!link->is_live) {
+        if (NW_PLANT("dead-before-header")) {
+            char name[NW_NAME_MAX];
+
+            nw_name_format(name, link->id);
+            (void)wal->env.folder->ops->remove(wal->env.folder, name);
+        }
         wal->dead_ids[wal->dead_count++] = link->id;
         return NORI_OK;
     }

@@ -68,7 +68,8 @@ static uint64_t believe(const struct nw_chain *chain, const struct nw_control_du
     const struct nw_link *link;
     uint64_t lsn = durable->lsn;
 
-    if (durable->check != nw_control_check(durable->lsn, durable->salt))
+    if (durable->check != nw_control_check(durable->lsn, durable->salt) &&
+        !NW_PLANT("believe-torn-watermark"))
         return 0;
     link = nw_chain_find_salt(chain, durable->salt);
     return link && lsn >= link->start ? nw_min_u64(lsn, link_end_lsn(link)) : 0;
@@ -680,6 +681,8 @@ static int rewrite(const struct nori_wal_config *config, const struct nw_link *l
         }
         if (good == 0)
             return NORI_E_CORRUPT; /* it was whole a moment ago */
+        if (NW_PLANT("rewrite-what-is-read-again"))
+            (void)file->ops->read(file, buffer->data, good, from, &got);
         span = (struct nori_span){buffer->data, good};
         rc = file->ops->write(file, &span, 1, from);
         if (rc < 0)
@@ -701,7 +704,7 @@ static int secure_link(const struct nw_env *env, const struct nori_wal_config *c
     if (rc < 0)
         return rc;
     rc = rewrite(config, link, file, buffer, from, to);
-    if (rc >= 0)
+    if (rc >= 0 && !NW_PLANT("rewrite-without-sync"))
         rc = file->ops->sync(file);
     file->ops->close(file);
     nw_name_format(name, link->id);

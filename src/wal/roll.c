@@ -45,7 +45,7 @@ static int wait_for_spare(struct nori_wal *wal, struct nori_error *error)
             (void)nw_sync_name(wal); /* fails with the log */
             continue;
         }
-        if (ended_unsynced(wal) >= NW_ENDED_UNSYNCED_MAX) {
+        if (ended_unsynced(wal) >= NW_ENDED_UNSYNCED_MAX && !NW_PLANT("any-number-unsynced")) {
             wal->is_sync_requested = true;
             wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->sync_wanted);
             (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
@@ -105,6 +105,8 @@ static int random_salt(struct nori_wal *wal, uint64_t *ret_salt, struct nori_err
 
         if (rc < 0)
             return nw_io_error(error, rc, NW_NOWHERE, "append: random bytes");
+        if (NW_PLANT("same-salt"))
+            *ret_salt = 1;
     }
     return NORI_OK;
 }

@@ -78,7 +78,7 @@ static int read_batches(const struct nw_link *link, struct nw_cursor *cursor,
         }
         batch_records++;
         batch_last = offset;
-        if (nw_record_continues(&record))
+        if (nw_record_continues(&record) && !NW_PLANT("cut-inside-batch"))
             continue;
         scan->end = cursor->offset;
         scan->records += batch_records;
@@ -122,7 +122,7 @@ static int look_behind(const struct nw_link *link, uint64_t log_id, struct nw_cu
             const uint8_t *found =
                 nw_mark_find(chunk + at, got - at, offset + at, link->header.salt, log_id, &mark);
 
-            if (!found)
+            if (!found || NW_PLANT("cut-mid-log"))
                 break;
             at = (size_t)(found - chunk);
             scan->behind_lsn = nw_max_u64(scan->behind_lsn,
@@ -195,6 +195,8 @@ static int ask_ring(struct nw_staged *staged, const struct nw_link *link, struct
     bool is_wrapped = nw_staged_from(staged, place.salt) != UINT64_MAX;
     int rc;
 
+    if (NW_PLANT("ring-for-newest-only") && link->end != NW_OPEN_END)
+        return 0;
     if (link->format != 2 || scan->end == link->end || is_known_end(scan) ||
         lsn < nw_max_u64(scan->watermark_lsn, scan->behind_lsn))
         return 0;

@@ -40,9 +40,9 @@ static int name_segment(struct nori_wal *wal, struct nw_segment *segment)
 {
     struct nori_folder *folder = wal->env.folder;
     char name[NW_NAME_MAX];
-    int rc = segment->file->ops->sync(segment->file);
+    int rc = NW_PLANT("name-before-header") ? 0 : segment->file->ops->sync(segment->file);
 
-    if (rc < 0)
+    if (rc < 0 && !NW_PLANT("ignore-early-sync"))
         return sync_failed(wal, rc, segment, "sync");
     nw_name_format(name, segment->id);
     rc = folder->ops->rename(folder, NW_NAME_SPARE, name);
@@ -88,9 +88,12 @@ static struct nw_segment *oldest_unsynced(struct nori_wal *wal, uint64_t lsn)
 {
     struct nw_segment *oldest = NULL;
 
-    for (size_t i = wal->segment_count; i > 0 && !wal->segments[i - 1]->is_synced; i--)
+    for (size_t i = wal->segment_count; i > 0 && !wal->segments[i - 1]->is_synced; i--) {
         if (wal->segments[i - 1]->start < lsn)
             oldest = wal->segments[i - 1];
+        if (oldest && NW_PLANT("newest-first"))
+            break;
+    }
     return oldest;
 }
 
@@ -171,7 +174,8 @@ static int lead(struct nori_wal *wal)
     rc = NORI_OK;
     wal->is_syncing = true;
     wal->is_sync_requested = false;
-    atomic_store(&wal->undurable_since_ns, 0);
+    if (!NW_PLANT("window-cleared-late"))
+        atomic_store(&wal->undurable_since_ns, 0);
     target = atomic_load(&wal->published_lsn);
     if (NW_PLANT("ack-before-sync"))
         set_durable(wal, target);
@@ -195,8 +199,11 @@ static int lead(struct nori_wal *wal)
                     NW_PLANT("ack-after-failure"))) /* D8: nothing more, whoever met the failure */
         set_durable(wal, target);
     atomic_store(&wal->synced_ns, done_ns);
+    if (NW_PLANT("window-cleared-late"))
+        atomic_store(&wal->undurable_since_ns, 0);
     wal->is_syncing = false;
-    nw_log_wake(wal);
+    if (!NW_PLANT("leader-wakes-nobody"))
+        nw_log_wake(wal);
     nw_unlock(wal, wal->mutex);
     if (target > before || rc < 0) {
         nw_stats_stage(wal, NW_STAGE_SYNC, done_ns - written_ns);

@@ -124,7 +124,7 @@ nothing_in_log "every test that docs/testing.md names is there"
 planted_block() {
     sed -n '/^<!-- generated: planted -->$/,/^<!-- end of planted -->$/p' docs/testing.md | sed '1d;$d'
 }
-sed 's/#.*//' tests/planted.txt | awk 'NF >= 2' >"$work/listed"
+sed 's/#.*//' tests/planted.txt | awk 'NF >= 5' >"$work/listed"
 grep -rhoE 'NW_PLANT\("[a-z0-9-]+"\)' src | sed 's/.*"\(.*\)".*/\1/' | sort -u >"$work/planted"
 planted_block | awk -F ' [|] ' '/^\| `/ { gsub(/[|` ]/, "", $1); print $1 "|" $2 }' >"$work/described"
 awk -v described="$work/described" -v listed="$work/listed" '
@@ -135,9 +135,9 @@ awk -v described="$work/described" -v listed="$work/listed" '
         }
         while ((getline line < listed) > 0) {
             count = split(line, part, " ")
-            test[part[1]] = "`test_" part[2] "`"
-            promise[part[1]] = part[3]
-            for (i = 4; i <= count; i++) promise[part[1]] = promise[part[1]] " " part[i]
+            test[part[1]] = "`test_" part[2] "`: `" part[3] "`"
+            promise[part[1]] = part[5]
+            for (i = 6; i <= count; i++) promise[part[1]] = promise[part[1]] " " part[i]
         }
         print "| bug | what it does | caught by | breaks |"
         print "|---|---|---|---|"

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * test_orders.c: histories in which two things happen in an order that is rare, and in which a log
+ * that did them in another order would lose something. Each takes one machine and one moment;
+ * test_crash_states.c and its like, which try all moments of short histories, do not come to them.
+ */
+#include "../api/helpers.h"
+#include "../support/between.h"
+
+#include <nori/sim.h>
+
+#define RECORD_LEN ((size_t)4000)
+#define LONG_NS    ((uint64_t)100000000000)
+#define CUTS       12 /* random power cuts at each operation */
+
+static struct nori_wal_config config_on(nori_sim *sim)
+{
+    struct nori_wal_config config = config_of("wal");
+
+    config.vfs = nori_sim_vfs(sim);
+    config.preallocate = NORI_PREALLOCATE_OFF;
+    config.buffer_size = (size_t)64 << 10;
+    return config;
+}
+
+static uint64_t bytes_of(nori_sim *sim, const char *path)
+{
+    uint64_t bytes = 0;
+
+    (void)nori_sim_file_bytes(sim, path, &bytes);
+    return bytes;
+}
+
+static bool has_segment(nori_sim *sim, uint64_t id)
+{
+    char path[64];
+    uint64_t bytes;
+
+    (void)snprintf(path, sizeof path, "wal/%s", segment_name(id));
+    return nori_sim_file_bytes(sim, path, &bytes) == 0;
+}
+
+/* It opens, and shows the records first .. first + n - 1 for some n, which is returned. */
+static uint64_t expect_opens(nori_sim *sim, uint64_t first)
+{
+    struct nori_wal_config config = config_on(sim);
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+    nori_reader *reader = NULL;
+    nori_wal *wal = NULL;
+
+    if (nori_wal_open(&config, &wal, &info, &error) < 0)
+        fail_msg("it does not open: %s", error.message);
+    assert_int_equal(nori_wal_read_from(wal, OLDEST, &reader), NORI_OK);
+    if (info.valid_records > 0)
+        expect_range(reader, first, info.valid_records, first);
+    nori_reader_close(reader);
+    close_log(wal);
+    return info.valid_records;
+}
+
+/* ---- ended segments whose syncs take their time ---- */
+
+static void sync_of_named_takes_long(void *context, const char *name)
+{
+    if (strcmp(name, "spare") != 0)
+        nori_sim_sleep(context, LONG_NS);
+}
+
+/* An open log on a machine on which giving a segment its name takes no time, and syncing one that
+ * has it takes long. */
+static nori_wal *open_where_syncs_take_long(nori_sim *sim)
+{
+    struct between between = {.before_sync = sync_of_named_takes_long, .context = sim};
+    struct nori_wal_config config = config_on(sim);
+
+    config.vfs = between_begin(nori_sim_vfs(sim), &between);
+    return open_log(&config);
+}
+
+/* D3: the disk is busy with ended segments. A power cut costs the current one and two ended ones,
+ * never a third. */
+static void no_third_ended_segment_waits_for_its_sync(void **state)
+{
+    uint64_t first_of[8] = {0}; /* the number of the first record in each segment */
+    nori_sim *sim = nori_sim_new(NULL);
+    nori_wal *wal = open_where_syncs_take_long(sim);
+    uint64_t id = 0;
+
+    (void)state;
+    for (uint64_t number = 1; id < 6; number++) {
+        nori_sim *after = NULL;
+
+        id = append_numbered(wal, number, RECORD_LEN).segment_id;
+        if (first_of[id] != 0 || id == 0)
+            continue;
+        first_of[id] = number;
+        (void)nori_sim_power_cut(sim, 0, &after);
+        assert_in_range(expect_opens(after, 1), id < 3 ? 0 : first_of[id - 2] - 1, number - 1);
+        nori_sim_free(after);
+    }
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
+/*
+ * What a power cut leaves of three segments none of which was synced since it had its name: the
+ * first one lost its tail, so the log ends there, and the other two are dead.
+ */
+static nori_sim *with_two_dead_segments(void)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    nori_wal *wal = open_where_syncs_take_long(sim);
+    nori_sim *after = NULL;
+
+    (void)append_numbered(wal, 1, RECORD_LEN);
+    nori_sim_sleep(sim, LONG_NS / 10); /* it is written, and has its name */
+    for (uint64_t number = 2; position_of(wal).segment_id < 2; number++)
+        (void)append_numbered(wal, number, RECORD_LEN);
+    nori_sim_sleep(sim, LONG_NS / 10);
+    (void)nori_sim_power_cut(sim, 0, &after);
+    close_log(wal);
+    nori_sim_free(sim);
+    assert_true(has_segment(after, 0) && has_segment(after, 1) && has_segment(after, 2));
+    return after;
+}
+
+struct watcher {
+    uint64_t durable; /* records that must be there */
+    uint64_t states;
+};
+
+static void look_at(struct watcher *watcher, nori_sim *after)
+{
+    assert_in_range(expect_opens(after, 1), watcher->durable, UINT64_MAX);
+    nori_sim_free(after);
+    watcher->states++;
+}
+
+static void crash_here(void *context, nori_sim *sim, uint64_t operation)
+{
+    struct watcher *watcher = context;
+    nori_sim *after;
+
+    nori_sim_crash_kill(sim, &after);
+    look_at(watcher, after);
+    for (uint64_t i = 0; i < CUTS; i++) {
+        nori_sim_power_cut_random(sim, operation * CUTS + i, &after);
+        look_at(watcher, after);
+    }
+}
+
+static void watch(nori_sim *sim, struct watcher *watcher)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+
+    options.before_operation = watcher ? crash_here : NULL;
+    options.context = watcher;
+    nori_sim_set_options(sim, &options);
+}
+
+/* D1, D6: until the header that killed them is durable, dead segments are what tells that the log
+ * went on there. One of two, alone, has no predecessor: the log would be taken for damaged. */
+static void dead_segments_outlive_the_crash_before_the_new_header(void **state)
+{
+    nori_sim *sim = with_two_dead_segments();
+    struct nori_wal_config config = config_on(sim);
+    struct watcher watcher = {0, 0};
+    nori_wal *wal;
+    uint64_t count;
+
+    (void)state;
+    count = expect_opens(sim, 1); /* opening alone removes nothing */
+    assert_true(has_segment(sim, 1) && has_segment(sim, 2));
+    watcher.durable = count;
+    watch(sim, &watcher);
+    wal = open_log(&config);
+    (void)append_numbered(wal, count + 1, 10);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    close_log(wal);
+    watch(sim, NULL);
+    assert_false(has_segment(sim, 1) ||
+                 has_segment(sim, 2)); /* they are gone, so that moment came */
+    assert_true(watcher.states > 50);
+    assert_int_equal(expect_opens(sim, 1), count + 1);
+    nori_sim_free(sim);
+}
+
+/* D1, D6: a live segment goes after all dead ones, or one of those would look like the oldest of
+ * the log: its records would be back, or the log be taken for damaged. */
+static void dropped_segments_go_after_the_dead(void **state)
+{
+    nori_sim *sim = with_two_dead_segments();
+    struct nori_wal_config config = config_on(sim);
+    nori_wal *wal = open_log(&config);
+    struct watcher watcher = {0, 0};
+    uint64_t deleted = 0;
+
+    (void)state;
+    watch(sim, &watcher);
+    assert_int_equal(nori_wal_delete_segments_before(wal, position_of(wal), &deleted), NORI_OK);
+    watch(sim, NULL);
+    assert_int_equal(deleted, 1);
+    assert_false(has_segment(sim, 0) || has_segment(sim, 1) || has_segment(sim, 2));
+    close_log(wal);
+    assert_true(watcher.states > 50);
+    nori_sim_free(sim);
+}
+
+/* ---- marks ---- */
+
+/* D6: a mark that claims what was not yet durable would make damage of every torn tail before it.
+ * */
+static void a_power_cut_around_a_mark_leaves_a_torn_tail(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    nori_wal *wal = open_log(&config);
+    uint64_t fewest = UINT64_MAX;
+
+    (void)state;
+    (void)append_numbered(wal, 1, RECORD_LEN);
+    nori_sim_sleep(sim, LONG_NS);         /* it has its name */
+    append_range(wal, 2, 40, RECORD_LEN); /* with two marks, nothing of it durable */
+    assert_int_equal(nori_wal_flush(wal), NORI_OK);
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        nori_sim *after;
+        uint64_t count;
+
+        nori_sim_power_cut_random(sim, seed, &after);
+        count = expect_opens(after, 1);
+        fewest = count < fewest ? count : fewest;
+        nori_sim_free(after);
+    }
+    assert_true(fewest < 16); /* a mark may have survived what stood before it */
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
+/* ---- a ring that is full ---- */
+
+#define BATCH_LEN 3
+#define FIFTH_LEN \
+    ((size_t)259) /* five batches with such values are a little more than a ring of 4 KiB */
+
+static void append_batch_of_three(nori_wal *wal, uint64_t first)
+{
+    struct numbered memory[BATCH_LEN];
+    struct nori_record records[BATCH_LEN];
+
+    for (uint64_t i = 0; i < BATCH_LEN; i++)
+        records[i] = make_numbered(&memory[i], first + i, FIFTH_LEN);
+    assert_int_equal(nori_wal_append_batch(wal, records, BATCH_LEN, NULL), NORI_OK);
+}
+
+static void kill_here(void *context, nori_sim *sim, uint64_t operation)
+{
+    struct watcher *watcher = context;
+    nori_sim *after;
+
+    (void)operation;
+    nori_sim_crash_kill(sim, &after);
+    look_at(watcher, after);
+}
+
+/* D2, D4: while the writer is behind, its room in the ring is given back batch by batch. Were half
+ * a batch written and its room used again, neither file nor ring would have all of it. */
+static void a_batch_is_in_the_file_or_in_the_ring_as_a_whole(void **state)
+{
+    struct watcher watcher = {0, 0};
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        struct nori_wal_config config;
+        nori_sim *sim;
+        nori_wal *wal;
+
+        options.seed = seed;
+        options.switch_percent = 30;
+        sim = nori_sim_new(&options);
+        config = config_on(sim);
+        config.buffer_size = 4096;
+        wal = open_log(&config);
+        watcher.durable = 0; /* what must be there after a kill is all that returned */
+        options.before_operation = kill_here;
+        options.context = &watcher;
+        nori_sim_set_options(sim, &options);
+        for (; watcher.durable < 20 * (uint64_t)BATCH_LEN; watcher.durable += BATCH_LEN)
+            append_batch_of_three(wal, watcher.durable + 1);
+        watch(sim, NULL);
+        close_log(wal);
+        nori_sim_free(sim);
+    }
+    assert_true(watcher.states > 500);
+}
+
+/* ---- pages that are forgotten while recovery reads ---- */
+
+struct forgetful {
+    nori_sim *medium; /* what the disk has */
+    uint64_t reads_left;
+    bool has_forgotten;
+    bool is_rewritten;
+};
+
+static void give_what_the_disk_has(void *context, const char *name, uint64_t offset, void *data,
+                                   size_t len)
+{
+    struct forgetful *forgetful = context;
+    size_t got = 0;
+
+    if (strcmp(name, segment_name(0)) != 0 || forgetful->is_rewritten)
+        return;
+    if (forgetful->reads_left > 0) {
+        forgetful->reads_left--;
+        return;
+    }
+    forgetful->has_forgotten = true;
+    memset(data, 0, len);
+    (void)nori_sim_file_read(forgetful->medium, "wal/000000.wal", offset, data, len, &got);
+}
+
+static void note_rewritten(void *context, const char *name)
+{
+    struct forgetful *forgetful = context;
+
+    forgetful->is_rewritten |= strcmp(name, segment_name(0)) == 0;
+}
+
+/* A log of a process that died: the kernel has ten records, the disk and the ring have none of
+ * them. */
+static nori_sim *with_records_in_the_page_cache(void)
+{
+    static const uint8_t zeros[(size_t)64 << 10];
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    nori_wal *wal = open_log(&config);
+    nori_sim *after;
+
+    (void)append_numbered(wal, 1, 100);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    append_range(wal, 2, 9, 1000);
+    assert_int_equal(nori_wal_flush(wal), NORI_OK);
+    nori_sim_crash_kill(sim, &after);
+    close_log(wal);
+    nori_sim_free(sim);
+    (void)nori_sim_file_poke(after, "wal/control", 4096, zeros, sizeof zeros);
+    return after;
+}
+
+/* D5: the kernel may drop a page that it could not write back, at any moment of a recovery. What
+ * open reports is on the disk all the same; or it refuses. */
+static void pages_lost_while_recovery_reads_cost_nothing_it_reported(void **state)
+{
+    bool has_forgotten = true;
+    uint64_t most = 0;
+
+    (void)state;
+    for (uint64_t reads = 0; has_forgotten; reads++) {
+        nori_sim *sim = with_records_in_the_page_cache();
+        struct nori_wal_config config = config_on(sim);
+        struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+        struct forgetful forgetful = {.reads_left = reads};
+        struct between between = {.after_read = give_what_the_disk_has,
+                                  .before_sync = note_rewritten,
+                                  .context = &forgetful};
+        nori_wal *wal = NULL;
+        nori_sim *after;
+
+        (void)nori_sim_power_cut(sim, 0, &forgetful.medium);
+        config.vfs = between_begin(nori_sim_vfs(sim), &between);
+        if (nori_wal_open(&config, &wal, &info, NULL) < 0)
+            info.valid_records = 0;
+        (void)nori_sim_power_cut(sim, 0, &after);
+        assert_in_range(expect_opens(after, 1), info.valid_records, 10);
+        most = info.valid_records > most ? info.valid_records : most;
+        close_log(wal);
+        nori_sim_free(after);
+        nori_sim_free(forgetful.medium);
+        nori_sim_free(sim);
+        has_forgotten = forgetful.has_forgotten;
+        assert_true(reads < 1000);
+    }
+    assert_int_equal(most, 10); /* when nothing was forgotten in time */
+}
+
+/* ---- readers of others ---- */
+
+/* D11: whoever maps a segment would be killed (SIGBUS) if its writer cut the file shorter. */
+static void a_segment_that_a_reader_maps_keeps_its_length(void **state)
+{
+    (void)state;
+    for (int is_read = 0; is_read < 2; is_read++) {
+        nori_sim *sim = nori_sim_new(NULL);
+        struct nori_wal_config config = config_on(sim);
+        struct nori_reader_config reading = NORI_READER_CONFIG_INIT;
+        nori_wal *wal = open_log(&config);
+        nori_reader *reader = NULL;
+        uint64_t reserved;
+
+        append_range(wal, 1, 10, 100);
+        close_log(wal);
+        reserved = bytes_of(sim, "wal/000000.wal");
+        reading.vfs = nori_sim_vfs(sim);
+        if (is_read) {
+            assert_int_equal(nori_reader_open_with("wal", &reading, OLDEST, &reader, NULL),
+                             NORI_OK);
+            expect_range(reader, 1, 10, 1);
+        }
+        wal = open_log(&config); /* and begins another segment */
+        append_range(wal, 11, 10, 100);
+        assert_int_equal(nori_wal_sync(wal), NORI_OK);
+        nori_sim_sleep(sim, LONG_NS);
+        if (is_read) {
+            assert_int_equal(bytes_of(sim, "wal/000000.wal"), reserved);
+            expect_range(reader, 11, 10, 11);
+            nori_reader_close(reader);
+        } else {
+            assert_true(bytes_of(sim, "wal/000000.wal") <
+                        reserved); /* there was something to cut off */
+        }
+        close_log(wal);
+        nori_sim_free(sim);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_third_ended_segment_waits_for_its_sync),
+        cmocka_unit_test(dead_segments_outlive_the_crash_before_the_new_header),
+        cmocka_unit_test(dropped_segments_go_after_the_dead),
+        cmocka_unit_test(a_power_cut_around_a_mark_leaves_a_torn_tail),
+        cmocka_unit_test(a_batch_is_in_the_file_or_in_the_ring_as_a_whole),
+        cmocka_unit_test(pages_lost_while_recovery_reads_cost_nothing_it_reported),
+        cmocka_unit_test(a_segment_that_a_reader_maps_keeps_its_length),
+    };
+
+    return cmocka_run_group_tests_name("orders", tests, NULL, NULL);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * between.h: a seam on top of another one. A test stands between the log and its disk: it may hold
+ * back a sync, and change what a read gives, as a disk would of which the page cache has forgotten
+ * something.
+ *
+ * One at a time, and from between_begin on until all that was opened is closed.
+ */
+#ifndef TESTS_BETWEEN_H
+#define TESTS_BETWEEN_H
+
+#include <nori/vfs.h>
+
+struct between {
+    /* Each may be NULL. name: of the file as it is called now. */
+    void (*before_sync)(void *context, const char *name);
+    void (*after_read)(void *context, const char *name, uint64_t offset, void *data, size_t len);
+    void *context;
+};
+
+/* What to give to the log; good until the next call. */
+const struct nori_vfs *between_begin(const struct nori_vfs *under, const struct between *between);
+
+#endif
