@@ -14,6 +14,7 @@
  * steps, and others by seed, for hours. With `nested` before them it crashes each recovery.
  */
 #include "../support/jobs.h"
+#include "../support/numbers.h"
 #include "../support/repeat.h"
 #include "../support/workload.h"
 
@@ -223,23 +224,26 @@ static void before_nested_operation(void *context, nori_sim *sim, uint64_t opera
 {
     struct nested *nested = context;
     struct explorer *explorer = nested->explorer;
-    uint64_t count = nori_sim_outcome_count(sim);
-    uint64_t tries = count <= NESTED_ALL ? count : NESTED_RANDOM;
-    nori_sim *after;
+    uint64_t count, tries;
+    nori_sim *still, *after;
 
     if (explorer->is_broken)
         return;
     nori_sim_crash_kill(sim, &after);
     explorer->is_broken = !check_nested(nested, after, nested->event);
     nori_sim_free(after);
+    numbers_crash_kill(sim, &still);
+    count = nori_sim_outcome_count(still);
+    tries = count <= NESTED_ALL ? count : NESTED_RANDOM;
     for (uint64_t i = 0; i < tries && !explorer->is_broken; i++) {
         if (count <= NESTED_ALL)
-            (void)nori_sim_power_cut(sim, i, &after);
+            (void)nori_sim_power_cut(still, i, &after);
         else
-            nori_sim_power_cut_random(sim, operation * 1000 + i, &after);
+            nori_sim_power_cut_random(still, operation * 1000 + i, &after);
         explorer->is_broken = !check_nested(nested, after, ORACLE_POWER_CUT);
         nori_sim_free(after);
     }
+    nori_sim_free(still);
 }
 
 /* Open a clone of `state`, and crash at every operation of that. */
@@ -451,29 +455,33 @@ static bool cut_here(struct explorer *explorer, nori_sim *after,
 /* Try what a crash can leave right now. */
 static void explore_point(struct explorer *explorer, nori_sim *sim, uint64_t operation)
 {
-    uint64_t count = nori_sim_outcome_count(sim);
-    bool is_all = count <= effort.outcomes_all;
-    uint64_t tries = is_all ? count : effort.outcomes_random;
     struct oracle_found shown_durable;
+    uint64_t count, tries;
     char outcome[32];
-    nori_sim *after;
+    bool is_all;
+    nori_sim *still, *after;
 
     if (explorer->is_broken || (explorer->only_outcome && operation != explorer->only_operation))
         return;
     totals.points++;
     explorer->operation = operation;
     explorer->is_broken = !kill_here(explorer, sim, &shown_durable);
+    numbers_crash_kill(sim, &still);
+    count = nori_sim_outcome_count(still);
+    is_all = count <= effort.outcomes_all;
+    tries = is_all ? count : effort.outcomes_random;
     for (uint64_t i = 0; i < tries && !explorer->is_broken; i++) {
         (void)snprintf(outcome, sizeof outcome, "%s%llu", is_all ? "cut" : "random",
                        (unsigned long long)i);
         if (!is_chosen(explorer, outcome))
             continue;
         if (is_all)
-            (void)nori_sim_power_cut(sim, i, &after);
+            (void)nori_sim_power_cut(still, i, &after);
         else
-            nori_sim_power_cut_random(sim, operation * 1000 + i, &after);
+            nori_sim_power_cut_random(still, operation * 1000 + i, &after);
         explorer->is_broken = !cut_here(explorer, after, &shown_durable);
     }
+    nori_sim_free(still);
 }
 
 static void before_operation(void *context, nori_sim *sim, uint64_t operation)

@@ -12,6 +12,7 @@
  * histories, then of others by seed. With `pairs` or `memory` before them: two calls, or memory.
  */
 #include "../support/jobs.h"
+#include "../support/numbers.h"
 #include "../support/repeat.h"
 #include "../support/workload.h"
 
@@ -415,6 +416,7 @@ static void what_a_failed_write_left_is_never_part_of_a_record(void **state)
                                            .seed = seed},
                               .fault = {NORI_SIM_WRITE, NORI_SIM_FAIL_PARTLY, ENOSPC, 1, 0}};
         struct nori_sim_options options;
+        nori_sim *still;
         bool is_good;
 
         repeat_with("NORI_SHARE=100 ./test_faults (seed %llu)", (unsigned long long)seed);
@@ -430,14 +432,16 @@ static void what_a_failed_write_left_is_never_part_of_a_record(void **state)
                   run_step(&scene.run, 'q') && run_step(&scene.run, 'q') &&
                   nori_wal_flush(scene.run.wal) == NORI_OK; /* from the ring to where that is */
         (void)complain(&scene, "running", scene.run.why);
-        for (uint64_t outcome = 0, outcomes = nori_sim_outcome_count(scene.run.sim);
+        numbers_crash_kill(scene.run.sim, &still);
+        for (uint64_t outcome = 0, outcomes = nori_sim_outcome_count(still);
              is_good && outcome < outcomes; outcome += outcomes / 256 | 1) {
             nori_sim *after;
 
-            (void)nori_sim_power_cut(scene.run.sim, outcome, &after);
+            (void)nori_sim_power_cut(still, outcome, &after);
             is_good = reopen(&scene, after, ORACLE_POWER_CUT, "power cut and opened");
             nori_sim_free(after);
         }
+        nori_sim_free(still);
         run_done(&scene.run);
         nori_sim_free(scene.run.sim);
         if (!is_good) {

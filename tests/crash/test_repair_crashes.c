@@ -8,6 +8,7 @@
  * same mode again: that loses nothing more than the repair that was not interrupted, never shows a
  * wrong byte, and what is gone from the log is in quarantine (D7).
  */
+#include "../support/numbers.h"
 #include "../support/repeat.h"
 #include "../support/sample.h"
 
@@ -140,7 +141,7 @@ static void before_operation(void *context, nori_sim *sim, uint64_t operation)
     struct repair *repair = context;
     uint64_t count, tries;
     bool is_all;
-    nori_sim *after;
+    nori_sim *still, *after;
 
     if (!repair->is_watching || repair->is_broken)
         return;
@@ -149,16 +150,18 @@ static void before_operation(void *context, nori_sim *sim, uint64_t operation)
                 (unsigned long long)operation);
     nori_sim_crash_kill(sim, &after);
     try_state(repair, after, "kill -9");
-    count = nori_sim_outcome_count(sim);
+    numbers_crash_kill(sim, &still);
+    count = nori_sim_outcome_count(still);
     is_all = count <= OUTCOMES_ALL;
     tries = is_all ? count : OUTCOMES_RANDOM;
     for (uint64_t i = 0; i < tries; i++) {
         if (is_all)
-            (void)nori_sim_power_cut(sim, i, &after);
+            (void)nori_sim_power_cut(still, i, &after);
         else
-            nori_sim_power_cut_random(sim, operation * 100 + i, &after);
+            nori_sim_power_cut_random(still, operation * 100 + i, &after);
         try_state(repair, after, "a power cut");
     }
+    nori_sim_free(still);
 }
 
 static nori_sim *clone_with(struct repair *repair, uint64_t fail_nth)
