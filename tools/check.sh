@@ -91,7 +91,8 @@ stage_tsan() {
 
 # Without any optional library.
 stage_lean() {
-    build_in build/lean --buildtype=release -Disal=disabled -Dlz4=disabled -Dzstd=disabled &&
+    build_in build/lean --buildtype=release -Disal=disabled -Dlz4=disabled -Dzstd=disabled \
+        -Dprobes=disabled &&
         run_tests build/lean lean --suite fast
 }
 

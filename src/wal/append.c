@@ -16,6 +16,7 @@
  * Not here. Files, segments and space: roll.c, space.c. Group commit: sync.c.
  */
 #include "base/crc32c.h"
+#include "base/probe.h"
 #include "format/control_record.h"
 #include "wal/log.h"
 
@@ -26,6 +27,8 @@
 
 #define RECORD_FLAGS \
     (NORI_RECORD_TOMBSTONE | NORI_RECORD_TTL | NORI_RECORD_TIME | NORI_RECORD_VERSION)
+
+NW_PROBE_HERE(append)
 
 /* What was found out about an append without a lock. */
 struct plan {
@@ -498,6 +501,7 @@ int nori_wal_append_batch(nori_wal *wal, const struct nori_record *records, size
         nw_append_unlock(wal);
     }
     if (rc >= 0) {
+        NW_PROBE(append, wal->name, first.segment_id, first.offset, plan.bytes, plan.count);
         report_append(wal, &plan);
         if (!wal->has_shared_ring) /* else the writer thread does, under `batch` */
             nw_sync_note_append(wal, nw_now_ns(wal));

@@ -9,10 +9,13 @@
  * Failure. An open that fails leaves no handle and, but for what recovery had to make durable,
  * nothing changed. A close always gives everything back; its result says whether all is durable.
  */
+#include "base/probe.h"
 #include "wal/advice.h"
 #include "wal/log.h"
 
 #include <string.h>
+
+NW_PROBE_HERE(recover)
 
 static const struct nori_wal_config *config_of(struct nori_wal *wal)
 {
@@ -220,6 +223,7 @@ static void report_recovery(struct nori_wal *wal, const struct nw_recovered *rec
 {
     const struct nw_metrics *metrics = &wal->metrics;
 
+    NW_PROBE(recover, wal->name, info->valid_records, info->bytes_truncated, info->elapsed_us, rc);
     nw_metrics_observe(metrics, metrics->recovery_seconds, (double)info->elapsed_us / 1e6);
     nw_metrics_set(metrics, metrics->recovery_records, info->valid_records);
     nw_metrics_set(metrics, metrics->recovery_torn_bytes, info->bytes_truncated);

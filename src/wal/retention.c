@@ -15,10 +15,13 @@
  * Failure. What was dropped is gone; the error says what could not be. Nothing else changes. A
  * failed sync of the folder is final, as any (D8).
  */
+#include "base/probe.h"
 #include "format/names.h"
 #include "wal/log.h"
 
 #include <string.h>
+
+NW_PROBE_HERE(drop)
 
 /* Remove one file and make that durable. A file that is gone already is as good. */
 static int remove_durably(struct nori_wal *wal, uint64_t id, struct nori_error *error)
@@ -128,6 +131,7 @@ static void forget_oldest(struct nori_wal *wal)
     if (oldest->file)
         oldest->file->ops->close(oldest->file);
     bytes = oldest->end;
+    NW_PROBE(drop, wal->name, oldest->id, bytes);
     nw_stats_add(&wal->control->words->stats.drops, 1);
     nw_stats_set(&wal->control->words->stats.segment_count, left);
     nw_metrics_add(&wal->metrics, wal->metrics.drops, 1);

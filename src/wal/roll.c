@@ -18,11 +18,14 @@
  * Failure. If the header cannot be written for want of space, nothing has changed. If it fails
  * otherwise, the log has failed (D8).
  */
+#include "base/probe.h"
 #include "format/header.h"
 #include "format/names.h"
 #include "wal/log.h"
 
 #include <string.h>
+
+NW_PROBE_HERE(rotate)
 
 static size_t ended_unsynced(const struct nori_wal *wal)
 {
@@ -224,8 +227,10 @@ static void wake_threads(struct nori_wal *wal)
 static void report_roll(struct nori_wal *wal, const struct nw_segment *previous,
                         uint64_t ended_bytes, uint64_t begun_ns)
 {
+    uint64_t ns = nw_now_ns(wal) - begun_ns;
     size_t segment_count;
 
+    NW_PROBE(rotate, wal->name, wal->current->id, ended_bytes, ns);
     nw_lock(wal, wal->mutex);
     segment_count = wal->segment_count;
     nw_unlock(wal, wal->mutex);
@@ -237,8 +242,7 @@ static void report_roll(struct nori_wal *wal, const struct nw_segment *previous,
         return; /* the first segment of this life ends none */
     nw_stats_add(&wal->control->words->stats.rolls, 1);
     nw_metrics_add(&wal->metrics, wal->metrics.rolls, 1);
-    nw_metrics_observe(&wal->metrics, wal->metrics.roll_seconds,
-                       (double)(nw_now_ns(wal) - begun_ns) / 1e9);
+    nw_metrics_observe(&wal->metrics, wal->metrics.roll_seconds, (double)ns / 1e9);
     nw_metrics_emit(&wal->metrics, (struct nori_event){.kind = NORI_EVENT_SEGMENT_ROLL,
                                                        .segment_id = previous->id,
                                                        .bytes = ended_bytes});

@@ -30,6 +30,7 @@
  * Not here. What the bytes are: append.c. When they become durable: sync.c.
  */
 #include "base/crc32c.h"
+#include "base/probe.h"
 #include "wal/log.h"
 
 #include <string.h>
@@ -42,6 +43,8 @@
 #define ZEROS_AHEAD  ((uint64_t)128 << 10)
 
 #define ROOM_WAIT_NS ((uint64_t)1000000) /* then a failure is looked for, too */
+
+NW_PROBE_HERE(write)
 
 static uint64_t next_lsn(const struct nori_wal *wal)
 {
@@ -148,16 +151,19 @@ static size_t add_zeros(const struct nori_wal *wal, struct nw_segment *segment, 
     return count;
 }
 
-static int write_spans(struct nori_wal *wal, struct nori_file *file, const struct nori_span *spans,
-                       size_t count, uint64_t offset)
+/* `bytes` of the log, and what else is in the spans, into the file at this position. */
+static int write_spans(struct nori_wal *wal, struct nori_file *file, struct nori_position position,
+                       const struct nori_span *spans, size_t count, uint64_t bytes)
 {
     uint64_t begun_ns = nw_now_ns(wal);
     bool is_watched = nw_watch_begin(wal, NW_STALL_WRITE, begun_ns);
-    int rc = file->ops->write(file, spans, count, offset);
+    int rc = file->ops->write(file, spans, count, position.offset);
+    uint64_t ns = nw_now_ns(wal) - begun_ns;
 
     if (is_watched)
         nw_watch_end(wal, NW_STALL_WRITE);
-    nw_stats_stage(wal, NW_STAGE_WRITE, nw_now_ns(wal) - begun_ns);
+    nw_stats_stage(wal, NW_STAGE_WRITE, ns);
+    NW_PROBE(write, wal->name, position.segment_id, position.offset, bytes, ns);
     return rc;
 }
 
@@ -168,8 +174,9 @@ static int write_piece(struct nori_wal *wal)
      * what it wrote itself. */
     uint64_t limit = atomic_load(&wal->published_lsn);
     uint64_t from = atomic_load(&wal->written_lsn);
-    struct nw_segment *segment;
     struct nori_span spans[2 + ZEROS_AHEAD / NW_ZEROS_LEN];
+    struct nw_segment *segment;
+    struct nori_position position;
     struct nori_file *file;
     bool is_current;
     uint64_t to;
@@ -193,12 +200,13 @@ static int write_piece(struct nori_wal *wal)
     to = piece_end(wal, from, limit);
     if (NW_PLANT("written-before-write"))
         set_written(wal, to);
+    position = (struct nori_position){segment->id, from - segment->start};
     count = spans_of(wal, from, to, spans);
     if (is_current) /* else it is trimmed to its end, soon */
         count = add_zeros(wal, segment, to - segment->start, spans, count);
-    rc = write_spans(wal, file, spans, count, from - segment->start);
+    rc = write_spans(wal, file, position, spans, count, to - from);
     if (rc < 0)
-        return write_failed(wal, rc, (struct nori_position){segment->id, from - segment->start});
+        return write_failed(wal, rc, position);
     set_written(wal, to);
     return NORI_OK;
 }
@@ -314,13 +322,14 @@ static int flush(struct nori_wal *wal, struct nori_error *error)
     struct nw_segment *segment = wal->current;
     uint64_t offset = wal->flushed_lsn - segment->start;
     struct nori_position position = {segment->id, offset};
-    uint64_t place = next_place(wal) - (next_lsn(wal) - wal->flushed_lsn);
+    uint64_t len = next_lsn(wal) - wal->flushed_lsn;
+    uint64_t place = next_place(wal) - len;
     struct nori_span spans[2];
     int rc = 0;
 
-    if (wal->flushed_lsn < next_lsn(wal) && !NW_PLANT("ack-before-write"))
-        rc = write_spans(wal, segment->file, spans, spans_of(wal, place, next_place(wal), spans),
-                         offset);
+    if (len > 0 && !NW_PLANT("ack-before-write"))
+        rc = write_spans(wal, segment->file, position, spans,
+                         spans_of(wal, place, next_place(wal), spans), len);
     if (rc >= 0) {
         wal->flushed_lsn = next_lsn(wal);
         wal->free_until = wal->flushed_lsn + wal->ring_len;

@@ -22,8 +22,11 @@
  * pages, and a second sync would lie. Nobody is told anything is durable any more. ENOSPC is no
  * exception.
  */
+#include "base/probe.h"
 #include "format/names.h"
 #include "wal/log.h"
+
+NW_PROBE_HERE(sync)
 
 static int sync_failed(struct nori_wal *wal, int rc, const struct nw_segment *segment,
                        const char *what)
@@ -142,6 +145,7 @@ static void set_durable(struct nori_wal *wal, uint64_t lsn)
 static void report_sync(struct nori_wal *wal, uint64_t segment_id, uint64_t bytes, uint64_t ns,
                         int rc)
 {
+    NW_PROBE(sync, wal->name, segment_id, bytes, ns, rc);
     nw_stats_add(&wal->control->words->stats.syncs, 1);
     nw_metrics_observe(&wal->metrics, wal->metrics.fsync_ms, (double)ns / 1e6);
     nw_metrics_observe(&wal->metrics, wal->metrics.fsync_seconds, (double)ns / 1e9);
