@@ -279,6 +279,9 @@ bool bench_is_wanted(const struct bench_options *options, const char *name);
 /* Let the subjects take turns, and print what came of it. */
 void bench_run_case(const struct bench_options *options, const struct bench_case *about);
 
+/* Remove the line that tells how far a case is, before something else is printed. Any thread. */
+void bench_progress_clear(void);
+
 /* Measures of demands: the metric of that subject. */
 double bench_measure_p95(const struct bench_result *results, size_t subject);
 

@@ -74,7 +74,8 @@ static void end_now(int status)
         (void)waitpid(child, NULL, 0);
     bench_page_discard();
     remove_data();
-    _exit(status); /* other threads are at work: no handlers */
+    bench_progress_clear(); /* others went on drawing it */
+    _exit(status);          /* other threads are at work: no handlers */
 }
 
 void bench_give_up(const char *format, ...)
@@ -82,6 +83,7 @@ void bench_give_up(const char *format, ...)
     va_list arguments;
 
     claim_the_end(); /* else a log whose files another thread removes would complain here */
+    bench_progress_clear();
     va_start(arguments, format);
     fprintf(stderr, "nori bench: ");
     vfprintf(stderr, format, arguments);

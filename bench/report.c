@@ -14,6 +14,7 @@
 #include "page.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,6 +292,33 @@ double bench_height_of(uint64_t count, uint64_t total, struct bench_heights heig
     return log(share / heights.least) / log(heights.most / heights.least);
 }
 
+/* ---- progress ---- */
+
+static atomic_bool is_progress_shown;
+
+static bool is_terminal(void)
+{
+    const char *term = getenv("TERM");
+
+    return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
+static void show_progress(const struct bench_case *about, unsigned round, unsigned rounds,
+                          const struct bench_subject *subject)
+{
+    if (!is_terminal())
+        return;
+    atomic_store(&is_progress_shown, true);
+    fprintf(stderr, "\r\033[K%s: round %u of %u, %s", about->name, round + 1, rounds,
+            subject->name);
+}
+
+void bench_progress_clear(void)
+{
+    if (atomic_exchange(&is_progress_shown, false))
+        fprintf(stderr, "\r\033[K");
+}
+
 /* ---- a case ---- */
 
 bool bench_is_wanted(const struct bench_options *options, const char *name)
@@ -306,24 +334,19 @@ bool bench_is_wanted(const struct bench_options *options, const char *name)
 static void take_turns(const struct bench_case *about, results_of_round *results,
                        struct bench_outcome *outcome)
 {
-    bool shows_progress = isatty(STDERR_FILENO);
-
     for (unsigned round = 0; round < outcome->rounds; round++)
         for (size_t i = 0; i < about->subject_count; i++) {
             size_t which = (round + i) % about->subject_count;
             const struct bench_subject *subject = &about->subjects[which];
             struct bench_result *result = &results[round][which];
 
-            if (shows_progress)
-                fprintf(stderr, "\r\033[K%s: round %u of %u, %s", about->name, round + 1,
-                        outcome->rounds, subject->name);
+            show_progress(about, round, outcome->rounds, subject);
             bench_settle();
             *result = bench_nothing();
             subject->run(subject->about, result);
             keep_latencies(result, &outcome->rows[which]);
         }
-    if (shows_progress)
-        fprintf(stderr, "\r\033[K");
+    bench_progress_clear();
 }
 
 void bench_run_case(const struct bench_options *options, const struct bench_case *about)
