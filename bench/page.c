@@ -206,10 +206,12 @@ static void put_glance(const struct bench_page *page)
     FILE *file = page->file;
     unsigned number = 0;
 
-    fprintf(file,
-            "<h2 id=\"glance\">At a glance</h2>\n<p>Of %u <a href=\"#requirements\">requirements"
-            "</a> %u are met, %u are not.</p>\n<div class=\"plots\">\n",
-            outcomes->demands, outcomes->demands - outcomes->missed, outcomes->missed);
+    fputs("<h2 id=\"glance\">At a glance</h2>\n", file);
+    if (outcomes->demands > 0)
+        fprintf(file,
+                "<p>Of %u <a href=\"#requirements\">requirements</a> %u are met, %u are not.</p>\n",
+                outcomes->demands, outcomes->demands - outcomes->missed, outcomes->missed);
+    fputs("<div class=\"plots\">\n", file);
     bench_overview_floors(file, outcomes);
     bench_overview_peers(file, outcomes);
     fputs("</div>\n", file);
@@ -269,9 +271,14 @@ static void put_requirements(const struct bench_page *page)
     const struct bench_outcomes *outcomes = page->outcomes;
     unsigned number = 0;
 
+    fputs("<h2 id=\"requirements\">Requirements</h2>\n", page->file);
+    if (outcomes->demands == 0) {
+        fputs("<p>Nothing is demanded of these cases.</p>\n", page->file);
+        return;
+    }
     fprintf(page->file,
-            "<h2 id=\"requirements\">Requirements</h2>\n<p class=\"sum\">%u requirements: <span "
-            "class=\"met\">%u met</span>, <span class=\"%s\">%u NOT met</span></p>\n",
+            "<p class=\"sum\">%u requirements: <span class=\"met\">%u met</span>, <span "
+            "class=\"%s\">%u NOT met</span></p>\n",
             outcomes->demands, outcomes->demands - outcomes->missed,
             outcomes->missed ? "missed" : "met", outcomes->missed);
     if (outcomes->missed == 0)

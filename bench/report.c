@@ -36,10 +36,6 @@ void bench_report_begin(const struct bench_options *options)
 {
     outcomes.end = &outcomes.first;
     bench_machine_look(options, &machine);
-    if (options->is_json)
-        bench_json_begin(options, &machine);
-    else
-        bench_table_begin(options, &machine);
 }
 
 void bench_section(const char *title, const char *text)
@@ -349,6 +345,19 @@ static void take_turns(const struct bench_case *about, results_of_round *results
     bench_progress_clear();
 }
 
+/* What stands above the first case, and above the first one of a section. */
+static void show_begin(const struct bench_options *options, const struct bench_outcome *outcome)
+{
+    bool is_first = outcomes.cases == 0;
+
+    if (is_first && options->is_json)
+        bench_json_begin(options, &machine);
+    else if (is_first)
+        bench_table_begin(options, &machine);
+    if (!options->is_json)
+        bench_table_section(outcome);
+}
+
 void bench_run_case(const struct bench_options *options, const struct bench_case *about)
 {
     static results_of_round results[BENCH_ROUNDS_MAX];
@@ -357,8 +366,7 @@ void bench_run_case(const struct bench_options *options, const struct bench_case
     if (!bench_is_wanted(options, about->name))
         return;
     outcome = new_outcome(about, about->rounds ? about->rounds : options->rounds);
-    if (!options->is_json)
-        bench_table_section(outcome);
+    show_begin(options, outcome);
     take_turns(about, results, outcome);
     sum_up(results, outcome);
     judge(about, results, outcome);
@@ -376,20 +384,27 @@ void bench_run_case(const struct bench_options *options, const struct bench_case
 
 /* ---- the end ---- */
 
-unsigned bench_report_end(const struct bench_options *options)
+static void show_end(const struct bench_options *options)
 {
     const struct bench_page page = {NULL, options, &machine, &outcomes};
-    struct bench_outcome *next;
 
-    if (options->report && outcomes.cases > 0)
+    if (options->report)
         bench_page_save(&page, bench_page_write);
     if (options->is_json)
         bench_json_end(&outcomes);
     else
         bench_table_end(&outcomes);
-    if (options->report && outcomes.cases > 0 && !options->is_json)
+    if (options->report && !options->is_json)
         printf("\nThe report is %s\n", bench_page_path());
     bench_check_output();
+}
+
+unsigned bench_report_end(const struct bench_options *options)
+{
+    struct bench_outcome *next;
+
+    if (outcomes.cases > 0)
+        show_end(options);
     free(machine.command);
     for (struct bench_outcome *at = outcomes.first; at; at = next) {
         next = at->next;

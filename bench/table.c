@@ -117,6 +117,8 @@ static void print_missed(const struct bench_outcome *outcome)
 
 void bench_table_end(const struct bench_outcomes *outcomes)
 {
+    if (outcomes->demands == 0)
+        return;
     printf("\n%u requirements: %u met, %u NOT met%s\n", outcomes->demands,
            outcomes->demands - outcomes->missed, outcomes->missed, outcomes->missed ? ":" : "");
     for (const struct bench_outcome *at = outcomes->first; at; at = at->next)

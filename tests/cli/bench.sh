@@ -181,8 +181,8 @@ try 0 "an empty folder" --quick --rounds 1 --only "append 100 B, always, 1 " emp
 [ -d empty ] && [ -z "$(ls -A empty)" ]
 report $? "... is left as it was"
 try 2 "no such case" --only frobnicate --report none.html data
-[ ! -e none.html ]
-report $? "... makes no page"
+[ ! -e none.html ] && [ ! -s out ] && grep -q "no case has 'frobnicate' in its name" err
+report $? "... is told, and makes no page"
 is_gone
 try 2 "other stores, in a tool that has none" --peers data
 is_gone
