@@ -64,6 +64,12 @@ static void put_spread(FILE *file, const struct bench_scale *scale, double y,
             y, most, least, y - 3, most, y - 3);
 }
 
+/* How the line compares: its cost with the floor's or, without one, the log's rate with its own. */
+static double factor_of(const struct bench_outcome *outcome, const struct bench_row *row)
+{
+    return outcome->floor ? row->over_floor.median : row->log_over_this.median;
+}
+
 static void put_bar(FILE *file, const struct bench_outcome *outcome, size_t i, double y,
                     const struct bench_scale *scale)
 {
@@ -77,13 +83,13 @@ static void put_bar(FILE *file, const struct bench_outcome *outcome, size_t i, d
             bench_series_of(outcome, i).class, scale->from, y - 6, fmax(width, 1));
     put_spread(file, scale, y, spread);
     fprintf(file, "<text x=\"%g\" y=\"%.1f\" text-anchor=\"end\" class=\"value\">",
-            BENCH_SVG_WIDTH - (outcome->floor ? 50 : 0), y + 4);
+            BENCH_SVG_WIDTH - (outcome->is_compared ? 54 : 0), y + 4);
     bench_page_cell(file, spread->median, bench_metrics[metric].unit);
     fprintf(file, "</text>\n");
-    if (outcome->floor)
+    if (!isnan(factor_of(outcome, row)))
         fprintf(file,
                 "<text x=\"%g\" y=\"%.1f\" text-anchor=\"end\" class=\"value\">%.2f ×</text>\n",
-                BENCH_SVG_WIDTH, y + 4, row->over_floor.median);
+                BENCH_SVG_WIDTH, y + 4, factor_of(outcome, row));
 }
 
 static void describe_bars(FILE *file, const struct bench_outcome *outcome)
@@ -103,10 +109,10 @@ static void describe_bars(FILE *file, const struct bench_outcome *outcome)
 void bench_plot_bars(FILE *file, const struct bench_outcome *outcome)
 {
     enum bench_metric metric = metric_of_bars(outcome);
-    double top = outcome->floor ? 20 : 4;
+    double top = outcome->is_compared ? 20 : 4;
     double bottom = top + ROW_HEIGHT * (double)outcome->row_count;
     struct bench_scale scale = {.from = NAME_ROOM,
-                                .to = BENCH_SVG_WIDTH - (outcome->floor ? 108 : 58)};
+                                .to = BENCH_SVG_WIDTH - (outcome->is_compared ? 112 : 58)};
 
     for (size_t i = 0; i < outcome->row_count; i++)
         scale.high = fmax(scale.high, outcome->rows[i].of[metric].most);
@@ -116,8 +122,9 @@ void bench_plot_bars(FILE *file, const struct bench_outcome *outcome)
     describe_bars(file, outcome);
     bench_svg_described(file);
     bench_svg_axis_x(file, &scale, top, bottom, bench_metrics[metric].unit);
-    if (outcome->floor)
-        bench_svg_text(file, BENCH_SVG_WIDTH, 11, "end", "tick", "cost, × floor");
+    if (outcome->is_compared)
+        bench_svg_text(file, BENCH_SVG_WIDTH, 11, "end", "tick",
+                       outcome->floor ? "cost, × floor" : "the log is as fast");
     for (size_t i = 0; i < outcome->row_count; i++)
         put_bar(file, outcome, i, top + ROW_HEIGHT * ((double)i + 0.5), &scale);
     bench_svg_text(file, (scale.from + scale.to) / 2, bottom + 29, "middle", "axis",
