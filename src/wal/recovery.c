@@ -304,9 +304,12 @@ static int skip_durable(struct judge *judge, size_t *ret_index, struct nw_segmen
     return NORI_OK;
 }
 
-static int check_sequence(struct judge *judge, const struct nw_link *link, uint64_t expected)
+static int check_sequence(struct judge *judge, const struct nw_link *link, uint64_t expected,
+                          uint32_t previous_format)
 {
-    if (link->format == 2 && link->header.base_sequence != expected)
+    /* A first header behind format 1 may count more than are left of those. */
+    if (link->format == 2 && (previous_format == 2 ? link->header.base_sequence != expected
+                                                   : link->header.base_sequence < expected))
         return corrupt_at(judge, link, 0,
                           "its first sequence number does not follow the segment before", 0);
     return NORI_OK;
@@ -370,10 +373,9 @@ static int scan_live(struct judge *judge)
                                  : is_first        ? 1
                                                    : sequence;
         }
-        /* A first header behind format 1 may count more than are left of those. */
-        if (!is_first && previous_format == 2)
-            rc = check_sequence(judge, link, sequence);
-        else if (!is_first && link->format == 2)
+        if (!is_first)
+            rc = check_sequence(judge, link, sequence, previous_format);
+        if (!is_first && previous_format == 1 && link->format == 2)
             judge->first_sequence += link->header.base_sequence - sequence;
         previous_format = link->format;
         if (rc < 0)

@@ -390,7 +390,7 @@ int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
         for (size_t i = chain->first_live; i < count; i++) {
             chain->links[i].start += lsn_shift;
             chain->links[i].first_sequence += sequence_shift;
-            if (i < unknown)
+            if (i < unknown || chain->links[count].first_sequence < sequence)
                 chain->links[i].first_sequence = 0;
         }
     }
