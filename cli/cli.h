@@ -18,6 +18,7 @@ enum cli_status {
 /* A command. argv[0] is its name. Returns an enum cli_status. */
 int cli_append(int argc, char **argv);
 int cli_dump(int argc, char **argv);
+int cli_tail(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_stat(int argc, char **argv);
 int cli_top(int argc, char **argv);

@@ -32,6 +32,7 @@ struct command {
 static const struct command commands[] = {
     {"append", "append records read from standard input", cli_append},
     {"dump", "print the records of a log", cli_dump},
+    {"tail", "print the last records, and follow what is appended", cli_tail},
     {"verify", "check every byte of a log", cli_verify},
     {"stat", "describe a log: segments, records, space, state", cli_stat},
     {"top", "watch a log while a program has it open", cli_top},
@@ -91,7 +92,8 @@ static int print_help(void)
                              "\n"
                              "Examples\n"
                              "  printf 'one\\ntwo\\n' | nori append wal\n"
-                             "  nori dump --json wal\n");
+                             "  nori dump --json wal\n"
+                             "  nori tail -f wal\n");
     return cli_output_done(&output, CLI_GOOD);
 }
 
@@ -134,8 +136,8 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is seen by the write */
     if (argc < 2)
-        return cli_usage(NULL, "which command? one of append, dump, verify, stat, top, repair, "
-                               "explain, convert, bench, doctor");
+        return cli_usage(NULL, "which command? one of append, dump, tail, verify, stat, top, "
+                               "repair, explain, convert, bench, doctor");
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return print_help();
     if (strcmp(name, "--version") == 0)

@@ -51,12 +51,31 @@ static int complain_about_unknown(const struct cli_options *options, const char 
     return CLI_OPTIONS_BAD;
 }
 
+/* Those whose id is a letter may be written so, too. */
+static const char *letters(const struct cli_options *options, char text[2 * OPTIONS_MAX + 2])
+{
+    size_t len = 0;
+
+    text[len++] = ':'; /* a missing value is told from an unknown option */
+    for (const struct option *known = options->known; known->name && len < (size_t)2 * OPTIONS_MAX;
+         known++) {
+        if (known->val > UINT8_MAX)
+            continue;
+        text[len++] = (char)known->val;
+        if (known->has_arg == required_argument)
+            text[len++] = ':';
+    }
+    text[len] = '\0';
+    return text;
+}
+
 int cli_options_next(struct cli_options *options)
 {
+    char text[2 * OPTIONS_MAX + 2];
     int id;
 
     opterr = 0;
-    id = getopt_long(options->argc, options->argv, ":h", options->known, NULL);
+    id = getopt_long(options->argc, options->argv, letters(options, text), options->known, NULL);
     if (id == -1)
         return CLI_OPTIONS_END;
     if (id == ':') {

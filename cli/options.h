@@ -16,8 +16,8 @@ struct cli_options {
     const char *command;
     int argc;
     char **argv;
-    const struct option
-        *known;        /* for getopt_long; ended by zeros. "help" is 'h', the others begin at 256 */
+    const struct option *
+        known; /* for getopt_long; ended by zeros. Ids are letters or begin at 256; "help" is 'h' */
     const char *name;  /* of the option read last, without dashes */
     const char *value; /* its value */
 };

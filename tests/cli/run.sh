@@ -90,7 +90,7 @@ same() {
 
 # ---- help and usage ----
 
-for command in append dump verify stat top repair explain bench doctor; do
+for command in append dump tail verify stat top repair explain bench doctor; do
     try 0 "$command --help" "$command" --help
     prints "usage: nori $command"
     prints "Examples"
@@ -243,6 +243,71 @@ is_silent
 [ "$(cat status)" = 0 ]
 report $? "a reader that goes away is no error"
 is_silent
+
+# ---- the last records, and what comes behind them ----
+
+try 0 "tail" tail many_log
+counts 10
+prints "value 3000"
+"$nori" dump --sequence 2991 many_log | cmp -s - out
+report $? "... as dump prints them"
+try 0 "tail of more than there are" tail -n 5000 --raw many_log
+cmp -s out many
+report $? "... is all of them"
+try 0 "tail -n 0" tail -n 0 many_log
+counts 0
+try 0 "tail of those that are wanted" tail -n 2 --json --key-prefix '' --since 2000-01-01T00:00:00Z many_log
+counts 2
+prints '"value 2999"'
+try 0 "tail --limit" tail -n 5 --limit 2 --raw many_log
+[ "$(tr '\n' ' ' <out)" = "value 2996 value 2997 " ]
+report $? "... begins with the first of them"
+try 0 "tail --from" tail --from "$position" many_log
+counts 1001
+refuses "tail from two places" "only one of --count and --from" tail -n 3 --from 0 many_log
+refuses "tail without a number" "--count needs a value" tail many_log -n
+try 1 "tail of no log" tail no_such_log
+tells "hint: "
+awk 'BEGIN { for (i = 1; i <= 300; i++) printf "%s%010000d\n", i % 100 ? "rare " : "common ", i }' >long
+try 0 "a log of several segments" append --key-separator ' ' --segment-size 1MiB long_log <long
+try 0 "tail looks in older segments for what is wanted" tail -n 3 --key-prefix common long_log
+[ "$(cut -f 2 out | tr '\n' ' ')" = "100 200 300 " ]
+report $? "... and prints it in order"
+
+# waits_for COUNT: until the output has so many lines.
+waits_for() {
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40; do
+        [ "$(wc -l <followed)" -lt "$1" ] || return 0
+        sleep 0.25
+    done
+    return 1
+}
+
+"$nori" append followed_log <lines
+"$nori" tail -f -n 1 --raw followed_log >followed 2>err &
+writer=$!
+waits_for 1
+report $? "tail -f begins with the last records"
+{
+    echo "last without newline"
+    cat many long
+} >expected
+"$nori" append followed_log <many && "$nori" append --segment-size 1MiB followed_log <long
+waits_for "$(wc -l <expected)"
+report $? "... goes on with what other writers append, over the ends of segments"
+cmp -s followed expected
+report $? "... every record once and in order"
+kill -INT "$writer"
+wait "$writer"
+report $? "... and ends well when it is interrupted"
+is_silent
+writer=
+{ "$nori" tail -f followed_log 2>err; echo $? >status; } | head -n 1 >out
+[ "$(cat status)" = 0 ]
+report $? "tail -f ends when nobody reads it any more"
+is_silent
+try 0 "tail -f --limit ends by itself" tail -f -n 3 --limit 3 followed_log
+counts 3
 
 # ---- JSON ----
 
