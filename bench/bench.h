@@ -20,6 +20,7 @@
 #include "engine.h"
 
 #define BENCH_SUBJECTS_MAX 16
+#define BENCH_DEMANDS_MAX  16
 #define BENCH_THREADS_MAX  64
 #define BENCH_KEY_LEN      16
 

@@ -409,8 +409,9 @@ static void put_foot(const struct bench_page *page)
     put_paragraphs(page->file, bench_explanation);
     put_paragraphs(
         page->file,
-        "× floor: cost of a record, as so many of the floor's whose records cost most; nothing "
-        "that does all of the duty is cheaper than that floor. Percentiles in tables are medians "
+        "× floor: cost of a record, as so many of the floor's whose records cost most. What "
+        "does all of the duty cannot be cheaper than that floor, but for noise. Percentiles in "
+        "tables are medians "
         "of the runs; plots of latencies have the calls of all runs. Where calls are short not "
         "each one is timed, as the text of the section says, since a look at the clock takes some "
         "25 ns. A floor whose calls are not timed has no latencies. Some clocks go in steps of "

@@ -2,8 +2,8 @@
 /*
  * report.h: what came of the cases, for those who show it.
  *
- * report.c lets the subjects take turns and makes an outcome of each case. table.c
- * prints it for people, json.c for programs, page.c as a web page (page.h).
+ * report.c lets the subjects take turns and makes an outcome of each case. table.c and drawing.c
+ * print it for people, json.c for programs, page.c as a web page (page.h).
  */
 #ifndef BENCH_REPORT_H
 #define BENCH_REPORT_H
@@ -49,7 +49,7 @@ struct bench_outcome {
     size_t row_count;
     size_t verdict_count;
     struct bench_row rows[BENCH_SUBJECTS_MAX];
-    struct bench_verdict verdicts[BENCH_SUBJECTS_MAX];
+    struct bench_verdict verdicts[BENCH_DEMANDS_MAX];
 };
 
 /* All of a run. */
@@ -74,11 +74,11 @@ bool bench_outcome_has_latencies(const struct bench_outcome *outcome);
 struct bench_decades {
     double low, high;
 };
-#define BENCH_BINS_MAX 128
 struct bench_decades bench_outcome_decades(const struct bench_outcome *outcome);
 
 /* For a drawing in so many bins: what share of its row's calls the least of bins has, which is one
  * call, and what share the greatest. */
+#define BENCH_BINS_MAX 128
 struct bench_heights {
     double least, most;
 };
