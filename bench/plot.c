@@ -336,7 +336,7 @@ static void put_curve(FILE *file, const struct bench_outcome *outcome, size_t i,
     double last = nines_of(latencies);
 
     fprintf(file, "<path class=\"curve %s\" d=\"", bench_series_of(outcome, i).class);
-    for (double at = 0; at <= last + CURVE_STEP / 2; at += CURVE_STEP)
+    for (double at = 0; at < last + CURVE_STEP; at += CURVE_STEP)
         fprintf(file, "%c%.1f %.1f", at > 0 ? 'L' : 'M', bench_scale_at(x, fmin(at, last)),
                 bench_scale_at(y, value_at_nines(latencies, fmin(at, last))));
     fprintf(file, "\"><title>");
