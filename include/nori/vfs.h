@@ -176,6 +176,11 @@ struct nori_folder_ops {
      * NORI_E_INVALID if that exists. It is durable once both folders are synced. */
     int (*move)(struct nori_folder *folder, const char *name, struct nori_folder *target_folder,
                 const char *target);
+
+    /* Optional. Sync a file, and let go of what the system keeps of it in memory, but for what is
+     * mapped: from now on it is read from the medium. For where a write failed in the background,
+     * after which memory shows what the medium does not have. */
+    int (*forget)(struct nori_folder *folder, const char *name);
 };
 
 struct nori_folder {

@@ -447,3 +447,18 @@ out:
     (void)close(fd);
     return rc;
 }
+
+int nw_posix_file_forget(int folder_fd, const char *name)
+{
+    int fd = -1;
+    int rc = open_descriptor(folder_fd, name, NORI_FILE_WRITE, 0, &fd);
+
+    if (rc < 0)
+        return rc;
+    if (nw_posix_system_sync(fd) < 0)
+        rc = nw_posix_error(errno);
+    else
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* all of it, and only advice */
+    (void)close(fd);
+    return rc;
+}

@@ -241,6 +241,13 @@ static int folder_remove(struct nori_folder *base, const char *name)
     return unlinkat(from_base(base)->fd, name, 0) < 0 ? nw_posix_error(errno) : 0;
 }
 
+static int folder_forget(struct nori_folder *base, const char *name)
+{
+    if (!is_name(name))
+        return NORI_VFS_ERROR(NORI_E_INVALID, EINVAL);
+    return nw_posix_file_forget(from_base(base)->fd, name);
+}
+
 static int folder_sync(struct nori_folder *base)
 {
     return sync_descriptor(from_base(base)->fd);
@@ -349,4 +356,5 @@ static const struct nori_folder_ops folder_ops = {
     .open_folder = folder_open_folder,
     .close = folder_close,
     .move = folder_move,
+    .forget = folder_forget,
 };

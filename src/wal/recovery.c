@@ -24,6 +24,7 @@
  * Not here. The first header of the new life: roll.c.
  */
 #include "wal/recovery.h"
+#include "wal/forget.h"
 
 #include "base/plant.h"
 #include "wal/ahead.h"
@@ -997,7 +998,9 @@ int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
     int rc;
 
     with_ring.staged = &staged;
-    rc = recover(&with_ring, config, ret_recovered, info, error);
+    rc = nw_forget_undurable(env, error);
+    if (rc >= 0)
+        rc = recover(&with_ring, config, ret_recovered, info, error);
     nw_staged_done(&staged);
     return rc;
 }

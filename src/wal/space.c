@@ -18,6 +18,7 @@
  * eaten the error of a write.
  */
 #include "format/names.h"
+#include "wal/forget.h"
 #include "wal/log.h"
 
 #include <string.h>
@@ -125,12 +126,14 @@ static int clean_spare(struct nori_file *file, uint64_t *ret_bytes)
 static int open_spare(struct nori_wal *wal, struct nw_spare *spare, uint64_t *ret_bytes)
 {
     struct nori_folder *folder = wal->env.folder;
+    int rc = nw_forget_file(folder, NW_NAME_SPARE);
+
     /* Like a file that is mapped, it is overwritten in place where the file system can do that:
      * what an append was given must not need space once more when it is written (D9). */
-    int rc = folder->ops->open_file(folder, NW_NAME_SPARE,
+    if (rc >= 0)
+        rc = folder->ops->open_file(folder, NW_NAME_SPARE,
                                     NORI_FILE_WRITE | NORI_FILE_CREATE | NORI_FILE_MAPPED,
                                     wal->config.file_mode, &spare->file);
-
     return rc < 0 ? rc : clean_spare(spare->file, ret_bytes);
 }
 

@@ -298,6 +298,23 @@ static void map_reads_and_writes_agree(void **state)
     folder->ops->close(folder);
 }
 
+/* What it is for shows only on a disk that fails: tests/real/test_writeback.c. */
+static void what_is_forgotten_is_read_again_as_it_was(void **state)
+{
+    struct nori_folder *folder = open_folder(*state);
+    const struct nori_folder_ops *ops = folder->ops;
+    struct nori_file *file = open_file(folder, "a", NORI_FILE_WRITE | NORI_FILE_CREATE);
+
+    write_at(file, 5000, "before");
+    if (ops->size > offsetof(struct nori_folder_ops, forget) && ops->forget) {
+        assert_int_equal(ops->forget(folder, "a"), 0);
+        assert_int_equal(NORI_VFS_CODE(ops->forget(folder, "b")), NORI_E_NOTFOUND);
+    }
+    assert_reads(file, 5000, "before", 6);
+    file->ops->close(file);
+    ops->close(folder);
+}
+
 static void what_is_mapped_outlives_detaching(void **state)
 {
     struct nori_folder *folder = open_folder(*state);
@@ -678,6 +695,7 @@ int vfs_contract_run(const char *name, int (*setup)(void **state), int (*teardow
         CONTRACT(stat_tells_files_apart),
         CONTRACT(file_locks_belong_to_handles),
         CONTRACT(map_reads_and_writes_agree),
+        CONTRACT(what_is_forgotten_is_read_again_as_it_was),
         CONTRACT(what_is_mapped_outlives_detaching),
         CONTRACT(list_calls_for_every_name_until_told_to_stop),
         CONTRACT(rename_moves_and_never_replaces),
