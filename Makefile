@@ -23,6 +23,7 @@ demo: ## kill a writer 15 times and lose nothing: real data, every policy (SEED=
 check: ## all tests: debug with ASan and UBSan, release, threads under TSan, planted bugs
 	@tools/install-packages build test
 	@tools/install-packages prometheus || echo "The tests that need Prometheus will be skipped."
+	@tools/install-packages torture || echo "The tests on file systems of their own will be skipped."
 	@tools/check.sh
 
 planted: ## show that each planted bug makes a test fail
@@ -31,6 +32,7 @@ planted: ## show that each planted bug makes a test fail
 
 torture: ## hours of crashes, faults and kills; goes on where it was (PART=kill: one; TIME=seconds of each; RESET=1: anew)
 	@tools/install-packages build test
+	@tools/install-packages torture || echo "The tests on file systems of their own will be skipped."
 	@DIR='$(DIR)' tools/torture.sh $(if $(RESET),--reset) $(if $(SEED),--seed $(SEED)) $(if $(TIME),--seconds $(TIME)) $(PART)
 
 fuzz: ## look for inputs that break a promise: each fuzzer a minute (PART=recovery TIME=3600: one, an hour)

@@ -11,6 +11,8 @@
 #define NOISE_SHIFT \
     ((size_t)24) /* bytes; two values that begin at different places differ everywhere */
 #define NOISE_SHIFTS ((size_t)997)
+#define NOISE_LEN    (ORACLE_VALUE_MAX + NOISE_SHIFTS * NOISE_SHIFT)
+#define NOISE_SEED   0x9e3779b97f4a7c15u
 
 bool oracle_complain(char why[ORACLE_WHY_LEN], const char *format, ...)
 {
@@ -94,15 +96,36 @@ static void fill_key(uint64_t identity, uint8_t key[KEY_LEN])
 /* All values are pieces of one page of noise, or of zeros: comparing them must be cheap. */
 static const uint8_t *value_of(uint64_t identity)
 {
-    static uint8_t noise[ORACLE_VALUE_MAX + NOISE_SHIFTS * NOISE_SHIFT];
+    static uint8_t noise[NOISE_LEN];
     static const uint8_t zeros[ORACLE_VALUE_MAX];
 
     for (size_t at = 0; noise[0] == 0 && at < sizeof noise; at += sizeof(uint64_t)) {
-        uint64_t word = mix(at + 0x9e3779b97f4a7c15u) | 1;
+        uint64_t word = mix(at + NOISE_SEED) | 1;
 
         memcpy(noise + sizeof noise - sizeof word - at, &word, sizeof word);
     }
     return is_zero_value(identity) ? zeros : noise + mix(identity) % NOISE_SHIFTS * NOISE_SHIFT;
+}
+
+/* mix, backwards. */
+static uint64_t unmix(uint64_t x)
+{
+    x = (x ^ x >> 31 ^ x >> 62) * 0x319642b2d24d8ec3u;
+    x = (x ^ x >> 27 ^ x >> 54) * 0x96de1b173f119089u;
+    return x ^ x >> 30 ^ x >> 60;
+}
+
+bool oracle_is_noise(const void *eight)
+{
+    uint64_t word, at, other;
+
+    memcpy(&word, eight, sizeof word);
+    if (!(word & 1))
+        return false;
+    at = unmix(word) - NOISE_SEED;
+    other = unmix(word ^ 1) - NOISE_SEED;
+    return (at < NOISE_LEN && at % sizeof word == 0) ||
+           (other < NOISE_LEN && other % sizeof word == 0);
 }
 
 void oracle_append_begin(struct oracle *oracle, size_t count, size_t value_len)

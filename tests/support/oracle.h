@@ -68,6 +68,10 @@ void oracle_append_begin(struct oracle *oracle, size_t count, size_t value_len);
 size_t oracle_fill(const struct oracle *oracle, struct nori_record *records, uint8_t *memory);
 size_t oracle_fill_len(size_t count, size_t value_len);
 
+/* Do these eight bytes look like a piece of a value that is not zeros? By chance once in 10^14
+ * times. */
+bool oracle_is_noise(const void *eight);
+
 /* The append returned rc: the records are there, are not there, or are in doubt. */
 void oracle_append_end(struct oracle *oracle, int rc, const struct nori_position *positions);
 
