@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * test_live_cuts.c: file systems cut off under writers at work (D1, D3, D5).
+ *
+ * What. Threads of a process append, and note in shared memory what they begin, and what has become
+ * durable: when append returns under `always`, else when nori_wal_wait_durable does. At some moment
+ * what is durable is read, and then the file system is shut down (FS_IOC_SHUTDOWN, ext4 and xfs):
+ * from now on nothing reaches the disk, like after a power cut. Not the other way round: a sync that
+ * is under way across the shutdown may still say that it went well. Writers are killed, the file
+ * system is mounted again, the log opened, and all that was durable must be there, of the lives
+ * before exactly what was found then. One file system goes through all of it, and gets old.
+ *
+ * It needs root and loop devices. btrfs has no such call.
+ */
+#define _GNU_SOURCE 1 /* usleep */
+
+#include "../support/lives.h"
+#include "harness.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define SHARE        40
+#define VALUE_MAX    400
+#define RECORDS_MAX  30000 /* in one folder, before a new one is begun */
+#define DELAY_MAX_US 20000
+#define SETTLE_EVERY 16 /* appends between two waits, at most */
+
+static struct harness harness = {
+    .program = "live_cuts", .share = SHARE, .parts = 2, .options = {.seed = 1}};
+
+struct round {
+    const struct file_system *fs;
+    char loop_name[32];
+    uint64_t number; /* of the cut */
+    uint64_t seed;
+    uint32_t policy, preallocate;
+    size_t ring_len;
+    struct life *life; /* what is `returned` here is durable */
+    struct found found;
+    uint64_t cuts, durable, records;
+};
+
+/* ---- writers ---- */
+
+struct appender {
+    const struct round *round;
+    nori_wal *wal;
+    uint32_t thread;
+};
+
+static struct nori_wal_config config_of_round(const struct round *round)
+{
+    struct nori_wal_config config = config_of(harness.place.wal);
+
+    config.fsync_policy = round->policy;
+    config.preallocate = round->preallocate;
+    config.batch_window_us = 500;
+    config.buffer_size = round->ring_len;
+    return config;
+}
+
+/* Errors are no news here: the disk may be gone. The test looks at what is left of it. */
+static void *append_until_cut(void *argument)
+{
+    const struct appender *self = argument;
+    const struct round *round = self->round;
+    uint64_t seed = round->seed + self->thread;
+    uint64_t settle_at = 1;
+
+    for (uint64_t count = 1;; count++) {
+        struct nori_position position;
+        struct numbered memory;
+        struct nori_record record =
+            life_record(&memory, round->found.lives, self->thread, count, VALUE_MAX);
+
+        atomic_store(&round->life->threads[self->thread].begun, count);
+        if (nori_wal_append(self->wal, &record, &position) < 0)
+            return NULL;
+        if (round->policy != NORI_FSYNC_ALWAYS && count < settle_at)
+            continue;
+        if (round->policy != NORI_FSYNC_ALWAYS &&
+            nori_wal_wait_durable(self->wal, position, -1) < 0)
+            return NULL;
+        settle_at = count + 1 + torture_random(&seed, SETTLE_EVERY);
+        atomic_store(&round->life->threads[self->thread].returned, count);
+    }
+}
+
+static int write_until_killed(void *context)
+{
+    const struct round *round = context;
+    struct nori_wal_config config = config_of_round(round);
+    struct appender appenders[LIFE_THREADS];
+    nori_wal *wal = NULL;
+
+    (void)signal(SIGBUS, SIG_DFL); /* a store into the ring, once there is no disk below it */
+    if (nori_wal_open(&config, &wal, NULL, NULL) == NORI_OK) {
+        for (uint32_t i = 0; i < LIFE_THREADS; i++) {
+            pthread_t thread;
+
+            appenders[i] = (struct appender){round, wal, i};
+            CHILD_CHECK(pthread_create(&thread, NULL, append_until_cut, &appenders[i]) == 0);
+        }
+    }
+    while (pause() < 0)
+        continue;
+    return 0;
+}
+
+/* ---- cuts ---- */
+
+_Noreturn static void fail_round(const struct round *round, const char *why)
+{
+    char line[300];
+
+    (void)snprintf(line, sizeof line, "%s, cut %llu: %s", round->fs->name,
+                   (unsigned long long)round->number, why);
+    harness_fail(line);
+}
+
+static void mount_or_fail(const struct round *round)
+{
+    if (!place_mount(&harness.place, round->fs, round->loop_name))
+        fail_round(round, "the file system cannot be mounted");
+}
+
+/* What was durable before the cut is what must be there after it. */
+static void cut(struct round *round, struct life *promised)
+{
+    bool is_log_kept = torture_random(&round->seed, 4) == 0;
+    int child = start_child(write_until_killed, round);
+    uint64_t deadline_ms = now_ms() + PATIENT;
+
+    while (torture_random(&round->seed, 8) > 0 && life_returned(round->life) == 0 &&
+           now_ms() < deadline_ms)
+        (void)usleep(100);
+    (void)usleep((unsigned)torture_random(&round->seed, DELAY_MAX_US));
+    for (size_t i = 0; i < LIFE_THREADS; i++)
+        atomic_store(&promised->threads[i].returned,
+                     atomic_load(&round->life->threads[i].returned));
+    if (!place_shut_down(&harness.place, is_log_kept))
+        fail_round(round, "the file system cannot be shut down");
+    assert_int_equal(kill(child, SIGKILL), 0);
+    (void)end_of_child(child);
+    for (size_t i = 0; i < LIFE_THREADS; i++)
+        atomic_store(&promised->threads[i].begun, atomic_load(&round->life->threads[i].begun));
+    if (!place_unmount(&harness.place))
+        fail_round(round, "the file system cannot be unmounted");
+}
+
+static void recover_and_check(struct round *round, const struct life *promised)
+{
+    struct nori_wal_config config = config_of_round(round);
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+    struct found now = {.lives = round->found.lives};
+    nori_reader *reader = NULL;
+    nori_wal *wal = NULL;
+    char why[128];
+
+    config.verify = torture_random(&round->seed, 2) ? NORI_VERIFY_FULL : NORI_VERIFY_TAIL;
+    if (nori_wal_open(&config, &wal, &info, &error) != NORI_OK)
+        fail_round(round, error.message);
+    if (info.corruption_detected)
+        fail_round(round, info.message);
+    if (!is_same_position(durable_of(wal), position_of(wal)))
+        fail_round(round, "what was recovered is not durable"); /* D5 */
+    if (nori_wal_read_from(wal, OLDEST, &reader) == NORI_OK) {
+        if (!found_read(&now, reader, VALUE_MAX, why))
+            fail_round(round, why);
+        nori_reader_close(reader);
+    }
+    if (!found_check(&now, &round->found, promised, why))
+        fail_round(round, why);
+    close_log(wal);
+    round->records = 0;
+    for (size_t i = 0; i <= now.lives; i++)
+        for (size_t thread = 0; thread < LIFE_THREADS; thread++)
+            round->records += now.records[i][thread];
+    round->durable += life_returned(promised);
+    round->found = now;
+    round->found.lives++;
+}
+
+static void live_and_be_cut(struct round *round, struct life *promised)
+{
+    static const size_t rings[] = {4096, (size_t)64 << 10, 0};
+
+    harness_repeat_with(&harness, round->number, harness.parts);
+    round->seed = harness_story(&harness, round->number) * 4099;
+    round->policy = (uint32_t)(round->number % 3);
+    round->preallocate = (uint32_t)(NORI_PREALLOCATE_OFF + round->number / 3 % 3);
+    round->ring_len = rings[torture_random(&round->seed, sizeof rings / sizeof rings[0])];
+    life_clear(round->life);
+    cut(round, promised);
+    mount_or_fail(round);
+    recover_and_check(round, promised);
+    round->cuts++;
+    if (round->found.lives == LIVES_MAX || round->records > RECORDS_MAX) {
+        remove_dir(harness.place.wal);
+        memset(&round->found, 0, sizeof round->found);
+    }
+}
+
+static void cut_many_times(const struct file_system *fs)
+{
+    uint64_t wanted = harness_begin(&harness);
+    struct round *round = calloc(1, sizeof *round);
+    struct life *promised = life_new();
+    int loop = -1;
+
+    assert_non_null(round);
+    harness_need(fs);
+    round->fs = fs;
+    round->number = harness.options.from;
+    round->life = life_new();
+    if (place_make(&harness.place, fs))
+        loop = place_attach(harness.place.image, round->loop_name);
+    if (loop < 0)
+        fail_round(round, "no loop device can be made");
+    mount_or_fail(round);
+    while (round->cuts < wanted && harness_has_time(&harness)) {
+        live_and_be_cut(round, promised);
+        round->number++;
+        harness_progress(&harness, round->number, round->cuts);
+    }
+    harness_end(&harness, round->number, round->cuts);
+    print_message("# %s: %llu cuts, %llu appends were durable before them, %.1f s\n", fs->name,
+                  (unsigned long long)round->cuts, (unsigned long long)round->durable,
+                  repeat_now() - harness.begun);
+    assert_true(round->durable > 0); /* else every cut came too early to show anything */
+    (void)place_unmount(&harness.place);
+    (void)close(loop);
+    life_free(promised);
+    life_free(round->life);
+    free(round);
+}
+
+static void on_ext4_what_was_durable_is_there(void **state)
+{
+    (void)state;
+    cut_many_times(&place_ext4);
+}
+
+static void on_xfs_what_was_durable_is_there(void **state)
+{
+    (void)state;
+    cut_many_times(&place_xfs);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(on_ext4_what_was_durable_is_there),
+        cmocka_unit_test(on_xfs_what_was_durable_is_there),
+    };
+
+    return HARNESS_MAIN(&harness, argc, argv, tests);
+}
