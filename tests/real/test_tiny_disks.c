@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * test_tiny_disks.c: real file systems that are full at every place (D9, D1, D2, D3).
+ *
+ * What. A foreign file fills a small ext4, xfs or btrfs and leaves n times 512 bytes. In that room
+ * a process appends until it is refused, syncs or not, and then closes, or is killed, or the file
+ * system is cut off (FS_IOC_SHUTDOWN, not on btrfs). On the full disk the log must open, show all
+ * that it must (what was refused is not there), sync, drop, and close; and with the foreign file
+ * gone it must go on. n is the number that --from takes; from ROOMS on it begins anew with other
+ * policies. Where blocks are larger than 512 bytes, the first record is longer by 512 at odd n.
+ *
+ * It needs root and loop devices.
+ */
+#define _GNU_SOURCE 1 /* fallocate, syncfs */
+
+#include "harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SHARE       20
+#define STEP        ((uint64_t)512)
+#define ROOMS       ((uint64_t)8192) /* of STEP each: 4 MiB, all of the smallest ext4 */
+#define APPENDS_MAX 600
+#define SMALL_LEN   150
+#define PARTS_MAX   96 /* appends that fill the room, about */
+
+static struct harness harness = {
+    .program = "tiny_disks", .share = SHARE, .parts = 3, .options = {.seed = 1}};
+
+enum ending {
+    ENDING_CLOSE,
+    ENDING_KILL,
+    ENDING_CUT
+};
+
+struct disk {
+    const struct file_system *fs;
+    char loop_name[32];
+    int loop;
+    char ballast[PLACE_PATH_LEN + 16];
+    struct story *story; /* shared with the process that fills it */
+    uint64_t number;     /* of the try */
+    uint64_t room;       /* bytes */
+    enum ending ending;
+    uint64_t tries, refusals, opened;
+    char why[ORACLE_WHY_LEN];
+};
+
+/* ---- room ---- */
+
+static void sync_disk(void)
+{
+    int root = open(harness.place.mounted, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (root >= 0) {
+        (void)syncfs(root);
+        (void)close(root);
+    }
+}
+
+/* Take all the space there is, in ever smaller steps, and give the room back. */
+static bool take_all_but(const struct disk *disk)
+{
+    int file = open(disk->ballast, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    uint64_t bytes = 0;
+    bool is_good = file >= 0;
+
+    for (uint64_t step = disk->fs->bytes / 2; is_good && step >= STEP;) {
+        if (fallocate(file, 0, (off_t)bytes, (off_t)step) == 0)
+            bytes += step;
+        else if (errno == ENOSPC)
+            step /= 2;
+        else
+            is_good = false;
+    }
+    is_good = is_good && ftruncate(file, (off_t)(bytes > disk->room ? bytes - disk->room : 0)) == 0;
+    if (file >= 0)
+        (void)close(file);
+    sync_disk();
+    return is_good;
+}
+
+static void give_room(const struct disk *disk)
+{
+    (void)unlink(disk->ballast);
+    sync_disk();
+}
+
+/* ---- filling ---- */
+
+static struct nori_wal_config config_of_disk(const struct disk *disk)
+{
+    return story_config(disk->story, harness.place.wal);
+}
+
+/* Sizes that fill the room in some hundred appends, and small ones among them. */
+static size_t value_len_of(const struct disk *disk, uint64_t number)
+{
+    if (number == 0)
+        return SMALL_LEN + (size_t)(disk->number % 2) * STEP;
+    return number % 3 == 0 ? SMALL_LEN + (size_t)(disk->room / PARTS_MAX) : SMALL_LEN;
+}
+
+static int append(const struct disk *disk, nori_wal *wal, struct oracle *oracle, uint64_t number)
+{
+    size_t count = number % 3 == 1 ? 3 : 1;
+    size_t value_len = value_len_of(disk, number);
+    struct nori_record records[ORACLE_BATCH_MAX];
+    struct nori_position positions[ORACLE_BATCH_MAX];
+    uint8_t *memory = malloc(oracle_fill_len(count, value_len));
+    int rc;
+
+    if (!memory)
+        abort();
+    oracle_append_begin(oracle, count, value_len);
+    (void)oracle_fill(oracle, records, memory);
+    rc = nori_wal_append_batch(wal, records, count, positions);
+    oracle_append_end(oracle, rc, positions);
+    if (rc == NORI_OK && disk->story->policy == NORI_FSYNC_ALWAYS)
+        oracle_all_durable(oracle);
+    free(memory);
+    return rc;
+}
+
+static bool has_room_for_a_log(int rc)
+{
+    return rc != NORI_E_NOSPACE;
+}
+
+/* In a process of its own: append until it is refused. */
+static bool fill(struct disk *disk)
+{
+    struct story *story = disk->story;
+    struct nori_wal_config config = config_of_disk(disk);
+    struct nori_error error = NORI_ERROR_INIT;
+    nori_wal *wal = NULL;
+    int rc = nori_wal_open(&config, &wal, NULL, &error);
+
+    story->is_refused = !has_room_for_a_log(rc);
+    if (story->is_refused)
+        return true; /* not even for an empty one */
+    for (uint64_t i = 0; rc == NORI_OK && i < APPENDS_MAX; i++)
+        rc = append(disk, wal, &story->oracle, i);
+    if (rc != NORI_E_NOSPACE && rc != NORI_OK)
+        return oracle_complain(story->why, "filling gives %s: %.120s", nori_error_name(rc),
+                               error.message);
+    story->has_failed = rc == NORI_E_NOSPACE; /* it was full */
+    if (disk->number / 3 % 2 == 0) {
+        rc = nori_wal_sync(wal);
+        if (rc < 0)
+            return oracle_complain(story->why, "sync on a full disk gives %s", nori_error_name(rc));
+        oracle_all_durable(&story->oracle);
+    }
+    if (disk->ending == ENDING_KILL || disk->ending == ENDING_CUT)
+        (void)raise(disk->ending == ENDING_KILL ? SIGKILL : SIGSTOP);
+    rc = nori_wal_close(wal);
+    if (rc < 0)
+        return oracle_complain(story->why, "close on a full disk gives %s", nori_error_name(rc));
+    oracle_all_durable(&story->oracle);
+    return true;
+}
+
+static bool complain(struct disk *disk, const char *what, const char *why)
+{
+    return oracle_complain(disk->why, "%s, room %llu: %s: %.100s", disk->fs->name,
+                           (unsigned long long)disk->room, what, why);
+}
+
+static bool mount_again(struct disk *disk)
+{
+    if (!place_unmount(&harness.place))
+        return complain(disk, "unmounting", "it is busy");
+    return place_mount(&harness.place, disk->fs, disk->loop_name) ||
+           complain(disk, "mounting", "it cannot be");
+}
+
+static bool fill_and_end(struct disk *disk)
+{
+    pid_t child = fork();
+    int status = 0;
+
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)signal(SIGBUS, SIG_DFL);
+        _exit(fill(disk) ? 0 : 1);
+    }
+    if (child < 0 || waitpid(child, &status, WUNTRACED) != child)
+        return complain(disk, "filling", "no process can be made");
+    if (WIFSTOPPED(status)) {
+        bool is_cut = place_shut_down(&harness.place, false);
+
+        (void)kill(child, SIGKILL);
+        (void)waitpid(child, NULL, 0);
+        return is_cut ? mount_again(disk) : complain(disk, "shutting down", "it cannot be");
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return true;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        return true;
+    return complain(disk, "filling", disk->story->why[0] ? disk->story->why : "the process died");
+}
+
+/* ---- what must go on a full disk, and behind it ---- */
+
+/* The exception of D9: on btrfs the tail to write again may need room. */
+static nori_wal *open_full(struct disk *disk, struct oracle *oracle)
+{
+    struct nori_wal_config config = config_of_disk(disk);
+    struct nori_error error = NORI_ERROR_INIT;
+    enum oracle_event event = disk->ending == ENDING_CUT ? ORACLE_POWER_CUT : ORACLE_PROCESS_CRASH;
+    struct oracle_found found;
+    nori_wal *wal = NULL;
+    size_t count;
+    int rc = nori_wal_open(&config, &wal, NULL, &error);
+
+    if (rc == NORI_E_NOSPACE && !disk->fs->has_shutdown && disk->ending != ENDING_CLOSE) {
+        give_room(disk);
+        rc = nori_wal_open(&config, &wal, NULL, &error);
+    }
+    if (rc < 0) {
+        (void)complain(disk, "opening a full disk", error.message);
+        return NULL;
+    }
+    disk->opened++;
+    if (story_read(wal, harness.place.wal, oracle, &found, &count, disk->story->why) &&
+        oracle_expect(oracle, &found, event, disk->story->why)) {
+        oracle_settle(oracle, &found, count);
+        return wal;
+    }
+    (void)complain(disk, "a full disk", disk->story->why);
+    (void)nori_wal_close(wal);
+    return NULL;
+}
+
+static bool drop_all(struct disk *disk, nori_wal *wal, struct oracle *oracle)
+{
+    struct nori_position end;
+    int rc = nori_wal_position(wal, &end);
+
+    if (rc < 0)
+        return complain(disk, "position", nori_error_name(rc));
+    oracle_drop_begin(oracle, end, true);
+    rc = nori_wal_delete_segments_before(wal, end, NULL);
+    if (rc < 0 && rc != NORI_E_NOSPACE)
+        return complain(disk, "dropping all on a full disk", nori_error_name(rc));
+    oracle_drop_end(oracle, rc);
+    rc = append(disk, wal, oracle, 2);
+    if (rc < 0 && rc != NORI_E_NOSPACE)
+        return complain(disk, "appending to a full disk", nori_error_name(rc));
+    return true;
+}
+
+static bool go_on(struct disk *disk, nori_wal *wal, struct oracle *oracle)
+{
+    int rc;
+
+    give_room(disk);
+    for (uint64_t i = 0; i < 3; i++) {
+        rc = append(disk, wal, oracle, i);
+        if (rc < 0)
+            return complain(disk, "appending, with room again", nori_error_name(rc));
+    }
+    rc = nori_wal_sync(wal);
+    if (rc < 0)
+        return complain(disk, "syncing, with room again", nori_error_name(rc));
+    oracle_all_durable(oracle);
+    return true;
+}
+
+static bool use_full(struct disk *disk)
+{
+    struct oracle *oracle = &disk->story->oracle;
+    nori_wal *wal = open_full(disk, oracle);
+    bool is_good;
+    int rc;
+
+    if (!wal)
+        return false;
+    is_good = drop_all(disk, wal, oracle) && go_on(disk, wal, oracle);
+    rc = nori_wal_close(wal);
+    if (!is_good || rc < 0)
+        return is_good ? complain(disk, "closing", nori_error_name(rc)) : false;
+    disk->ending = ENDING_CLOSE;
+    wal = open_full(disk, oracle);
+    return wal && nori_wal_close(wal) == NORI_OK;
+}
+
+static void remove_log(void)
+{
+    static const char *const names[] = {"spare", "control"};
+    char path[PLACE_PATH_LEN + 32];
+
+    for (unsigned id = 0; id < 64; id++) {
+        (void)snprintf(path, sizeof path, "%s/%06u.wal", harness.place.wal, id);
+        (void)unlink(path);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", harness.place.wal, names[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(harness.place.wal);
+}
+
+static void begin_story(struct disk *disk)
+{
+    static const size_t rings[] = {4096, (size_t)64 << 10};
+    struct story *story = disk->story;
+    uint64_t seed = harness_story(&harness, disk->number);
+    uint64_t life = disk->number / ROOMS; /* other policies for the same room */
+
+    memset(story, 0, offsetof(struct story, records));
+    story->is_refused = story->has_failed = false;
+    story->why[0] = '\0';
+    oracle_init(&story->oracle);
+    story->oracle.records = story->records;
+    story->oracle.capacity = STORY_RECORDS_MAX;
+    story->policy = (uint32_t)((seed + life) % 3);
+    story->preallocate = (uint32_t)(NORI_PREALLOCATE_OFF + (seed / 3 + life) % 3);
+    story->ring_len = rings[seed / 9 % 2];
+    disk->room = disk->number % ROOMS * STEP;
+    disk->ending = (enum ending)(seed / 2 % (disk->fs->has_shutdown ? 3 : 2));
+}
+
+static bool one_room(struct disk *disk)
+{
+    begin_story(disk);
+    if (!take_all_but(disk))
+        return complain(disk, "taking space", "it cannot be");
+    if (!fill_and_end(disk))
+        return false;
+    if (!disk->story->is_refused && !use_full(disk))
+        return false;
+    disk->tries++;
+    disk->refusals += disk->story->is_refused || disk->story->has_failed;
+    give_room(disk);
+    remove_log();
+    return true;
+}
+
+/* ---- all of them ---- */
+
+static void begin_disk(struct disk *disk, const struct file_system *fs)
+{
+    *disk = (struct disk){.fs = fs, .loop = -1, .story = story_new()};
+    (void)snprintf(disk->ballast, sizeof disk->ballast, "%s/ballast", harness.place.mounted);
+    if (place_make(&harness.place, fs))
+        disk->loop = place_attach(harness.place.image, disk->loop_name);
+    if (!disk->story || disk->loop < 0 || !place_mount(&harness.place, fs, disk->loop_name))
+        harness_fail("no small file system can be made");
+}
+
+/* Every room once; a share of them lies spread over all. */
+static uint64_t room_of(uint64_t number, bool is_share)
+{
+    return is_share ? number * 2654435761u % ROOMS : number;
+}
+
+static void fill_every_room(const struct file_system *fs)
+{
+    uint64_t wanted = harness_begin(&harness);
+    uint64_t number = harness.options.from;
+    bool is_share = harness.options.count == 0;
+    struct disk disk;
+    char why[ORACLE_WHY_LEN];
+    bool is_good = true;
+
+    harness_need(fs);
+    begin_disk(&disk, fs);
+    while (is_good && disk.tries < wanted && harness_has_time(&harness)) {
+        disk.number = room_of(number++, is_share);
+        repeat_with("./test_tiny_disks --seed %llu --from %llu --count 3",
+                    (unsigned long long)harness.options.seed, (unsigned long long)disk.number);
+        is_good = one_room(&disk);
+        harness_progress(&harness, number, disk.tries);
+    }
+    harness_end(&harness, number, disk.tries);
+    print_message("# %s: %llu rooms, %llu of them were filled, full disks opened %llu times, "
+                  "%.1f s\n",
+                  fs->name, (unsigned long long)disk.tries, (unsigned long long)disk.refusals,
+                  (unsigned long long)disk.opened, repeat_now() - harness.begun);
+    (void)umount2(harness.place.mounted, MNT_DETACH);
+    (void)close(disk.loop);
+    story_free(disk.story);
+    memcpy(why, disk.why, sizeof why);
+    if (!is_good)
+        harness_fail(why);
+}
+
+static void a_full_ext4_is_an_ordinary_day(void **state)
+{
+    (void)state;
+    fill_every_room(&place_ext4_tiny);
+}
+
+static void a_full_xfs_is_an_ordinary_day(void **state)
+{
+    (void)state;
+    fill_every_room(&place_xfs_tiny);
+}
+
+static void a_full_btrfs_is_an_ordinary_day(void **state)
+{
+    (void)state;
+    fill_every_room(&place_btrfs_tiny);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_full_ext4_is_an_ordinary_day),
+        cmocka_unit_test(a_full_xfs_is_an_ordinary_day),
+        cmocka_unit_test(a_full_btrfs_is_an_ordinary_day),
+    };
+
+    return HARNESS_MAIN(&harness, argc, argv, tests);
+}
