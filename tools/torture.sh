@@ -164,8 +164,8 @@ while read -r part needs goal unit command; do
     if [ -n "$missing" ]; then
         echo "$part: skipped: $missing"
     elif [ "${kept_of[reached]}" -lt "$goal" ]; then
-        echo "$part: seed ${kept_of[seed]}, from ${kept_of[next]} on, log $kept/$part.log"
         [ -z "$seed_given" ] || kept_of[seed]=$seed_given
+        echo "$part: seed ${kept_of[seed]}, from ${kept_of[next]} on, log $kept/$part.log"
         run "$part" "$goal" "$unit" "$command"
     fi
     [ -z "$missing" ] || note="skipped: $missing"
