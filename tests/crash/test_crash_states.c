@@ -578,6 +578,7 @@ static void end(struct explorer *explorer)
 static void explore_last_step(struct explorer *explorer)
 {
     totals.histories++;
+    (void)is_chosen(explorer, "run"); /* should it fail before a crash is looked at */
     begin(explorer, 0);
     (void)take_steps(explorer, true);
     explore_point(explorer, explorer->run.sim, nori_sim_operations(explorer->run.sim) + 1);

@@ -517,7 +517,7 @@ static uint64_t mixed(uint64_t a, uint64_t b)
 /* A history and how it is run: first each of those above under each policy, then others, drawn. */
 static void number_to_history(uint64_t number, struct workload *workload, char steps[16])
 {
-    static const char letters[] = "aabbmlpqsswzdDcKX";
+    static const char letters[] = "aabbmlpqQsswzdDcKX";
     uint64_t fixed = 3 * (COUNT(histories) + COUNT(crashed_histories));
     uint64_t seed = options.seed + number;
     size_t len;

@@ -136,6 +136,7 @@ bool jobs_run(const struct torture_options *options, const char *name,
     for (; running < sum.count; running++) {
         if (fork() > 0)
             continue;
+        repeat_catch();
         work(sum.shared, &sum.shared->jobs[running], try_case);
         _exit(0);
     }

@@ -52,6 +52,14 @@ void repeat_with(const char *format, ...)
     memcpy(line + len, "\n", 2);
 }
 
+void repeat_catch(void)
+{
+    static const int numbers[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        (void)signal(numbers[i], on_abort);
+}
+
 void repeat_print(void)
 {
     ssize_t ignored = write(STDERR_FILENO, line, strlen(line));

@@ -14,6 +14,9 @@
 __attribute__((format(printf, 1, 2))) void repeat_with(const char *format, ...);
 void repeat_print(void);
 
+/* Print it at every signal that ends a program for its own faults, where cmocka does not look. */
+void repeat_catch(void);
+
 /* How many of `count` cases to try: NORI_SHARE percent of them, by default all, or a few where a
  * sanitizer slows down everything. At least one. */
 uint64_t repeat_share(uint64_t count);
