@@ -262,6 +262,9 @@ static int read_header(struct repair *repair, uint64_t segment_id, struct nw_hea
     if (rc == NORI_E_VERSION)
         return nw_error_set(repair->error, rc, 0, (struct nori_position){segment_id, 0},
                             "%s: written by a newer version of the format", name);
+    if (rc == 0 && (ret_header->compat & ~NW_COMPAT_KNOWN))
+        return nw_error_set(repair->error, NORI_E_VERSION, 0, (struct nori_position){segment_id, 0},
+                            "%s: has features that this version can read but not write", name);
     return rc;
 }
 
