@@ -95,10 +95,44 @@ find_package(nori-wal ${wanted%.*} REQUIRED CONFIG)
 add_executable(use ../use.c)
 target_compile_definitions(use PRIVATE WANTED="$wanted")
 target_link_libraries(use PRIVATE nori-wal::nori-wal)
+add_executable(simulate ../simulate.c)
+target_link_libraries(simulate PRIVATE nori-wal::nori-sim)
+if(EXISTS "\${CMAKE_CURRENT_SOURCE_DIR}/../scrape.c")
+  add_executable(scrape ../scrape.c)
+  target_link_libraries(scrape PRIVATE nori-wal::nori-prometheus)
+elseif(TARGET nori-wal::nori-prometheus)
+  message(FATAL_ERROR "there is a target nori-wal::nori-prometheus, but no such library")
+endif()
 CMAKE
+    cat >simulate.c <<'C'
+#include <nori/sim.h>
+#include <nori/wal.h>
+
+int main(void)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    struct nori_wal_config config = NORI_WAL_CONFIG_INIT;
+    nori_sim *sim = nori_sim_new(&options);
+    nori_wal *wal = NULL;
+    int rc;
+
+    if (!sim)
+        return 1;
+    config.vfs = nori_sim_vfs(sim);
+    config.allocator = nori_sim_allocator(sim);
+    rc = nori_wal_open(&config, &wal, NULL, NULL);
+    if (rc == NORI_OK)
+        rc = nori_wal_close(wal);
+    nori_sim_free(sim);
+    return rc < 0;
+}
+C
     env -u PKG_CONFIG_SYSROOT_DIR cmake -S cmake -B cmake/build -DCMAKE_PREFIX_PATH="$work/root$prefix" >log 2>&1 &&
         cmake --build cmake/build >>log 2>&1 && cmake/build/use >>log 2>&1
     report $? "a program builds with CMake and runs"
+    export LD_LIBRARY_PATH=$library_folder # where one library looks for another
+    cmake/build/simulate >log 2>&1 && { [ ! -e scrape.c ] || cmake/build/scrape >>log 2>&1; }
+    report $? "... and so do those that use the other libraries"
 else
     number=$((number + 1))
     echo "ok $number - a program builds with CMake and runs # SKIP no cmake here"
