@@ -23,7 +23,7 @@ int nw_posix_file_open(int folder_fd, const char *name, uint32_t flags, uint32_t
                        struct nori_file **ret_file);
 
 /* Sync a file below an open folder and drop it from the page cache, as forget of nori/vfs.h. */
-int nw_posix_file_forget(int folder_fd, const char *name);
+int nw_posix_file_forget(int folder_fd, const char *name, uint64_t offset);
 
 /* Write len zeros at offset; -1 and errno on failure. */
 int nw_posix_write_zeros(int fd, uint64_t offset, uint64_t len);

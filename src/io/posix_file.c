@@ -38,6 +38,9 @@
 #define PIECE_COUNT_MAX 16         /* pieces that one system call writes */
 #define PIECE_LEN_MAX   (1u << 26) /* bytes; sixteen of them fit a signed 32-bit length */
 
+/* What the kernel keeps in memory as one, at most: of part of it nothing is dropped. */
+#define FOLIO_LEN_MAX ((uint64_t)4 << 20)
+
 struct posix_file {
     struct nori_file base;
 
@@ -448,7 +451,7 @@ out:
     return rc;
 }
 
-int nw_posix_file_forget(int folder_fd, const char *name)
+int nw_posix_file_forget(int folder_fd, const char *name, uint64_t offset)
 {
     int fd = -1;
     int rc = open_descriptor(folder_fd, name, NORI_FILE_WRITE, 0, &fd);
@@ -458,7 +461,8 @@ int nw_posix_file_forget(int folder_fd, const char *name)
     if (nw_posix_system_sync(fd) < 0)
         rc = nw_posix_error(errno);
     else
-        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* all of it, and only advice */
+        (void)posix_fadvise(fd, (off_t)(offset / FOLIO_LEN_MAX * FOLIO_LEN_MAX), 0,
+                            POSIX_FADV_DONTNEED); /* to the end, and only advice */
     (void)close(fd);
     return rc;
 }

@@ -241,11 +241,11 @@ static int folder_remove(struct nori_folder *base, const char *name)
     return unlinkat(from_base(base)->fd, name, 0) < 0 ? nw_posix_error(errno) : 0;
 }
 
-static int folder_forget(struct nori_folder *base, const char *name)
+static int folder_forget(struct nori_folder *base, const char *name, uint64_t offset)
 {
     if (!is_name(name))
         return NORI_VFS_ERROR(NORI_E_INVALID, EINVAL);
-    return nw_posix_file_forget(from_base(base)->fd, name);
+    return nw_posix_file_forget(from_base(base)->fd, name, offset);
 }
 
 static int folder_sync(struct nori_folder *base)

@@ -29,6 +29,12 @@ struct nw_link {
     struct nw_header header; /* format 2 */
 };
 
+/* UINT64_MAX: no successor states it. */
+static inline uint64_t nw_link_end_lsn(const struct nw_link *link)
+{
+    return link->end == NW_OPEN_END ? UINT64_MAX : link->start + link->end;
+}
+
 struct nw_chain {
     const struct nori_allocator *allocator;
     struct nw_link *links; /* ascending ids */

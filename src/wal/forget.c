@@ -6,8 +6,9 @@
  * write that again is not enough everywhere: ext4 (seen with Linux 6.18) takes reserved space for
  * written once the first attempt has failed, writes the data, lets the sync succeed, and after the
  * next mount reads zeros there. A page that was dropped and is read anew is written as any other.
- * So what is dirty is synced, and then everything is dropped of the segments that are not durable
- * as a whole: recovery judges what the disk has.
+ * So what is dirty is synced, and then what lies above the watermark is dropped: recovery judges
+ * what the disk has. What lies below it was synced, so memory is right there; a large cached log
+ * need not be read again.
  *
  * Threads. One, with the folder's lock held.
  *
@@ -25,9 +26,9 @@ static bool can_forget(const struct nori_folder *folder)
     return NW_HAS_MEMBER(folder->ops, forget) && folder->ops->forget;
 }
 
-int nw_forget_file(struct nori_folder *folder, const char *name)
+int nw_forget_file(struct nori_folder *folder, const char *name, uint64_t offset)
 {
-    int rc = can_forget(folder) ? folder->ops->forget(folder, name) : 0;
+    int rc = can_forget(folder) ? folder->ops->forget(folder, name, offset) : 0;
     int code = NORI_VFS_CODE(rc);
 
     return code == NORI_E_NOTFOUND || code == NORI_E_READONLY || code == NORI_E_INVALID ? 0 : rc;
@@ -44,45 +45,35 @@ static bool is_closed(const struct nw_chain *chain, const struct nw_control *con
            atomic_load(&control->words->clean_salt) == last->header.salt;
 }
 
-static int forget_link(const struct nw_env *env, const struct nw_link *link,
+static int forget_link(const struct nw_env *env, const struct nw_link *link, uint64_t watermark,
                        struct nori_error *error)
 {
     char name[NW_NAME_MAX];
     int rc;
 
     nw_link_name(link, name);
-    rc = nw_forget_file(env->folder, name);
+    rc = nw_forget_file(env->folder, name, watermark > link->start ? watermark - link->start : 0);
     return rc >= 0 ? NORI_OK
                    : nw_io_error(error, rc, (struct nori_position){link->id, 0},
                                  "open: sync what was written to %s", name);
 }
 
-int nw_forget_undurable(const struct nw_env *env, struct nori_error *error)
+int nw_forget_undurable(const struct nw_env *env, const struct nw_chain *chain,
+                        const struct nw_control *control, uint64_t watermark,
+                        struct nori_error *error)
 {
-    struct nori_error ignored = NORI_ERROR_INIT;
-    struct nw_control *control = NULL;
-    struct nw_chain chain;
-    uint64_t watermark;
     int rc = NORI_OK;
+    int has_any = 0;
 
-    if (!can_forget(env->folder))
-        return NORI_OK;
-    nw_chain_init(&chain, env->allocator);
-    if (nw_chain_load(&chain, env, false, &ignored) < 0 ||
-        nw_control_open(env, false, &control, &ignored) < 0)
-        goto out;
-    watermark = nw_chain_watermark(&chain);
-    watermark = nw_max_u64(watermark, nw_control_watermark(control, &chain));
-    for (size_t i = chain.first_live; i < chain.count && !is_closed(&chain, control, watermark);
-         i++) {
-        const struct nw_link *link = &chain.links[i];
+    if (!can_forget(env->folder) || is_closed(chain, control, watermark))
+        return 0;
+    for (size_t i = chain->first_live; rc >= 0 && i < chain->count; i++) {
+        const struct nw_link *link = &chain->links[i];
 
-        if (rc >= 0 && link->is_live &&
-            (link->end == NW_OPEN_END || link->start + link->end > watermark))
-            rc = forget_link(env, link, error);
+        if (link->is_live && nw_link_end_lsn(link) > watermark) {
+            rc = forget_link(env, link, watermark, error);
+            has_any = 1;
+        }
     }
-out:
-    nw_control_unref(control);
-    nw_chain_done(&chain);
-    return rc;
+    return rc < 0 ? rc : has_any;
 }

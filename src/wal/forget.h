@@ -5,12 +5,17 @@
 
 #include "wal/recovery.h"
 
-/* Sync a file and drop what is cached of it, where that is offered. One that is not there, or may
- * not be written, is left alone. A negative result of the seam. */
-int nw_forget_file(struct nori_folder *folder, const char *name);
+/* Sync a file and drop what is cached of it from `offset` on, where that is offered. One that is not
+ * there, or may not be written, is left alone. A negative result of the seam. */
+int nw_forget_file(struct nori_folder *folder, const char *name, uint64_t offset);
 
-/* That, for all segments of the log in env->folder that are not durable as a whole. Before anything
- * is judged: what was read earlier may be what the disk does not have. */
-int nw_forget_undurable(const struct nw_env *env, struct nori_error *error);
+/*
+ * That, for all that is not known to be durable of a log that was loaded; control may be NULL.
+ * Before anything is judged: what was loaded may be what the disk does not have. 1: load it again;
+ * 0: nothing was let go of.
+ */
+int nw_forget_undurable(const struct nw_env *env, const struct nw_chain *chain,
+                        const struct nw_control *control, uint64_t watermark,
+                        struct nori_error *error);
 
 #endif

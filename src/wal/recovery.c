@@ -12,31 +12,27 @@
  * chain, and from `control` if the salt stored with it is on the live chain, and never beyond that
  * segment's stated end.
  *
- * D5. Reading bytes back is no proof that the disk has them: after a failed write-back the page
- * cache serves what the disk lost, and a new sync succeeds. So every byte above the watermark is
- * verified once more and written again, in place, from the very buffer that was verified, and
- * synced.
- *
  * Failure. Before the first write nothing has changed. After it, a failure leaves what was there:
  * bytes are only replaced by themselves, and a name is given only to a file whose header is
  * durable.
  *
- * Not here. The first header of the new life: roll.c.
+ * Not here. How bytes are made durable: forget.c, secure.c. The first header of the new life:
+ * roll.c.
  */
 #include "wal/recovery.h"
-#include "wal/forget.h"
 
 #include "base/plant.h"
 #include "wal/ahead.h"
+#include "wal/forget.h"
 #include "wal/quarantine.h"
+#include "wal/secure.h"
 #include "wal/staged.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define NW_ID_MAX         (UINT64_MAX / 2)    /* a log never gets there: a strange name does */
-#define MENDS_MAX         ((uint64_t)1 << 20) /* damages mended in one open */
-#define REWRITE_CHUNK_LEN ((size_t)1 << 20)
+#define NW_ID_MAX (UINT64_MAX / 2)    /* a log never gets there: a strange name does */
+#define MENDS_MAX ((uint64_t)1 << 20) /* damages mended in one open */
 
 /* The judging in progress. */
 struct judge {
@@ -48,6 +44,7 @@ struct judge {
     nw_scan_progress progress;
     void *context;
     bool for_writing;
+    bool has_forgotten; /* what only memory may have */
     struct nw_cursor cursor;
     struct nw_ahead ahead;
     uint64_t watermark;                /* in-band only */
@@ -59,11 +56,6 @@ struct judge {
     uint64_t first_sequence; /* of the oldest live link */
 };
 
-static uint64_t link_end_lsn(const struct nw_link *link)
-{
-    return link->end == NW_OPEN_END ? UINT64_MAX : link->start + link->end;
-}
-
 static uint64_t believe(const struct nw_chain *chain, const struct nw_control_durable *durable)
 {
     const struct nw_link *link;
@@ -73,7 +65,7 @@ static uint64_t believe(const struct nw_chain *chain, const struct nw_control_du
         !NW_PLANT("believe-torn-watermark"))
         return 0;
     link = nw_chain_find_salt(chain, durable->salt);
-    return link && lsn >= link->start ? nw_min_u64(lsn, link_end_lsn(link)) : 0;
+    return link && lsn >= link->start ? nw_min_u64(lsn, nw_link_end_lsn(link)) : 0;
 }
 
 uint64_t nw_control_watermark(const struct nw_control *control, const struct nw_chain *chain)
@@ -439,7 +431,7 @@ static int find_last_record(struct judge *judge)
 
         if (link->is_live)
             rc = find_last_in(judge, *link,
-                              nw_min_u64(link_end_lsn(link), judge->recovered->end_lsn) -
+                              nw_min_u64(nw_link_end_lsn(link), judge->recovered->end_lsn) -
                                   link->start);
     }
     return rc < 0 ? rc : NORI_OK;
@@ -543,7 +535,8 @@ static int begin_staged(struct judge *judge)
     return rc;
 }
 
-static int judge_all(struct judge *judge)
+/* Headers, control words, and the watermark. */
+static int load(struct judge *judge)
 {
     struct nw_recovered *recovered = judge->recovered;
     struct nw_chain *chain = &recovered->chain;
@@ -568,7 +561,36 @@ static int judge_all(struct judge *judge)
         return rc;
     remember_control(judge);
     judge->watermark = nw_chain_watermark(chain);
-    rc = begin_staged(judge);
+    return NORI_OK;
+}
+
+/* An open for writing judges what the disk has, not what a write that failed in the background has
+ * left in the page cache: that is let go of first, and what was loaded is loaded again. */
+static int load_from_disk(struct judge *judge)
+{
+    struct nw_recovered *recovered = judge->recovered;
+    int rc = load(judge);
+
+    if (rc < 0 || !judge->for_writing || judge->has_forgotten)
+        return rc;
+    judge->has_forgotten = true;
+    rc = nw_forget_undurable(judge->env, &recovered->chain, recovered->control, watermark_of(judge),
+                             judge->error);
+    if (rc <= 0)
+        return rc;
+    nw_recovered_done(recovered);
+    nw_chain_init(&recovered->chain, judge->env->allocator);
+    return load(judge);
+}
+
+static int judge_all(struct judge *judge)
+{
+    struct nw_recovered *recovered = judge->recovered;
+    struct nw_chain *chain = &recovered->chain;
+    int rc = load_from_disk(judge);
+
+    if (rc >= 0)
+        rc = begin_staged(judge);
     if (rc < 0)
         return rc;
     recovered->next_sequence = 1;
@@ -622,166 +644,6 @@ int nw_recovery_judge(const struct nw_env *env, const struct nori_wal_config *co
                           .context = context};
 
     return judge_with(&judge);
-}
-
-/* How many bytes at the start of `data`, which lies at `offset` of the link's file, are a header
- * or whole records. */
-static int verified_len(const struct nw_link *link, const struct nori_wal_config *config,
-                        const uint8_t *data, size_t len, uint64_t offset, size_t *ret_len)
-{
-    size_t at = 0;
-
-    *ret_len = 0;
-    if (offset < link->begin) {
-        struct nw_header header;
-
-        nw_assert(offset == 0);
-        if (len < link->begin)
-            return NORI_OK;
-        if (nw_header_decode(data, len, &header) != 0 || header.salt != link->header.salt)
-            return NORI_E_CORRUPT;
-        at = (size_t)link->begin;
-    }
-    while (at < len) {
-        struct nw_record_place place = {link->format, link->header.salt, offset + at};
-        struct nw_scan scan = nw_scan_over(data + at, len - at);
-        struct nw_stored_record record;
-        int rc = nw_record_decode(&scan, &place,
-                                  nw_link_record_limit(link, config->max_record_size), &record);
-
-        if (rc == NW_DECODE_SHORT)
-            break;
-        if (rc != 0)
-            return NORI_E_CORRUPT;
-        at += record.len;
-    }
-    *ret_len = at;
-    return NORI_OK;
-}
-
-/* Write [from, to) of a segment again, each piece from the buffer that has just been verified. */
-static int rewrite(const struct nori_wal_config *config, const struct nw_link *link,
-                   struct nori_file *file, struct nw_buffer *buffer, uint64_t from, uint64_t to)
-{
-    while (from < to) {
-        size_t want = (size_t)nw_min_u64(to - from, buffer->capacity);
-        struct nori_span span;
-        size_t good = 0;
-        size_t got = 0;
-        int rc = file->ops->read(file, buffer->data, want, from, &got);
-
-        if (rc < 0)
-            return rc;
-        rc = verified_len(link, config, buffer->data, got, from, &good);
-        if (rc < 0)
-            return rc;
-        if (good == 0 && got == want && want < to - from) {
-            /* a record that is larger: doubles */
-            rc = nw_buffer_reserve(buffer, buffer->capacity + 1);
-            if (rc < 0)
-                return rc;
-            continue;
-        }
-        if (good == 0)
-            return NORI_E_CORRUPT; /* it was whole a moment ago */
-        if (NW_PLANT("rewrite-what-is-read-again"))
-            (void)file->ops->read(file, buffer->data, good, from, &got);
-        span = (struct nori_span){buffer->data, good};
-        rc = file->ops->write(file, &span, 1, from);
-        if (rc < 0)
-            return rc;
-        from += good;
-    }
-    return NORI_OK;
-}
-
-/* Make one live link durable from `from` on, and give it its name. */
-static int secure_link(const struct nw_env *env, const struct nori_wal_config *config,
-                       struct nw_link *link, struct nw_buffer *buffer, uint64_t from, uint64_t to,
-                       struct nori_error *error)
-{
-    struct nori_file *file = NULL;
-    char name[NW_NAME_MAX];
-    int rc = nw_link_open(env, link, NORI_FILE_WRITE, &file, error);
-
-    if (rc < 0)
-        return rc;
-    rc = rewrite(config, link, file, buffer, from, to);
-    if (rc >= 0 && !NW_PLANT("rewrite-without-sync"))
-        rc = file->ops->sync(file);
-    file->ops->close(file);
-    nw_name_format(name, link->id);
-    if (rc >= 0 && link->is_spare) {
-        rc = env->folder->ops->rename(env->folder, NW_NAME_SPARE, name);
-        if (rc >= 0)
-            rc = env->folder->ops->sync(env->folder);
-        link->is_spare = rc < 0;
-    }
-    if (rc < 0)
-        return nw_io_error(error, rc, (struct nori_position){link->id, from},
-                           "open: make what was recovered durable in segment %llu",
-                           (unsigned long long)link->id);
-    return NORI_OK;
-}
-
-/* Where rewriting begins: at the watermark if a record begins there, else at the beginning of
- * the segment. */
-static uint64_t rewrite_from(const struct nw_link *link, uint64_t watermark,
-                             struct nw_cursor *cursor)
-{
-    struct nw_stored_record record;
-
-    if (watermark <= link->start || watermark - link->start < link->begin)
-        return 0;
-    cursor->offset = watermark - link->start;
-    return nw_cursor_next(cursor, &record) == 0 ? watermark - link->start : 0;
-}
-
-/* The LSN where link i ends: by its own end, where the next one starts, or where the log ends. */
-static uint64_t end_within(const struct nw_recovered *recovered, size_t i)
-{
-    uint64_t end_lsn = nw_min_u64(link_end_lsn(&recovered->chain.links[i]), recovered->end_lsn);
-    const struct nw_link *next = nw_chain_next_live(&recovered->chain, i, &i);
-
-    return next ? nw_min_u64(end_lsn, next->start) : end_lsn;
-}
-
-/* D5 */
-static int secure(const struct nw_env *env, const struct nori_wal_config *config,
-                  struct nw_recovered *recovered, uint64_t watermark,
-                  struct nori_recovery_info *info, struct nori_error *error)
-{
-    struct nw_chain *chain = &recovered->chain;
-    struct nw_buffer buffer;
-    int rc;
-
-    nw_buffer_init(&buffer, env->allocator, (size_t)2 * NW_RECORD_MAX + REWRITE_CHUNK_LEN);
-    rc = nw_buffer_reserve(&buffer, REWRITE_CHUNK_LEN);
-    for (size_t i = chain->first_live; rc >= 0 && i < chain->count; i++) {
-        struct nw_link *link = &chain->links[i];
-        uint64_t end = end_within(recovered, i) - link->start;
-        uint64_t staged_from = nw_staged_from(env->staged, link->header.salt);
-        struct nori_file *file = NULL;
-        struct nw_cursor cursor;
-        uint64_t from;
-
-        if (!link->is_live ||
-            (link->start + end <= watermark && !link->is_spare && staged_from >= end))
-            continue;
-        rc = nw_link_open(env, link, 0, &file, error);
-        if (rc < 0)
-            break;
-        nw_cursor_begin(&cursor, env->allocator, file, link->format, link->header.salt, 0,
-                        nw_link_record_limit(link, config->max_record_size), false);
-        from = link->is_spare ? 0 : rewrite_from(link, watermark, &cursor);
-        from = nw_min_u64(from, staged_from);
-        nw_cursor_done(&cursor);
-        file->ops->close(file);
-        info->bytes_rewritten += end - from;
-        rc = secure_link(env, config, link, &buffer, from, end, error);
-    }
-    nw_buffer_done(&buffer);
-    return rc == NORI_E_NOMEM ? nw_no_memory(error) : rc;
 }
 
 /* The last life may have died between a change of names and its sync: what recovery saw in the
@@ -972,7 +834,7 @@ static int recover(const struct nw_env *env, const struct nori_wal_config *confi
     if (rc >= 0 && !NW_PLANT("no-rewrite") &&
         (ret_recovered->end_lsn > watermark || has_unnamed(&ret_recovered->chain) ||
          env->staged->count > 0))
-        rc = secure(env, config, ret_recovered, watermark, info, error);
+        rc = nw_secure(env, config, ret_recovered, watermark, info, error);
     info->bytes_from_staging = nw_staged_bytes(env->staged);
     if (rc >= 0)
         rc = choose_log_id(env, ret_recovered, error);
@@ -998,9 +860,7 @@ int nw_recover(const struct nw_env *env, const struct nori_wal_config *config,
     int rc;
 
     with_ring.staged = &staged;
-    rc = nw_forget_undurable(env, error);
-    if (rc >= 0)
-        rc = recover(&with_ring, config, ret_recovered, info, error);
+    rc = recover(&with_ring, config, ret_recovered, info, error);
     nw_staged_done(&staged);
     return rc;
 }

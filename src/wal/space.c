@@ -126,7 +126,7 @@ static int clean_spare(struct nori_file *file, uint64_t *ret_bytes)
 static int open_spare(struct nori_wal *wal, struct nw_spare *spare, uint64_t *ret_bytes)
 {
     struct nori_folder *folder = wal->env.folder;
-    int rc = nw_forget_file(folder, NW_NAME_SPARE);
+    int rc = nw_forget_file(folder, NW_NAME_SPARE, 0);
 
     /* Like a file that is mapped, it is overwritten in place where the file system can do that:
      * what an append was given must not need space once more when it is written (D9). */

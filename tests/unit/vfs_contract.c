@@ -307,8 +307,8 @@ static void what_is_forgotten_is_read_again_as_it_was(void **state)
 
     write_at(file, 5000, "before");
     if (ops->size > offsetof(struct nori_folder_ops, forget) && ops->forget) {
-        assert_int_equal(ops->forget(folder, "a"), 0);
-        assert_int_equal(NORI_VFS_CODE(ops->forget(folder, "b")), NORI_E_NOTFOUND);
+        assert_int_equal(ops->forget(folder, "a", 1), 0);
+        assert_int_equal(NORI_VFS_CODE(ops->forget(folder, "b", 0)), NORI_E_NOTFOUND);
     }
     assert_reads(file, 5000, "before", 6);
     file->ops->close(file);
