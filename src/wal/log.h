@@ -102,7 +102,6 @@ struct nori_wal {
     _Atomic uint64_t published_lsn; /* all that was appended lies before it */
     _Atomic uint64_t written_lsn; /* in the kernel; grows under write_mutex, or in direct appends */
     _Atomic uint64_t durable_lsn;
-    _Atomic uint64_t synced_ns; /* when the last sync ended */
     /* plain for the seam; only __atomic calls touch them */
     uint32_t append_word;                /* the append lock: 0 or 1 */
     uint32_t writer_word;                /* writer.c */
@@ -114,7 +113,6 @@ struct nori_wal {
     _Atomic bool is_extension_wanted;
     _Atomic bool has_failed;
     _Atomic uint32_t calls; /* inside the log right now, and NW_CALLS_CLOSING */
-    struct nw_watch watch;
 
     /* Guarded by the append lock. */
     struct nw_segment *current; /* NULL until the first append */
@@ -154,13 +152,17 @@ struct nori_wal {
     struct nori_thread *sync_thread;
     struct nori_thread *space_thread;
     struct nori_thread *writer_thread;
-    struct nori_thread *watch_thread;
     struct nw_scratch *scratches;
     struct nw_maps maps;
     struct nw_shared_folder *read_folder; /* of readers; NULL before the first */
     struct nori_error failure;
     struct nw_thread_error last_errors[NW_LAST_ERRORS];
     size_t last_error_next;
+
+    /* Any thread; behind all that an append needs. */
+    _Atomic uint64_t synced_ns; /* when the last sync ended */
+    struct nw_watch watch;
+    struct nori_thread *watch_thread; /* guarded by mutex */
 };
 
 /* ---- log.c: entering and leaving, failing, looking around ---- */

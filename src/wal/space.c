@@ -440,15 +440,14 @@ int nw_space_require_spare(struct nori_wal *wal, struct nori_error *error)
     return wal->spare.problem.code;
 }
 
-int nw_space_require(struct nori_wal *wal, uint64_t offset, struct nori_error *error)
+/* Out of the way of an append that need not wait. */
+__attribute__((noinline)) static int wait_for_space(struct nori_wal *wal, uint64_t offset,
+                                                    struct nori_error *error)
 {
     struct nw_segment *segment = wal->current;
-    bool is_watched;
+    bool is_watched = nw_watch_begin(wal, NW_STALL_SPACE, nw_now_ns(wal));
     int rc;
 
-    if (offset <= atomic_load(&segment->owned))
-        return NORI_OK;
-    is_watched = nw_watch_begin(wal, NW_STALL_SPACE, nw_now_ns(wal));
     nw_lock(wal, wal->mutex);
     wal->space_need = offset;
     rc = request(wal, error);
@@ -462,6 +461,12 @@ int nw_space_require(struct nori_wal *wal, uint64_t offset, struct nori_error *e
     if (is_watched)
         nw_watch_end(wal, NW_STALL_SPACE);
     return rc;
+}
+
+int nw_space_require(struct nori_wal *wal, uint64_t offset, struct nori_error *error)
+{
+    return offset <= atomic_load(&wal->current->owned) ? NORI_OK
+                                                       : wait_for_space(wal, offset, error);
 }
 
 void nw_space_check(struct nori_wal *wal)

@@ -248,8 +248,10 @@ static int wait_for_writer(struct nori_wal *wal, uint64_t target, struct nori_er
     return NORI_OK;
 }
 
-/* Wait until the ring is written up to `target`. append lock held. */
-static int wait_for_room(struct nori_wal *wal, uint64_t target, struct nori_error *error)
+/* Wait until the ring is written up to `target`; out of the way of an append that need not. append
+ * lock held. */
+__attribute__((noinline)) static int wait_for_room(struct nori_wal *wal, uint64_t target,
+                                                   struct nori_error *error)
 {
     uint64_t begun_ns = nw_now_ns(wal);
     bool is_watched = nw_watch_begin(wal, NW_STALL_RING, begun_ns);
@@ -264,7 +266,7 @@ static int wait_for_room(struct nori_wal *wal, uint64_t target, struct nori_erro
 }
 
 /* A direct append writes what is before it. append lock held. */
-static int empty_ring(struct nori_wal *wal, struct nori_error *error)
+__attribute__((noinline)) static int empty_ring(struct nori_wal *wal, struct nori_error *error)
 {
     uint64_t target = next_lsn(wal);
     bool is_watched;
