@@ -5,8 +5,8 @@
  * What. Threads of a process append, and note in shared memory what they begin, and what has become
  * durable: when append returns under `always`, else when nori_wal_wait_durable does. At some moment
  * what is durable is read, and then the file system is shut down (FS_IOC_SHUTDOWN, ext4 and xfs):
- * from now on nothing reaches the disk, like after a power cut. Not the other way round: a sync that
- * is under way across the shutdown may still say that it went well. Writers are killed, the file
+ * from now on nothing reaches the disk, as after a power cut. In this order, because a sync that is
+ * under way across the shutdown may still say that it went well. Writers are killed, the file
  * system is mounted again, the log opened, and all that was durable must be there, of the lives
  * before exactly what was found then. One file system goes through all of it, and gets old.
  *
