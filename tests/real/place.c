@@ -256,6 +256,17 @@ bool place_mount(const struct place *place, const struct file_system *fs, const 
     return mount(loop, place->mounted, fs->name, MS_NOATIME, fs->options) == 0;
 }
 
+bool place_mount_image(const struct place *place, const struct file_system *fs)
+{
+    char loop_name[32];
+    int loop = place_attach(place->image, loop_name);
+    bool is_good = loop >= 0 && place_mount(place, fs, loop_name);
+
+    if (loop >= 0)
+        (void)close(loop);
+    return is_good;
+}
+
 /* Threads of the kernel may hold a file system for a moment after a shutdown. */
 bool place_unmount(const struct place *place)
 {

@@ -53,6 +53,10 @@ bool place_make(const struct place *place, const struct file_system *fs);
 int place_attach(const char *file, char ret_loop[32]);
 
 bool place_mount(const struct place *place, const struct file_system *fs, const char *loop);
+/* The same from place->image, by a loop device that goes with the mount, and with all that the
+ * kernel has cached of it: behind a shutdown that is not what the disk has. */
+bool place_mount_image(const struct place *place, const struct file_system *fs);
+
 bool place_unmount(const struct place *place);
 
 /* Forget what the kernel has read of the device behind a descriptor of place_attach. */

@@ -32,7 +32,6 @@ static struct harness harness = {
 
 struct round {
     const struct file_system *fs;
-    char loop_name[32];
     uint64_t number; /* of the cut */
     uint64_t seed;
     uint32_t policy, preallocate;
@@ -122,7 +121,7 @@ _Noreturn static void fail_round(const struct round *round, const char *why)
 
 static void mount_or_fail(const struct round *round)
 {
-    if (!place_mount(&harness.place, round->fs, round->loop_name))
+    if (!place_mount_image(&harness.place, round->fs))
         fail_round(round, "the file system cannot be mounted");
 }
 
@@ -209,17 +208,14 @@ static void cut_many_times(const struct file_system *fs)
     uint64_t wanted = harness_begin(&harness);
     struct round *round = calloc(1, sizeof *round);
     struct life *promised = life_new();
-    int loop = -1;
 
     assert_non_null(round);
     harness_need(fs);
     round->fs = fs;
     round->number = harness.options.from;
     round->life = life_new();
-    if (place_make(&harness.place, fs))
-        loop = place_attach(harness.place.image, round->loop_name);
-    if (loop < 0)
-        fail_round(round, "no loop device can be made");
+    if (!place_make(&harness.place, fs))
+        fail_round(round, "no file system can be made");
     mount_or_fail(round);
     while (round->cuts < wanted && harness_has_time(&harness)) {
         live_and_be_cut(round, promised);
@@ -232,7 +228,6 @@ static void cut_many_times(const struct file_system *fs)
                   repeat_now() - harness.begun);
     assert_true(round->durable > 0); /* else every cut came too early to show anything */
     (void)place_unmount(&harness.place);
-    (void)close(loop);
     life_free(promised);
     life_free(round->life);
     free(round);
