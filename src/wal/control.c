@@ -136,13 +136,14 @@ bool nw_control_copy(const struct nw_env *env, struct nw_control_words *ret_word
 }
 
 /* There is no such file, or it is not for us. Any other failure must be told: to go on without
- * records that only the ring has, and to find them there later, would be worse than to wait. */
-static bool is_none(int rc)
+ * records that only the ring has, and to find them there later, would be worse than to wait. A
+ * writer that may not touch the file would even make it anew (D2). */
+static bool is_none(int rc, bool for_writing)
 {
     int code = NORI_VFS_CODE(rc);
 
-    return code == NORI_E_NOTFOUND || code == NORI_E_INVALID || code == NORI_E_READONLY ||
-           code == NORI_E_UNSUPPORTED;
+    return code == NORI_E_NOTFOUND || code == NORI_E_INVALID || code == NORI_E_UNSUPPORTED ||
+           (code == NORI_E_READONLY && !for_writing);
 }
 
 int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
@@ -168,8 +169,9 @@ int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
         return NORI_OK;
     }
     nw_control_unref(control);
-    return is_none(rc) ? NORI_OK
-                       : nw_io_error(error, rc, NW_NOWHERE, "look at %s", NW_NAME_CONTROL);
+    return is_none(rc, for_writing)
+               ? NORI_OK
+               : nw_io_error(error, rc, NW_NOWHERE, "look at %s", NW_NAME_CONTROL);
 }
 
 int nw_control_open(const struct nw_env *env, bool for_writing, struct nw_control **ret_control,

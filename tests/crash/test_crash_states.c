@@ -838,6 +838,7 @@ static void one_that_failed(void **state)
     history.workload.seed = seed;
     history.order_seed = order;
     effort.outcomes_all = strncmp(outcome, "cut", 3) == 0 ? UINT64_MAX : 0;
+    effort.outcomes_random = 1000; /* more than anybody tries */
     if (history.sim_flags & NORI_SIM_CRASH_PARTLY)
         explore_partly(history, outcome, operation);
     else

@@ -477,6 +477,20 @@ static void a_file_system_that_turns_read_only_fails_like_any_other(void **state
     nori_sim_free(scene.run.sim);
 }
 
+/* Found by pairs of faults: a writer that was not allowed to look at `control` made it anew, and
+ * what only its ring had was gone (D2). */
+static void a_ring_that_may_not_be_read_is_not_forgotten(void **state)
+{
+    const struct workload workload = {
+        .policy = NORI_FSYNC_BATCH, .preallocate = NORI_PREALLOCATE_OFF, .seed = 1};
+    struct fault fault = {NORI_SIM_OPEN | NORI_SIM_STAT | NORI_SIM_READ, 0, EACCES, 0, 0};
+
+    (void)state;
+    for (fault.nth = 1; fault.nth < 30; fault.nth++)
+        for (fault.nth_too = fault.nth + 1; fault.nth_too < fault.nth + 6; fault.nth_too++)
+            (void)try_fault(&workload, "pDaaKq", &fault);
+}
+
 /* FORMAT.POLICY.PREALLOCATE.VERIFY.SWITCH.SEED.STEPS:MASK.FLAGS.ERRNO.NTH.NTH_TOO */
 static void one_that_failed(void **state)
 {
@@ -642,6 +656,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(whatever_call_fails_a_log_of_format_1_keeps_its_word),
         cmocka_unit_test(what_a_failed_write_left_is_never_part_of_a_record),
         cmocka_unit_test(a_file_system_that_turns_read_only_fails_like_any_other),
+        cmocka_unit_test(a_ring_that_may_not_be_read_is_not_forgotten),
     };
     int failed;
 
