@@ -135,6 +135,47 @@ bool nw_control_copy(const struct nw_env *env, struct nw_control_words *ret_word
            atomic_load(&ret_words->stats.layout) == NW_STATS_LAYOUT;
 }
 
+/* Write what is there once more, and sync it. A file that shares its blocks with a copy (reflink)
+ * cannot be stored to where there is no space for its own; now there is, or an error says so. */
+static int make_own(const struct nw_env *env, struct nori_file *file)
+{
+    const size_t chunk_len = (size_t)64 << 10;
+    uint8_t *chunk = nw_alloc(env->allocator, chunk_len);
+    uint64_t offset = 0;
+    size_t got = chunk_len;
+    int rc = chunk ? NORI_OK : NORI_E_NOMEM;
+
+    while (rc >= 0 && got == chunk_len && offset < NW_CONTROL_LEN + NW_RING_LEN_MAX) {
+        struct nori_span span = {chunk, 0};
+
+        rc = file->ops->read(file, chunk, chunk_len, offset, &got);
+        span.len = got;
+        if (rc >= 0 && got > 0)
+            rc = file->ops->write(file, &span, 1, offset);
+        offset += got;
+    }
+    nw_free(env->allocator, chunk);
+    return rc < 0 ? rc : file->ops->sync(file);
+}
+
+/* It is of this version, but cannot be mapped for writing. */
+static int map_otherwise(struct nw_control *control, const struct nw_env *env, bool for_writing)
+{
+    int rc;
+
+    if (!control->is_writable || !control->file->ops->map)
+        return NORI_E_UNSUPPORTED;
+    if (for_writing) {
+        rc = make_own(env, control->file);
+        return rc < 0 ? rc : map_if_ours(control);
+    }
+    control->file->ops->close(control->file);
+    control->file = NULL;
+    control->is_writable = false;
+    rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL, 0, 0, &control->file);
+    return rc < 0 ? rc : map_if_ours(control);
+}
+
 /* There is no such file, or it is not for us. Any other failure must be told: to go on without
  * records that only the ring has, and to find them there later, would be worse than to wait. A
  * writer that may not touch the file would even make it anew (D2). */
@@ -164,6 +205,8 @@ int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
     }
     if (rc >= 0)
         rc = map_if_ours(control);
+    if (NORI_VFS_CODE(rc) == NORI_E_UNSUPPORTED)
+        rc = map_otherwise(control, env, for_writing);
     if (rc >= 0) {
         *ret_control = control;
         return NORI_OK;
