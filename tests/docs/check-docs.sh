@@ -101,7 +101,7 @@ python3 -m json.tool contrib/grafana/nori-wal.json >/dev/null 2>"$work/log"
 report $? "the dashboard is JSON"
 
 : >"$work/log"
-for path in $(words '`(src|sim|cli|tests|tools|bench|examples|include)/[A-Za-z0-9_./-]+`' | tr -d '`'); do
+for path in $(words '`(src|sim|cli|tests|tools|models|bench|examples|include)/[A-Za-z0-9_./-]+`' | tr -d '`'); do
     case $path in *FOLDER*) continue ;; esac
     [ -e "$path" ] || echo "$path" >>"$work/log"
 done
