@@ -11,7 +11,7 @@ PEERS ?=
 DIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check planted torture fuzz coverage bench format install clean
+.PHONY: help demo check planted matrix torture fuzz coverage bench format install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,11 @@ check: ## all tests: debug with ASan and UBSan, release, threads under TSan, pla
 planted: ## show that each planted bug makes a test fail
 	@tools/install-packages build test
 	@tools/planted.sh build
+
+matrix: ## logs of x86-64, i386 and s390x (big-endian, emulated) are read on each of them
+	@tools/install-packages build
+	@tools/install-packages machines || echo "Machines whose compiler or emulator is missing are skipped."
+	@tools/matrix.sh build
 
 torture: ## hours of crashes, faults and kills; goes on where it was (PART=kill: one; TIME=seconds of each; RESET=1: anew)
 	@tools/install-packages build test

@@ -145,7 +145,7 @@ void nw_posix_system_make_in_place(int fd)
     int flags = 0;
 
     /* Only while it is empty. Where it cannot be done, nw_posix_system_is_in_place will say so. */
-    if (fstatfs(fd, &system) < 0 || system.f_type != BTRFS_SUPER_MAGIC)
+    if (fstatfs(fd, &system) < 0 || (unsigned long)system.f_type != BTRFS_SUPER_MAGIC)
         return;
     if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
         return;

@@ -567,7 +567,7 @@ static int is_same_file(struct nori_file *file, const struct nw_link *link)
 
     if (link->format != 2)
         return 1;
-    rc = file->ops->read(file, start, link->begin, 0, &got);
+    rc = file->ops->read(file, start, (size_t)link->begin, 0, &got);
     if (rc < 0)
         return rc;
     return nw_header_decode(start, got, &header) == 0 && header.salt == link->header.salt;
