@@ -365,11 +365,6 @@ int nw_reader_enter_successor(struct nori_reader *reader)
         next = find_next_left(reader);
     if (!next)
         return nw_reader_truncated(reader);
-    if (sequence != 0 && reader->here.format == 2 && next->first_sequence != sequence)
-        return nw_error_set(&reader->error, NORI_E_CORRUPT, 0, (struct nori_position){next->id, 0},
-                            "segment %llu: its first sequence number does not follow the segment "
-                            "before",
-                            (unsigned long long)next->id);
     rc = nw_reader_enter(reader, next);
     if (rc < 0)
         return rc;
