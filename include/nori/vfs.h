@@ -178,8 +178,9 @@ struct nori_folder_ops {
                 const char *target);
 
     /* Optional. Sync a file, and let go of what the system keeps in memory of its bytes from offset
-     * on, or of more of them, but for what is mapped: from now on they are read from the medium. For where a write failed in the background,
-     * after which memory shows what the medium does not have. */
+     * on, or of more of them, but for what is mapped: from now on they are read from the medium.
+     * For where a write failed in the background, after which memory shows what the medium does not
+     * have. */
     int (*forget)(struct nori_folder *folder, const char *name, uint64_t offset);
 };
 

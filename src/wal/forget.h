@@ -5,8 +5,8 @@
 
 #include "wal/recovery.h"
 
-/* Sync a file and drop what is cached of it from `offset` on, where that is offered. One that is not
- * there, or may not be written, is left alone. A negative result of the seam. */
+/* Sync a file and drop what is cached of it from `offset` on, where that is offered. One that is
+ * not there, or may not be written, is left alone. A negative result of the seam. */
 int nw_forget_file(struct nori_folder *folder, const char *name, uint64_t offset);
 
 /*

@@ -22,7 +22,8 @@ void nw_quarantine_init(struct nw_quarantine *quarantine, const struct nw_env *e
                         uint32_t file_mode);
 void nw_quarantine_done(struct nw_quarantine *quarantine);
 
-/* Copy what the file of a segment has of [from, to), durably. Copying the same again makes another copy. */
+/* Copy what the file of a segment has of [from, to), durably. Copying the same again makes another
+ * copy. */
 int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *link, uint64_t from,
                        uint64_t to, const char *why, struct nori_error *error);
 

@@ -5,8 +5,8 @@
  * What. Reading bytes back is no proof that the disk has them: after a failed write-back the page
  * cache serves what the disk lost, and a new sync succeeds. So every byte above the watermark is
  * verified once more and written again, in place, from the very buffer that was verified, and
- * synced; a segment that still lies in `spare` gets its name. What the staging ring has comes to its
- * segment on that way.
+ * synced; a segment that still lies in `spare` gets its name. What the staging ring has comes to
+ * its segment on that way.
  *
  * Failure. Bytes are only replaced by themselves, and a name is given only to a file whose header
  * is durable: a failure leaves what was there.

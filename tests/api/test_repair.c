@@ -408,8 +408,8 @@ static void salvage_goes_on_behind_a_segment_of_which_nothing_is_left(void **sta
     }
 }
 
-/* A file that somebody removed: holes take its place, and all that is in the other files stays where
- * it is, with its numbers. */
+/* A file that somebody removed: holes take its place, and all that is in the other files stays
+ * where it is, with its numbers. */
 static void salvage_puts_holes_in_the_place_of_a_missing_segment(void **state)
 {
     const char *dir = dir_of(state);
