@@ -91,7 +91,7 @@ void bench_plot_percentiles(FILE *file, const struct bench_outcome *outcome);
 
 /* The class that gives a subject its colour, the same in all plots of a case. */
 struct bench_series {
-    char class[16];
+    char class[48];
 };
 struct bench_series bench_series_of(const struct bench_outcome *outcome, size_t row);
 
