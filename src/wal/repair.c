@@ -299,9 +299,9 @@ static int find_least_start(struct repair *repair, struct nori_file *file, struc
 }
 
 /* Read the records before the first mark under its salt: how many there are tells the first
- * number. */
-static int read_remains(struct repair *repair, struct nori_file *file, uint64_t log_id,
-                        struct remains *ret_remains)
+ * number. salt 0, log_id 0: of whatever segment or log the first mark is. */
+static int read_remains(struct repair *repair, struct nori_file *file, uint64_t salt,
+                        uint64_t log_id, struct remains *ret_remains)
 {
     uint8_t *chunk = nw_alloc(repair->env->allocator, CHUNK_LEN);
     struct nw_cursor cursor;
@@ -318,7 +318,8 @@ static int read_remains(struct repair *repair, struct nori_file *file, uint64_t 
         rc = file->ops->read(file, chunk, CHUNK_LEN, offset, &got);
         if (rc < 0 || got < NW_MARK_LEN)
             break;
-        found = nw_mark_find_any(chunk, got, offset, &mark);
+        found = salt ? nw_mark_find(chunk, got, offset, salt, log_id, &mark)
+                     : nw_mark_find_any(chunk, got, offset, &mark);
         if (found && (log_id == 0 || mark.log_id == log_id))
             mark_offset = offset + (uint64_t)(found - chunk);
         offset += got - (NW_MARK_LEN - 1);
@@ -343,8 +344,8 @@ static int read_remains(struct repair *repair, struct nori_file *file, uint64_t 
     return rc < 0 ? rc : 1;
 }
 
-/* Without a mark of its own: what the header behind it says, the newest that names it as the one
- * before. 1, or 0 if there is none. */
+/* What the header behind it says, the newest that names it as the one before. 1, or 0 if there is
+ * none. */
 static int ask_heir(struct repair *repair, uint64_t segment_id, uint64_t log_id,
                     struct remains *ret_remains)
 {
@@ -369,9 +370,17 @@ static int ask_heir(struct repair *repair, uint64_t segment_id, uint64_t log_id,
 static int find_remains(struct repair *repair, uint64_t segment_id, struct nori_file *file,
                         uint64_t log_id, struct remains *ret_remains)
 {
-    int rc = read_remains(repair, file, log_id, ret_remains);
+    struct remains heirs;
+    int rc = ask_heir(repair, segment_id, log_id, &heirs);
 
-    return rc == 0 ? ask_heir(repair, segment_id, log_id, ret_remains) : rc;
+    /* First: what damaged the header may be a piece of another segment, with marks in it. */
+    if (rc <= 0)
+        return rc < 0 ? rc : read_remains(repair, file, 0, log_id, ret_remains);
+    rc = read_remains(repair, file, heirs.salt, heirs.log_id, ret_remains);
+    if (rc != 0)
+        return rc;
+    *ret_remains = heirs;
+    return 1;
 }
 
 /* The newest file that can be read below this id, as the head of a chain of its own, or NULL. */
@@ -598,7 +607,7 @@ static int refuse_newer_files(struct repair *repair)
         if (rc >= 0 && is_bad)
             rc = read_through(repair, file, 1, 0, 0);
         if (rc >= 0 && is_bad)
-            rc = read_remains(repair, file, 0, &remains);
+            rc = read_remains(repair, file, 0, 0, &remains);
         if (rc == 1)
             header = (struct nw_header){.salt = remains.salt, .header_len = NW_HEADER_LEN};
         if (rc == 1 || (rc >= 0 && !is_bad))
@@ -626,7 +635,7 @@ static int has_wrong_header(struct repair *repair, uint64_t segment_id,
     nw_name_format(name, segment_id);
     rc = repair->env->folder->ops->open_file(repair->env->folder, name, 0, 0, &file);
     if (rc >= 0) {
-        rc = read_remains(repair, file, 0, &remains);
+        rc = read_remains(repair, file, 0, 0, &remains);
         file->ops->close(file);
     }
     if (rc < 0)

@@ -361,6 +361,31 @@ static void salvage_makes_a_damaged_header_anew(void **state)
 
 /* Its header and all its marks are gone, and with them its records: the segments around it say
  * where it begins and ends, so that those behind it stay where they are. */
+/* D1: a header and what follows, written over by the same place of the next segment, a mark and all:
+ * no record of that one may show here. */
+static void a_piece_of_another_segment_is_not_taken_for_the_beginning(void **state)
+{
+    const char *dir = dir_of(state);
+    const size_t from = 60, to = (size_t)70 << 10; /* the first mark lies at 64 KiB */
+    uint8_t *bytes, *others;
+    uint64_t holes;
+    size_t len, others_len;
+
+    make_log(dir);
+    bytes = load_file(dir, segment_name(0), &len);
+    others = load_file(dir, segment_name(1), &others_len);
+    assert_true(len > to && others_len > to);
+    memcpy(bytes + from, others + from, to - from);
+    store_file(dir, segment_name(0), bytes, len);
+    free(bytes);
+    free(others);
+    assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+    assert_in_range(read_all(dir, &holes), COUNT - LOST_MAX, COUNT - 1);
+    assert_int_equal(holes, 1);
+    assert_int_equal(verify(dir), NORI_OK);
+    remove_dir(dir);
+}
+
 static void salvage_goes_on_behind_a_segment_of_which_nothing_is_left(void **state)
 {
     const char *dir = dir_of(state);
@@ -622,6 +647,7 @@ int main(void)
         IN_FOLDER(prefix_keeps_all_before_the_first_damage),
         IN_FOLDER(salvage_keeps_all_but_the_stretches),
         IN_FOLDER(salvage_makes_a_damaged_header_anew),
+        IN_FOLDER(a_piece_of_another_segment_is_not_taken_for_the_beginning),
         IN_FOLDER(salvage_goes_on_behind_a_segment_of_which_nothing_is_left),
         IN_FOLDER(salvage_puts_holes_in_the_place_of_a_missing_segment),
         IN_FOLDER(salvage_goes_on_behind_several_missing_segments),
