@@ -207,15 +207,16 @@ static void zeros_are_proposed_only_where_they_pay(void **state)
         uint64_t count;
         uint32_t wanted;
     } cases[] = {
-        {"ext4", 300, 200, 900, 800, 100, NORI_PREALLOCATE_ZERO},
-        {"ext4", 300, 200, 900, 900, 100, NORI_PREALLOCATE_ZERO},
-        {"ext4", 299, 200, 900, 800, 100, NORI_PREALLOCATE_RESERVE},
-        {"ext4", 200, 300, 900, 800, 100, NORI_PREALLOCATE_RESERVE},
-        {"ext4", 300, 200, 800, 900, 100, NORI_PREALLOCATE_RESERVE},
-        {"ext4", 300, 200, 900, 800, 15, 0},
-        {"ext4", 300, 200, 900, 800, 0, 0},
-        {"tmpfs", 300, 200, 900, 800, 100, NORI_PREALLOCATE_RESERVE},
-        {"ext4", 6, 3, 9, 8, 100, NORI_PREALLOCATE_RESERVE},
+        {"ext4", 1100, 200, 2900, 800, 100, NORI_PREALLOCATE_ZERO},
+        {"ext4", 1100, 200, 900, 900, 100, NORI_PREALLOCATE_ZERO},
+        {"ext4", 1099, 200, 2900, 800, 100, NORI_PREALLOCATE_RESERVE},
+        {"ext4", 300, 200, 900, 800, 100, NORI_PREALLOCATE_RESERVE},
+        {"ext4", 200, 1100, 900, 800, 100, NORI_PREALLOCATE_RESERVE},
+        {"ext4", 1100, 200, 800, 900, 100, NORI_PREALLOCATE_RESERVE},
+        {"ext4", 1100, 200, 900, 800, 15, 0},
+        {"ext4", 1100, 200, 900, 800, 0, 0},
+        {"tmpfs", 1100, 200, 900, 800, 100, NORI_PREALLOCATE_RESERVE},
+        {"ext4", 7, 1, 9, 8, 100, NORI_PREALLOCATE_RESERVE},
     };
 
     (void)state;
