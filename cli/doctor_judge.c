@@ -364,8 +364,9 @@ static struct doctor_proposal *propose(struct doctor_report *report, const char 
     return proposal;
 }
 
-/* How many times as long a sync of the log takes in reserved space: mostly it overwrites zeros there,
- * too, since under always the log writes some ahead, and one sync in a few brings new ones. */
+/* How many times as long a sync of the log takes in reserved space: mostly it overwrites zeros
+ * there, too, since under always the log writes some ahead, and one sync in a few brings new ones.
+ */
 static double gain_of_zeros(uint64_t reserved_ns, uint64_t zeroed_ns)
 {
     double ratio = (double)reserved_ns / (double)zeroed_ns;

@@ -361,8 +361,8 @@ static void salvage_makes_a_damaged_header_anew(void **state)
 
 /* Its header and all its marks are gone, and with them its records: the segments around it say
  * where it begins and ends, so that those behind it stay where they are. */
-/* D1: a header and what follows, written over by the same place of the next segment, a mark and all:
- * no record of that one may show here. */
+/* D1: a header and what follows, written over by the same place of the next segment, a mark and
+ * all: no record of that one may show here. */
 static void a_piece_of_another_segment_is_not_taken_for_the_beginning(void **state)
 {
     const char *dir = dir_of(state);
