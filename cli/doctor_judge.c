@@ -527,9 +527,8 @@ static void choose_window(const struct doctor_measured *measured, struct doctor_
 /* The choice is the user's; what each costs here can be told. */
 static void judge_policies(const struct doctor_measured *measured, struct doctor_report *report)
 {
-    const struct doctor_sample *sample =
-        &measured->ways[report->advice.preallocate == NORI_PREALLOCATE_ZERO ? DOCTOR_ZEROED
-                                                                            : DOCTOR_RESERVED];
+    /* however space is taken: under always most syncs overwrite */
+    const struct doctor_sample *sample = &measured->ways[DOCTOR_ZEROED];
     uint64_t window_ns = report->proposals[report->proposal_count - 1].number * 1000;
     char time[CLI_TEXT_SIZE], slow[CLI_TEXT_SIZE], rate[CLI_TEXT_SIZE];
 
