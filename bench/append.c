@@ -240,8 +240,8 @@ void bench_append_cases(const struct bench_options *options)
         "Appending under always",
         "Each call returns when its record is durable. sync: as many threads, a pwrite "
         "each into a file of zeros and one fdatasync for all that wait, no checksums. The "
-        "log has files of zeros, too, or, as by default, space that is only reserved: "
-        "then the file system notes at each sync what was written of it.");
+        "log has files of zeros, too, or, as by default, space that is only reserved, "
+        "where it writes zeros 128 KiB ahead.");
     for (size_t i = 0; i < 2; i++)
         for (unsigned threads = 1; threads <= 64; threads *= 4)
             run_always_case(options, threads, value_lens[i]);
