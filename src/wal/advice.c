@@ -142,7 +142,17 @@ static int open_control(const struct nw_env *env, struct nw_control **ret_contro
     if (rc < 0)
         return nw_io_error(error, rc, NW_NOWHERE, "open %s", NW_NAME_CONTROL);
     file->ops->close(file);
-    rc = nw_control_open(env, true, ret_control, error);
+    /* As a reader does: only who has the writer's lock may write to it by other ways than its
+     * mapping. A live writer's ring would go back to what it was a moment ago. */
+    rc = nw_control_open(env, false, ret_control, error);
+    if (rc >= 0 && *ret_control && !(*ret_control)->is_writable) {
+        nw_control_unref(*ret_control);
+        *ret_control = NULL;
+        return nw_error_set(error, NORI_E_UNSUPPORTED, 0, NW_NOWHERE,
+                            "%s cannot be stored to, since it shares its blocks with a copy: the "
+                            "next open for writing mends that",
+                            NW_NAME_CONTROL);
+    }
     if (rc >= 0 && !*ret_control)
         rc = nw_error_set(error, NORI_E_NOTFOUND, 0, NW_NOWHERE,
                           "%s is a copy, or of another version: it is made anew when the log is "
