@@ -212,6 +212,15 @@ static const struct nw_link *find_next_left(const struct nori_reader *reader)
                : NULL;
 }
 
+/* A recovery has cut off what we have read last, and what comes in its place has not begun a
+ * segment yet (D11). */
+static bool is_behind_recovered_end(const struct nori_reader *reader)
+{
+    return reader->control && reader->history != reader->history_here &&
+           reader->here.end == NW_OPEN_END &&
+           nw_reader_lsn(reader) > atomic_load(&reader->control->words->published);
+}
+
 /* Find our place in the chain that was loaded; or go on at the oldest, if nothing was missed. */
 static int find_place(struct nori_reader *reader)
 {
@@ -230,7 +239,7 @@ static int find_place(struct nori_reader *reader)
             return nw_reader_truncated(reader);
         reader->here.end = link->header.prev_end;
     }
-    if (reader->cursor.offset > reader->here.end)
+    if (reader->cursor.offset > reader->here.end || is_behind_recovered_end(reader))
         return nw_reader_truncated(reader);
     reader->history_here = reader->history;
     reader->lent_end = nw_min_u64(reader->lent_end, reader->here.end);

@@ -668,9 +668,9 @@ static void set_words(struct nw_recovered *recovered)
 {
     struct nw_control_words *words = recovered->control->words;
     const struct nw_link *last = nw_chain_last(&recovered->chain);
+    uint32_t is_shorter = atomic_load(&words->published) > recovered->end_lsn;
 
-    if (atomic_load(&words->published) > recovered->end_lsn)
-        atomic_fetch_add(&words->history, 1);
+    atomic_fetch_add(&words->history, is_shorter);
     atomic_fetch_add(&words->cut, 1);
     if (last && last->format == 1)
         nw_control_set_place(recovered->control, last->id, last->start);
@@ -680,7 +680,9 @@ static void set_words(struct nw_recovered *recovered)
                            last && last->format == 2 ? last->header.salt : 0);
     atomic_store(&words->written, recovered->end_lsn);
     atomic_store(&words->published, recovered->end_lsn);
-    if (last && last->format == 1) /* its LSNs are others than before, and so are these words */
+    /* Who looked meanwhile compared with what was there; in format 1 LSNs are others, too. */
+    atomic_fetch_add(&words->history, is_shorter);
+    if (is_shorter || (last && last->format == 1))
         atomic_fetch_add(&words->cut, 1);
     nw_control_wake(recovered->control);
 }
