@@ -28,7 +28,7 @@ static void walk(const struct nw_link *link, const uint8_t *bytes, size_t len, u
         int rc = is_control ? nw_control_decode(&record, place.salt, &mark) : 0;
 
         if (is_control &&
-            (pending > 0 || rc < 0 || rc == NW_CONTROL_IS_HOLE ||
+            (pending > 0 || rc < 0 || (rc == NW_CONTROL_IS_HOLE && nw_hole_hidden(&record) > 0) ||
              (rc == NW_CONTROL_IS_MARK && mark.durable_lsn > link->start + place.offset)))
             break; /* a bad place, or one that this walk leaves to the other fuzzers */
         place.offset += record.len;
