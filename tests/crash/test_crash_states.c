@@ -54,6 +54,7 @@ static struct effort {
 /* A disk that was recovered, and the records that it showed. */
 struct known_state {
     uint64_t digest; /* 0: free */
+    uint64_t first;  /* identity of the first of them */
     uint32_t front, end;
 };
 
@@ -95,12 +96,20 @@ static struct known_state *place_of(uint64_t digest)
     return &totals.known[digest >> (64 - KNOWN_BITS)];
 }
 
-/* The same disk shows the same, however it came about. */
-static bool is_known(uint64_t digest, struct oracle_found *ret_found)
+static uint64_t identity_of(const struct oracle *oracle, size_t index)
+{
+    return index < oracle->begun ? oracle->records[index].identity : UINT64_MAX;
+}
+
+/* The same disk shows the same, however it came about. In format 1 it does not tell which number
+ * its first record has: other histories may have lost or dropped more before it. */
+static bool is_known(const struct oracle *oracle, uint64_t digest, struct oracle_found *ret_found)
 {
     const struct known_state *known = place_of(digest);
 
     if (digest == 0 || known->digest != digest)
+        return false;
+    if (known->front < known->end && identity_of(oracle, known->front) != known->first)
         return false;
     memset(ret_found, 0, sizeof *ret_found);
     ret_found->front = known->front;
@@ -108,9 +117,10 @@ static bool is_known(uint64_t digest, struct oracle_found *ret_found)
     return true;
 }
 
-static void remember(uint64_t digest, const struct oracle_found *found)
+static void remember(const struct oracle *oracle, uint64_t digest, const struct oracle_found *found)
 {
-    *place_of(digest) = (struct known_state){digest, (uint32_t)found->front, (uint32_t)found->end};
+    *place_of(digest) = (struct known_state){digest, identity_of(oracle, found->front),
+                                             (uint32_t)found->front, (uint32_t)found->end};
 }
 
 static void count_state(uint64_t digest, bool is_nested)
@@ -205,11 +215,11 @@ static bool check_nested(const struct nested *nested, nori_sim *after, enum orac
         crash_recovery(explorer, after, nested->expected, event, nested->depth - 1);
     if (explorer->is_broken)
         return false;
-    if (event != ORACLE_POWER_CUT || !is_known(digest, &found)) {
+    if (event != ORACLE_POWER_CUT || !is_known(&explorer->run.oracle, digest, &found)) {
         if (!recover(explorer, after, &explorer->run.oracle, &found))
             return false;
         if (event == ORACLE_POWER_CUT)
-            remember(digest, &found);
+            remember(&explorer->run.oracle, digest, &found);
     }
     if (nested->expected && !is_same(nested->expected, &found))
         return oracle_complain(
@@ -328,10 +338,10 @@ static bool check_durable(struct explorer *explorer, nori_sim *state,
 
     (void)nori_sim_power_cut(state, 0, &after);
     digest = nori_sim_digest(after);
-    if (!is_known(digest, &again)) {
+    if (!is_known(&explorer->run.oracle, digest, &again)) {
         is_good = recover(explorer, after, &explorer->run.oracle, &again);
         if (is_good)
-            remember(digest, &again);
+            remember(&explorer->run.oracle, digest, &again);
     }
     if (is_good && !is_same(&again, found))
         is_good = oracle_complain(explorer->why,
@@ -442,10 +452,10 @@ static bool cut_here(struct explorer *explorer, nori_sim *after,
     bool is_good = true;
 
     count_state(digest ^ ORACLE_POWER_CUT, false);
-    if (explorer->only_outcome || !is_known(digest, &found)) {
+    if (explorer->only_outcome || !is_known(&explorer->run.oracle, digest, &found)) {
         is_good = look_at(explorer, after, ORACLE_POWER_CUT, &found);
         if (is_good)
-            remember(digest, &found);
+            remember(&explorer->run.oracle, digest, &found);
     }
     is_good = is_good && expect(explorer, &found, ORACLE_POWER_CUT, shown_durable);
     nori_sim_free(after);
