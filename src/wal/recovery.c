@@ -51,9 +51,10 @@ struct judge {
     struct nw_control_durable durable; /* what `control` claims */
     uint64_t hidden;                   /* records that holes hide */
     const struct nw_damage *accepted;  /* where a repair ends the log */
-    uint64_t floor_lsn;      /* the watermark before a repair, which may move away what told it */
-    bool is_shortened;       /* a repair moved segments away: a torn tail counts as damage (D7) */
-    uint64_t first_sequence; /* of the oldest live link */
+    uint64_t floor_lsn; /* the watermark before a repair, which may move away what told it */
+    bool is_shortened;  /* a repair moved segments away: a torn tail counts as damage (D7) */
+    struct nori_error no_space; /* why `control` can only be read; code 0: it can be stored to */
+    uint64_t first_sequence;    /* of the oldest live link */
 };
 
 static uint64_t believe(const struct nw_chain *chain, const struct nw_control_durable *durable)
@@ -535,6 +536,22 @@ static int begin_staged(struct judge *judge)
     return rc;
 }
 
+/* Where its blocks are shared with a copy and there is no space for its own, it is only read: to
+ * open a log that has nothing in its ring needs none (D9). */
+static int open_control(struct judge *judge)
+{
+    struct nw_control **control = &judge->recovered->control;
+    int rc;
+
+    judge->no_space = (struct nori_error)NORI_ERROR_INIT;
+    rc = nw_control_open(judge->env, judge->for_writing, control, &judge->no_space);
+    if (rc == NORI_E_NOSPACE)
+        return nw_control_open(judge->env, false, control, judge->error);
+    if (rc < 0)
+        nw_error_copy(judge->error, &judge->no_space);
+    return rc;
+}
+
 /* Headers, control words, and the watermark. */
 static int load(struct judge *judge)
 {
@@ -556,7 +573,7 @@ static int load(struct judge *judge)
     }
     rc = check_format(judge);
     if (rc >= 0)
-        rc = nw_control_open(judge->env, judge->for_writing, &recovered->control, judge->error);
+        rc = open_control(judge);
     if (rc < 0)
         return rc;
     remember_control(judge);
@@ -750,7 +767,12 @@ static int judge_and_mend(struct judge *judge, struct nw_damage *accepted)
         if (rc != NORI_E_CORRUPT || !is_lenient || round == MENDS_MAX)
             break;
         if (judge->config->flags & NORI_OPEN_MUST_CREATE)
-            break; /* there is a log already: nothing is mended */
+            break;                      /* there is a log already: nothing is mended */
+        if (judge->no_space.code < 0) { /* nothing has changed yet, and it may not be enough */
+            nw_error_copy(judge->error, &judge->no_space);
+            rc = judge->no_space.code;
+            break;
+        }
         was_damaged = true;
         memcpy(why, judge->error->message, sizeof why);
         judge->floor_lsn = nw_max_u64(judge->floor_lsn, judge->env->staged->floor_lsn);
@@ -812,6 +834,23 @@ static int make_control(const struct nw_env *env, const struct nori_wal_config *
                              &recovered->control, error);
 }
 
+/* One that cannot be stored to is made anew, at worst in memory. Not if only its ring has some of
+ * what was appended (D2). */
+static int give_up_control(struct judge *judge)
+{
+    struct nw_recovered *recovered = judge->recovered;
+
+    if (judge->no_space.code == 0)
+        return NORI_OK;
+    if (judge->env->staged->count > 0) {
+        nw_error_copy(judge->error, &judge->no_space);
+        return judge->no_space.code;
+    }
+    nw_control_unref(recovered->control);
+    recovered->control = NULL;
+    return NORI_OK;
+}
+
 static int recover(const struct nw_env *env, const struct nori_wal_config *config,
                    struct nw_recovered *ret_recovered, struct nori_recovery_info *info,
                    struct nori_error *error)
@@ -830,6 +869,8 @@ static int recover(const struct nw_env *env, const struct nori_wal_config *confi
     if (rc < 0)
         return rc;
     rc = check_existence(config, ret_recovered, error);
+    if (rc >= 0)
+        rc = give_up_control(&judge);
     watermark = nw_min_u64(watermark_of(&judge), ret_recovered->end_lsn);
     if (rc >= 0)
         rc = sync_folder(env, error);
