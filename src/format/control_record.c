@@ -259,6 +259,21 @@ found:
     nw_assert(at + NW_RECORD_CRC_LEN == target + len);
 }
 
+uint64_t nw_control_count(const struct nw_stored_record *record, uint64_t salt, uint64_t sequence)
+{
+    struct nw_mark mark;
+    int kind = nw_control_decode(record, salt, &mark);
+
+    if (kind == NW_CONTROL_IS_MARK && sequence == 0)
+        return mark.next_sequence;
+    if (kind != NW_CONTROL_IS_HOLE || sequence == 0)
+        return sequence;
+    if (nw_hole_hidden(record) == UINT64_MAX ||
+        nw_add_overflow(sequence, nw_hole_hidden(record), &sequence))
+        return 0;
+    return sequence;
+}
+
 uint64_t nw_hole_hidden(const struct nw_stored_record *record)
 {
     return record->stored_len >= 8 ? nw_get_u64(record->stored) : UINT64_MAX;

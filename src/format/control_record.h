@@ -47,6 +47,10 @@ uint64_t nw_hole_hidden(const struct nw_stored_record *record);
 int nw_control_decode(const struct nw_stored_record *record, uint64_t salt,
                       struct nw_mark *ret_mark);
 
+/* The sequence number of what follows a control record, if `sequence` is that of what follows what
+ * is before it; 0: not known. A mark tells it; a hole hides some, or nobody knows how many. */
+uint64_t nw_control_count(const struct nw_stored_record *record, uint64_t salt, uint64_t sequence);
+
 /*
  * The first (backwards: the last) mark that lies wholly in data, which begins at `offset` of the
  * segment's file: its value begins with salt and log_id, and the record verifies in that place.

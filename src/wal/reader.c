@@ -198,12 +198,9 @@ static int check_batch(struct nori_reader *reader, uint64_t begin, struct nw_sto
     return rc == 0 ? nw_cursor_next(&reader->cursor, record) : rc;
 }
 
-static int take_hole(struct nori_reader *reader, const struct nw_stored_record *record,
+static int tell_hole(struct nori_reader *reader, const struct nw_stored_record *record,
                      uint64_t offset)
 {
-    uint64_t hidden = record->stored_len >= 8 ? nw_get_u64(record->stored) : UINT64_MAX;
-
-    reader->sequence = hidden == UINT64_MAX ? 0 : reader->sequence + hidden;
     return nw_error_set(
         &reader->error, NORI_E_CORRUPT, 0, (struct nori_position){reader->here.id, offset},
         "segment %llu at %llu: %llu bytes were damaged and set aside; reading goes on behind "
@@ -219,14 +216,13 @@ static int take_control(struct nori_reader *reader, const struct nw_stored_recor
     struct nw_mark mark;
     int rc = nw_control_decode(record, reader->here.header.salt, &mark);
 
+    reader->sequence = nw_control_count(record, reader->here.header.salt, reader->sequence);
     if (rc == NW_CONTROL_IS_HOLE)
-        return take_hole(reader, record, offset);
+        return tell_hole(reader, record, offset);
     if (rc == NORI_E_VERSION)
         return nw_error_set(&reader->error, rc, 0, (struct nori_position){reader->here.id, offset},
                             "segment %llu at %llu: a record of a newer version of the format",
                             (unsigned long long)reader->here.id, (unsigned long long)offset);
-    if (rc == NW_CONTROL_IS_MARK && (reader->sequence == 0 || reader->is_in_batch))
-        reader->sequence = mark.next_sequence;
     return rc < 0 ? corrupt(reader) : 0;
 }
 

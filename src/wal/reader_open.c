@@ -25,23 +25,6 @@ static int no_such_place(struct nori_reader *reader, struct nori_position positi
         (unsigned long long)position.segment_id, (unsigned long long)position.offset, why);
 }
 
-/* A mark tells the sequence number if it is not known; a hole hides some. */
-static void pass_control(struct nori_reader *reader, const struct nw_stored_record *record)
-{
-    uint64_t hidden = 0;
-    struct nw_mark mark;
-    int rc = nw_control_decode(record, reader->here.header.salt, &mark);
-
-    if (rc == NW_CONTROL_IS_MARK && reader->sequence == 0)
-        reader->sequence = mark.next_sequence;
-    if (rc == NW_CONTROL_IS_HOLE)
-        hidden = nw_hole_hidden(record);
-    if (hidden == UINT64_MAX)
-        reader->sequence = 0;
-    else if (reader->sequence != 0)
-        reader->sequence += hidden;
-}
-
 /* Those who come this way later need not start as far away. */
 static void note_place(const struct nori_reader *reader)
 {
@@ -76,7 +59,8 @@ static int walk_to(struct nori_reader *reader, struct nori_position position)
             return nw_io_error(&reader->error, rc, position, "read segment %llu",
                                (unsigned long long)position.segment_id);
         if (nw_record_is_control(&record)) {
-            pass_control(reader, &record);
+            reader->sequence =
+                nw_control_count(&record, reader->here.header.salt, reader->sequence);
         } else {
             reader->sequence += reader->sequence != 0;
             reader->is_in_batch = nw_record_continues(&record);

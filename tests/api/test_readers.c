@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* test_readers.c: a reader returns each record once, in order, from wherever it begins (D11). */
+#include "encode.h"
 #include "helpers.h"
 
 #include <nori/sim.h>
@@ -754,6 +755,75 @@ static void a_reader_at_the_end_does_not_mind_that_all_is_dropped(void **state)
     close_log(wal);
 }
 
+/* ---- holes ---- */
+
+/* Records with the sequence numbers in `numbers`, the last one behind a mark, and between them
+ * holes that hide as many as `hidden` says. */
+#define HOLED 5
+static const uint64_t numbers[HOLED] = {1, 22, 0, 0, 50};
+static const uint64_t hidden[HOLED - 2] = {20, UINT64_MAX, 7};
+
+static void make_holed_log(const char *dir, uint64_t offsets[HOLED])
+{
+    const uint64_t salt = 0x1111111111111111u;
+    const struct raw_header header = {.base_sequence = 1,
+                                      .log_id = 5,
+                                      .salt = salt,
+                                      .max_record = 65536,
+                                      .prev_id = RAW_NO_SEGMENT};
+    struct bytes file = {0};
+
+    make_dir(dir);
+    put_header(&file, &header);
+    for (size_t i = 0; i < HOLED; i++) {
+        struct bytes value = {0};
+        struct raw_record hole = {.key = "\3", .key_len = 1, .flags = RAW_CONTROL};
+
+        if (i == HOLED - 1)
+            (void)put_mark(&file, salt, 5, numbers[i], 0);
+        offsets[i] = put_plain(&file, "key", "value", salt);
+        if (i >= HOLED - 2)
+            continue;
+        put_number(&value, hidden[i], 8);
+        put_zeros(&value, 200);
+        hole.value = value.data;
+        hole.value_len = value.len;
+        (void)put_record(&file, &hole, salt);
+        free_bytes(&value);
+    }
+    store_file(dir, segment_name(0), file.data, file.len);
+    free_bytes(&file);
+}
+
+/* D11: a number that is told is that of the record; where nobody counted what a hole hides, none is
+ * told before the next mark. */
+static void a_number_behind_a_hole_is_right_or_not_told(void **state)
+{
+    const char *dir = dir_of(state);
+    uint64_t offsets[HOLED];
+
+    make_holed_log(dir, offsets);
+    for (size_t first = 0; first < HOLED; first++) {
+        nori_reader *reader = open_reader(dir, (struct nori_position){0, offsets[first]});
+
+        for (size_t i = first; i < HOLED; i++) {
+            struct nori_record record;
+            struct nori_position position;
+            int rc = nori_reader_next(reader, &record, &position);
+
+            if (i > first && i < HOLED - 1) {
+                assert_int_equal(rc, NORI_E_CORRUPT); /* once */
+                rc = nori_reader_next(reader, &record, &position);
+            }
+            assert_int_equal(rc, NORI_OK);
+            assert_int_equal(position.offset, offsets[i]);
+            assert_int_equal(record.sequence, numbers[i]);
+        }
+        expect_end(reader);
+        nori_reader_close(reader);
+    }
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
 
 int main(void)
@@ -779,6 +849,7 @@ int main(void)
         IN_FOLDER(a_reader_whose_next_segment_was_dropped_says_so),
         IN_FOLDER(a_reader_whose_own_segment_was_dropped_goes_on),
         IN_FOLDER(a_reader_at_the_end_does_not_mind_that_all_is_dropped),
+        IN_FOLDER(a_number_behind_a_hole_is_right_or_not_told),
     };
 
     return cmocka_run_group_tests_name("readers", tests, NULL, NULL);
