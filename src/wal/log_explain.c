@@ -123,6 +123,19 @@ static void explain_header(struct place *place)
 
 /* ---- what a record says ---- */
 
+static void explain_hole(struct place *place, const struct nw_stored_record *record)
+{
+    uint64_t hidden = nw_hole_hidden(record);
+    char number[32] = "an unknown number of";
+
+    if (hidden != UINT64_MAX)
+        (void)snprintf(number, sizeof number, "%" PRIu64, hidden);
+    (void)nw_explain_say(place->explain, place->link, place->begin,
+                         "inside a hole: a repair set %zu damaged bytes aside and hid %s records; "
+                         "readers report it once and go on behind it",
+                         record->len, number);
+}
+
 static void explain_mark(struct place *place, const struct nw_stored_record *record)
 {
     struct nw_explain *explain = place->explain;
@@ -136,10 +149,7 @@ static void explain_mark(struct place *place, const struct nw_stored_record *rec
                              " was durable when it was written, %" PRIu64 " ms after 1970",
                              mark.next_sequence, mark.durable_lsn, mark.time_ms);
     else if (rc == NW_CONTROL_IS_HOLE)
-        (void)nw_explain_say(explain, place->link, place->begin,
-                             "inside a hole: a repair set %zu damaged bytes aside and hid %" PRIu64
-                             " records; readers report it once and go on behind it",
-                             record->len, nw_hole_hidden(record));
+        explain_hole(place, record);
     else
         (void)nw_explain_say(explain, place->link, place->begin,
                              "inside a control record of a type that this version does not know");
@@ -350,8 +360,7 @@ static int seek(struct place *place)
         if (rc != 0 || cursor.offset > place->offset)
             break;
         if (nw_record_is_control(&record)) {
-            if (record.key_len > 0 && record.key[0] == NW_CONTROL_HOLE && place->sequence)
-                place->sequence += nw_hole_hidden(&record);
+            place->sequence = nw_control_count(&record, link->header.salt, place->sequence);
         } else {
             place->sequence += place->sequence != 0;
         }
