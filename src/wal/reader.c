@@ -361,7 +361,8 @@ int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
         uint64_t offset;
         int rc;
 
-        if (nw_reader_current_cut(reader) != reader->cut && reader->has_place) { /* second */
+        if (reader->has_place &&
+            (reader->is_lost || nw_reader_current_cut(reader) != reader->cut)) { /* second */
             rc = nw_reader_relocate(reader);
             if (rc < 0)
                 return rc;

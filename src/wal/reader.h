@@ -40,6 +40,7 @@ struct nori_reader {
     uint64_t end_lsn;          /* the log ends here, and nobody writes; UINT64_MAX: not known */
     uint64_t looked_from;      /* LSN of the bad bytes behind which marks were looked for */
     uint64_t looked_watermark; /* the highest that they told */
+    bool is_lost;              /* the chain could not be loaded: nothing is read before it is */
     bool is_in_batch;          /* the last record returned goes on in the next */
 
     bool has_next; /* looked ahead by wait: next_rc and, if that is 0, next and next_position */

@@ -127,13 +127,12 @@ static int count_as_writer(struct nori_reader *reader)
 
 /* A writer that is dropping or naming segments may change the folder under a listing: look again
  * before complaining. */
-int nw_reader_load_chain(struct nori_reader *reader)
+static int load_chain(struct nori_reader *reader)
 {
     int rc = find_control(reader);
 
     if (rc < 0)
         return rc;
-
     for (int attempt = 0;; attempt++) {
         reader->cut = nw_reader_current_cut(reader);
         reader->history = nw_reader_current_history(reader);
@@ -150,6 +149,14 @@ int nw_reader_load_chain(struct nori_reader *reader)
         if (attempt == 3)
             return rc;
     }
+}
+
+int nw_reader_load_chain(struct nori_reader *reader)
+{
+    int rc = load_chain(reader);
+
+    reader->is_lost |= rc < 0;
+    return rc;
 }
 
 struct nw_link *nw_reader_find_link(struct nori_reader *reader, const struct nw_link *link)
@@ -257,7 +264,11 @@ int nw_reader_relocate(struct nori_reader *reader)
 {
     int rc = nw_reader_load_chain(reader);
 
-    return rc < 0 || !reader->has_place ? rc : find_place(reader);
+    nw_assert(reader->has_place);
+    if (rc >= 0)
+        rc = find_place(reader);
+    reader->is_lost = rc < 0;
+    return rc;
 }
 
 /* Open a link's file; *ret_use_map: it may be mapped. */
@@ -292,6 +303,7 @@ static void stand_at_begin(struct nori_reader *reader, const struct nw_link *lin
 {
     reader->here = *link;
     reader->has_place = true;
+    reader->is_lost = false;
     reader->history_here = reader->history;
     reader->is_in_batch = false;
     reader->sequence = link->first_sequence;
