@@ -76,6 +76,9 @@ static int look(nori_sim *sim, struct nori_position position, struct shown *ret_
                "a reader that copies shows %llu records, one that maps %llu",
                (unsigned long long)copied.records, (unsigned long long)ret_shown->records);
     fuzz_check(durable.records <= ret_shown->records, "more is durable than there is");
+    /* A header may say so. Open and verify refuse it; a reader has no writer to ask, and goes on. */
+    fuzz_check(!ret_shown->goes_back || (rc != NORI_OK && rc != NORI_E_NOTFOUND),
+               "verify calls a log sound whose sequence numbers go back");
     fuzz_check(nori_sim_digest(sim) == digest, "looking changed the folder");
     return rc;
 }
@@ -130,6 +133,7 @@ static void recover(nori_sim *sim, uint32_t mode, struct shown *ret_shown, int *
     }
     fuzz_check(ret_shown->end == NORI_END, "mode %u opens it, but reading ends with %d", mode,
                ret_shown->end);
+    fuzz_check(!ret_shown->goes_back, "mode %u opens it, but sequence numbers go back", mode);
     rc = nori_wal_close(wal);
     fuzz_check(rc == NORI_OK, "closing gives %d", rc);
     rc = verify(sim);
