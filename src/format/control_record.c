@@ -108,6 +108,11 @@ int nw_control_decode(const struct nw_stored_record *record, uint64_t salt,
     }
 }
 
+bool nw_mark_is_credible(const struct nw_mark *mark, uint64_t log_id, uint64_t lsn)
+{
+    return mark->log_id == log_id && mark->durable_lsn <= lsn;
+}
+
 /* What a search looks for, and where. */
 struct search {
     const uint8_t *data;

@@ -51,6 +51,10 @@ int nw_control_decode(const struct nw_stored_record *record, uint64_t salt,
  * is before it; 0: not known. A mark tells it; a hole hides some, or nobody knows how many. */
 uint64_t nw_control_count(const struct nw_stored_record *record, uint64_t salt, uint64_t sequence);
 
+/* May a mark stand at this LSN of this log? One of another log, or one that knows of more than lies
+ * before it, was written by no writer: it is as bad as one whose checksum does not hold. */
+bool nw_mark_is_credible(const struct nw_mark *mark, uint64_t log_id, uint64_t lsn);
+
 /*
  * The first (backwards: the last) mark that lies wholly in data, which begins at `offset` of the
  * segment's file: its value begins with salt and log_id, and the record verifies in that place.

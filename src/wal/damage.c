@@ -150,17 +150,15 @@ static int walk_mark(struct step *step, const struct nw_mark *mark, uint64_t off
     struct nw_finding *finding = NULL;
     char text[256];
 
-    if (mark->log_id != walk->chain.log_id) {
-        finding = note_here(step, NW_FINDING_CHAIN, offset, "a mark is of another log");
-    } else if (step->sequence && mark->next_sequence != step->sequence) {
+    if (!nw_mark_is_credible(mark, walk->chain.log_id,
+                             step->knows_start ? step->link->start + offset : UINT64_MAX))
+        return NORI_E_CORRUPT;
+    if (step->sequence && mark->next_sequence != step->sequence) {
         (void)snprintf(text, sizeof text,
                        "a mark says that record %llu comes next, but by the records before it that "
                        "is %llu",
                        (unsigned long long)mark->next_sequence, (unsigned long long)step->sequence);
         finding = note_here(step, NW_FINDING_CHAIN, offset, text);
-    } else if (step->knows_start && mark->durable_lsn > step->link->start + offset) {
-        finding = note_here(step, NW_FINDING_CHAIN, offset,
-                            "a mark says that more was durable than lay before it");
     } else {
         walk->watermark = nw_max_u64(walk->watermark, mark->durable_lsn);
         step->sequence = mark->next_sequence;

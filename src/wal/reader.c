@@ -209,6 +209,18 @@ static int tell_hole(struct nori_reader *reader, const struct nw_stored_record *
         (unsigned long long)record->len);
 }
 
+/* A control record that verifies may still be one that no writer puts there. */
+static bool is_bad_control(const struct nori_reader *reader, const struct nw_stored_record *record,
+                           uint64_t offset)
+{
+    struct nw_mark mark;
+    int rc = nw_control_decode(record, reader->here.header.salt, &mark);
+
+    return rc == NORI_E_CORRUPT ||
+           (rc == NW_CONTROL_IS_MARK &&
+            !nw_mark_is_credible(&mark, reader->chain.log_id, reader->here.start + offset));
+}
+
 /* 0: skipped. */
 static int take_control(struct nori_reader *reader, const struct nw_stored_record *record,
                         uint64_t offset)
@@ -223,7 +235,7 @@ static int take_control(struct nori_reader *reader, const struct nw_stored_recor
         return nw_error_set(&reader->error, rc, 0, (struct nori_position){reader->here.id, offset},
                             "segment %llu at %llu: a record of a newer version of the format",
                             (unsigned long long)reader->here.id, (unsigned long long)offset);
-    return rc < 0 ? corrupt(reader) : 0;
+    return NORI_OK;
 }
 
 static int give_value(struct nori_reader *reader, const struct nw_stored_record *record,
@@ -297,6 +309,8 @@ static int read_whole(struct nori_reader *reader, uint64_t begin, uint64_t limit
     rc = nw_cursor_next(&reader->cursor, ret_record);
     if (rc == 0 && !reader->is_in_batch && nw_record_continues(ret_record))
         rc = check_batch(reader, begin, ret_record);
+    if (rc == 0 && nw_record_is_control(ret_record) && is_bad_control(reader, ret_record, begin))
+        rc = NW_CURSOR_BAD;
     return rc;
 }
 

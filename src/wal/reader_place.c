@@ -55,7 +55,7 @@ static int patch_file(struct nori_reader *reader)
 int nw_reader_ask_ring(struct nori_reader *reader)
 {
     struct nw_staged_place place = {reader->here.header.salt, reader->here.start, reader->here.end,
-                                    reader->cursor.record_limit};
+                                    reader->cursor.record_limit, reader->chain.log_id};
     int rc;
 
     if (reader->here.format != 2 || !reader->file)

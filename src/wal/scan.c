@@ -22,8 +22,9 @@
 #define PROGRESS_EVERY ((uint64_t)4 << 20)
 
 /* A control record, between batches: a mark raises the watermark. */
-static int take_control(const struct nw_link *link, const struct nw_stored_record *record,
-                        uint64_t offset, struct nw_segment_scan *scan)
+static int take_control(const struct nw_link *link, uint64_t log_id,
+                        const struct nw_stored_record *record, uint64_t offset,
+                        struct nw_segment_scan *scan)
 {
     struct nw_mark mark;
     int rc = nw_control_decode(record, link->header.salt, &mark);
@@ -39,8 +40,8 @@ static int take_control(const struct nw_link *link, const struct nw_stored_recor
         scan->hidden += hidden;
     }
     if (rc == NW_CONTROL_IS_MARK) {
-        if (mark.durable_lsn > link->start + offset)
-            return NORI_E_CORRUPT; /* none knows more than what lies before it */
+        if (!nw_mark_is_credible(&mark, log_id, link->start + offset))
+            return NORI_E_CORRUPT;
         scan->watermark_lsn = nw_max_u64(scan->watermark_lsn, mark.durable_lsn);
         if (mark.next_sequence != scan->next_sequence)
             scan->is_sequence_wrong = true;
@@ -49,7 +50,7 @@ static int take_control(const struct nw_link *link, const struct nw_stored_recor
 }
 
 /* Read batches until none is whole. The cursor's last result: NW_CURSOR_* or an error. */
-static int read_batches(const struct nw_link *link, struct nw_cursor *cursor,
+static int read_batches(const struct nw_link *link, uint64_t log_id, struct nw_cursor *cursor,
                         struct nw_segment_scan *scan, nw_scan_progress progress, void *context)
 {
     uint64_t batch_records = 0;
@@ -68,7 +69,7 @@ static int read_batches(const struct nw_link *link, struct nw_cursor *cursor,
         if (nw_record_is_control(&record)) {
             if (batch_records > 0)
                 return NW_CURSOR_BAD; /* no writer puts one inside a batch */
-            rc = take_control(link, &record, offset, scan);
+            rc = take_control(link, log_id, &record, offset, scan);
             if (rc == NORI_E_CORRUPT || (rc == NORI_E_VERSION && NW_PLANT("unknown-is-torn")))
                 return NW_CURSOR_BAD;
             if (rc < 0)
@@ -168,7 +169,7 @@ static int read_to_end(const struct nw_link *link, uint64_t log_id, struct nw_cu
         begin = scan->end;
         cursor->offset = begin;
         nw_cursor_refresh(cursor);
-        rc = read_batches(link, cursor, scan, progress, context);
+        rc = read_batches(link, log_id, cursor, scan, progress, context);
         if (rc < 0)
             return rc;
         *ret_stop = rc;
@@ -185,13 +186,13 @@ static int read_to_end(const struct nw_link *link, uint64_t log_id, struct nw_cu
 }
 
 /* The file has no more whole batches: does the ring? 1 if there is more to read. */
-static int ask_ring(struct nw_staged *staged, const struct nw_link *link, struct nw_cursor *cursor,
-                    struct nori_file **file, const struct nw_segment_scan *scan,
-                    uint64_t written_before)
+static int ask_ring(struct nw_staged *staged, const struct nw_link *link, uint64_t log_id,
+                    struct nw_cursor *cursor, struct nori_file **file,
+                    const struct nw_segment_scan *scan, uint64_t written_before)
 {
     uint64_t lsn = link->start + scan->end;
-    struct nw_staged_place place = {link->header.salt, link->start, link->end,
-                                    cursor->record_limit};
+    struct nw_staged_place place = {link->header.salt, link->start, link->end, cursor->record_limit,
+                                    log_id};
     bool is_wrapped = nw_staged_from(staged, place.salt) != UINT64_MAX;
     int rc;
 
@@ -226,7 +227,7 @@ static int read_file_and_ring(const struct nw_env *env, const struct nw_link *li
         if (rc < 0 || !env->staged || scan->end == asked_at)
             return rc;
         asked_at = scan->end;
-        rc = ask_ring(env->staged, link, cursor, file, scan, written);
+        rc = ask_ring(env->staged, link, log_id, cursor, file, scan, written);
         if (rc <= 0)
             return rc;
     }

@@ -65,8 +65,7 @@ uint64_t nw_staged_written(const struct nw_staged *staged)
     return staged->control && staged->is_live ? atomic_load(&staged->control->words->written) : 0;
 }
 
-/* Of the log's own records only marks go through the ring, and none knows more than what lies
- * before it. */
+/* Of the log's own records only marks go through the ring. */
 static bool is_from_writer(const struct nw_staged_place *place, uint64_t offset,
                            const struct nw_stored_record *record)
 {
@@ -74,7 +73,7 @@ static bool is_from_writer(const struct nw_staged_place *place, uint64_t offset,
 
     return !nw_record_is_control(record) ||
            (nw_control_decode(record, place->salt, &mark) == NW_CONTROL_IS_MARK &&
-            mark.durable_lsn <= place->start + offset);
+            nw_mark_is_credible(&mark, place->log_id, place->start + offset));
 }
 
 /* How many bytes at `bytes` are whole batches. */

@@ -47,6 +47,7 @@ struct nw_staged_place {
     uint64_t start; /* LSN of its byte 0 */
     uint64_t end;   /* offset behind which it has no records */
     uint64_t record_limit;
+    uint64_t log_id;
 };
 
 /* 1: the ring had whole batches from this offset (between two batches) on, and they are a stretch

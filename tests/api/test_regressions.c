@@ -434,6 +434,50 @@ static void a_damaged_chain_with_newer_records_is_left_alone(void **state)
     }
 }
 
+/* How many records a reader shows before the log ends. */
+static uint64_t records_in(const char *dir)
+{
+    struct nori_position oldest = {0, 0};
+    struct nori_record record;
+    nori_reader *reader = NULL;
+    uint64_t count = 0;
+    int rc = nori_reader_open(dir, oldest, &reader, NULL);
+
+    for (; rc == NORI_OK; count++)
+        rc = nori_reader_next(reader, &record, NULL);
+    assert_int_equal(rc, NORI_END);
+    nori_reader_close(reader);
+    return count - 1;
+}
+
+/* D6: a mark that verifies and is of another log, or knows of more than lies before it, is as good
+ * as bytes that do not verify, to all who look: nothing was durable here, so it is a torn tail. */
+static void a_mark_that_no_writer_sets_ends_the_log_for_all(void **state)
+{
+    const struct {
+        uint64_t log_id, durable_lsn;
+    } marks[] = {{8, 0}, {7, 4096}};
+    struct raw_header header = {.log_id = 7, .salt = 9, .base_sequence = 1, .prev_id = UINT64_MAX};
+
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        struct nori_wal_config config = config_of(dir_of(state));
+        struct bytes file = {0};
+
+        make_dir(config.dir);
+        put_header(&file, &header);
+        (void)put_plain(&file, "k", "v", 9);
+        (void)put_mark(&file, 9, marks[i].log_id, 2, marks[i].durable_lsn);
+        (void)put_plain(&file, "k", "v", 9);
+        store_file(config.dir, segment_name(0), file.data, file.len);
+        free_bytes(&file);
+        assert_int_equal(records_in(config.dir), 1);
+        assert_int_equal(nori_log_verify(config.dir, NULL, NULL, NULL, NULL), NORI_OK);
+        assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+        assert_int_equal(records_in(config.dir), 1);
+        remove_dir(config.dir);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +496,7 @@ int main(void)
         TEST(damage_in_a_segment_without_a_name_is_mended),
         TEST(headers_behind_a_torn_tail_are_no_damage),
         TEST(a_damaged_chain_with_newer_records_is_left_alone),
+        TEST(a_mark_that_no_writer_sets_ends_the_log_for_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
