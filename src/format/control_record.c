@@ -221,8 +221,9 @@ const uint8_t *nw_mark_find_any(const uint8_t *data, size_t len, uint64_t offset
         if (!at)
             return NULL;
         first = (size_t)(at - data);
-        if (memcmp(at, head, sizeof head) != 0 || nw_get_u64(at + AT_VALUE + AT_SALT) == 0)
-            continue;
+        if (memcmp(at, head, sizeof head) != 0 || nw_get_u64(at + AT_VALUE + AT_SALT) == 0 ||
+            nw_get_u64(at + AT_VALUE + AT_LOG_ID) == 0)
+            continue; /* no segment is called so */
         search = search_for(data, len, offset, nw_get_u64(at + AT_VALUE + AT_SALT),
                             nw_get_u64(at + AT_VALUE + AT_LOG_ID));
         if (is_mark_at(&search, first, ret_mark))

@@ -5,8 +5,8 @@
  * What. Fields stand at fixed places, little-endian, in the order of the table in docs/format.md. A
  * header is valid if and only if (1) it begins with the magic, (2) its version is 2, (3) its
  * header_len lies within bounds and within the file, (4) the checksum in the last four bytes of
- * header_len holds, (5) it has no incompat bit that we do not know, (6) its reserved bytes are zero
- * and its salt is not.
+ * header_len holds, (5) it has no incompat bit that we do not know, (6) its reserved bytes are zero,
+ * its salt and log_id are not, and (7) its durable_lsn is not above its start.
  *
  * Order. The version is judged before the checksum, because a newer version may keep its checksum
  * elsewhere: it is then something that we cannot read (D12), not damage. Everything else is
@@ -59,6 +59,7 @@ static const uint8_t magic[MAGIC_LEN] = {0xff, 0x4e, 0x4f, 0x52, 0x49, 0x57, 0x4
 void nw_header_encode(uint8_t target[NW_HEADER_LEN], const struct nw_header *header)
 {
     nw_assert(header->salt != 0);
+    nw_assert(header->log_id != 0);
     nw_assert((header->incompat & ~NW_INCOMPAT_KNOWN) == 0);
     nw_assert((header->compat & ~NW_COMPAT_KNOWN) == 0);
     nw_assert(header->durable_lsn <= header->start);
@@ -126,7 +127,8 @@ int nw_header_decode(const uint8_t *data, size_t len, struct nw_header *ret_head
     nw_assert(header.header_len == header_len);
     if ((header.incompat & ~NW_INCOMPAT_KNOWN) && !NW_PLANT("ignore-incompat"))
         return NORI_E_VERSION;
-    if (nw_nonzero_len(data + AT_RESERVED, RESERVED_LEN) > 0 || header.salt == 0)
+    if (nw_nonzero_len(data + AT_RESERVED, RESERVED_LEN) > 0 || header.salt == 0 ||
+        header.log_id == 0)
         return NW_HEADER_BAD;
     if (header.durable_lsn > header.start)
         return NW_HEADER_BAD; /* none knows more than what lies before it */

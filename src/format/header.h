@@ -44,7 +44,7 @@ void nw_header_encode(uint8_t target[NW_HEADER_LEN], const struct nw_header *hea
  * this order: magic; version (0: BAD, it was cut off; another one: NORI_E_VERSION); header_len (at
  * least NW_HEADER_LEN, at most NW_HEADER_LEN_MAX and len, else BAD); checksum in the last four
  * bytes of header_len (else BAD); unknown incompat bits (NORI_E_VERSION); reserved bytes zero,
- * salt not zero, and durable_lsn not above start (else BAD).
+ * salt and log_id not zero, and durable_lsn not above start (else BAD).
  * Unknown compat bits are the caller's to judge.
  */
 int nw_header_decode(const uint8_t *data, size_t len, struct nw_header *ret_header);
