@@ -14,6 +14,8 @@
 #include "wal/recovery.h"
 #include "wal/scan.h"
 
+#define LSN_MAX ((uint64_t)1 << 62) /* a log never gets there: torn or strange words do */
+
 void nw_reader_leave(struct nori_reader *reader)
 {
     nw_cursor_restart(&reader->cursor, NULL, 2, 0, 0, 0);
@@ -118,6 +120,10 @@ static int count_as_writer(struct nori_reader *reader)
 
         if (chain->links[i].id != id)
             continue;
+        /* A power cut may have torn them, and nobody has stored them anew. No writer counts less
+         * than what is there, and no LSN goes around. */
+        if (start < chain->links[i].start || start > LSN_MAX)
+            return 1;
         for (size_t j = chain->first_live; j < chain->count; j++)
             chain->links[j].start += shift;
         return 1;

@@ -396,6 +396,116 @@ static void a_reader_is_told_what_retention_removed(void **state)
     close_log(wal);
 }
 
+#define PAGE_WORDS ((size_t)512) /* of 8 bytes, in `control` */
+#define PAGES      ((size_t)6)
+
+/* All records from a position on, numbers `first` to `last`, or up to any before that. */
+static void expect_numbers(const char *dir, struct nori_position from, uint32_t visibility,
+                           uint64_t first, uint64_t last)
+{
+    struct nori_reader_config config = NORI_READER_CONFIG_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+    nori_reader *reader = NULL;
+    struct nori_record record;
+    uint64_t next = first;
+    uint64_t number = 0;
+    int rc;
+
+    config.visibility = visibility;
+    assert_int_equal(nori_reader_open_with(dir, &config, from, &reader, NULL), NORI_OK);
+    while ((rc = nori_reader_next(reader, &record, NULL)) == NORI_OK) {
+        assert_true(is_numbered(&record, &number));
+        assert_int_equal(number, next);
+        next++;
+    }
+    if (rc < 0 && nori_reader_last_error(reader, &error) == NORI_OK)
+        fail_msg("%s: %s", nori_error_name(rc), error.message);
+    if (visibility == NORI_VISIBLE_APPENDED)
+        assert_int_equal(next, last + 1);
+    nori_reader_close(reader);
+}
+
+/* A log of two lives, with segments that were dropped and a torn tail, and `control` as it was at
+ * several moments. Returns a place of number 1500; the log has 1101 to 2700. */
+static struct nori_position make_two_lives(const char *dir, uint64_t (*pages)[PAGE_WORDS])
+{
+    struct nori_position middle = {0, 0};
+    struct nori_position end;
+    nori_wal *wal = open1(dir);
+    uint8_t *data;
+    size_t len;
+
+    for (size_t i = 0; i < PAGES; i++) {
+        if (i == 1)
+            append_range(wal, 1, 1100, 1000);
+        if (i == 2)
+            assert_int_equal(nori_wal_delete_segments_before(wal, position_of(wal), NULL), 0);
+        if (i == 3) {
+            append_range(wal, 1101, 399, 1000);
+            middle = append_numbered(wal, 1500, 1000);
+            append_range(wal, 1501, 700, 1000);
+        }
+        if (i == 4) {
+            close_log(wal);
+            wal = open1(dir);
+        }
+        if (i == 5)
+            append_range(wal, 2201, 500, 1000);
+        data = load_file(dir, "control", &len);
+        memcpy(pages[i], data, sizeof pages[i]);
+        free(data);
+    }
+    end = position_of(wal);
+    close_log(wal);
+    data = load_file(dir, segment_name(end.segment_id), &len);
+    memcpy(data + end.offset, data, 500); /* half a record */
+    store_file(dir, segment_name(end.segment_id), data, len);
+    free(data);
+    return middle;
+}
+
+/* D11: a power cut leaves any mix of what stood in `control` at any time, torn anywhere; a bad
+ * disk leaves anything. It is no reason to call bytes damaged, or to show less than the next open
+ * will. */
+static void no_mix_of_words_in_control_is_damage(void **state)
+{
+    const char *dir = dir_of(state);
+    struct nori_wal_config config = config1_of(dir);
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    static uint64_t pages[PAGES][PAGE_WORDS];
+    struct nori_position middle = make_two_lives(dir, pages);
+    uint64_t random = 1;
+    size_t len;
+    uint8_t *control = load_file(dir, "control", &len);
+
+    for (int mix = 0; mix < 100; mix++) {
+        for (size_t word = 8, page = 0; word < PAGE_WORDS; word++) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            if ((random >> 33) % 3 == 0)
+                page = (size_t)(random >> 40) % (PAGES + 2);
+            if (page < PAGES)
+                memcpy(control + word * 8, &pages[page][word], 8);
+            else if (page == PAGES)
+                memset(control + word * 8, 0, 8);
+            else
+                memcpy(control + word * 8, &random, 8);
+        }
+        if (mix % 10 == 9) { /* a place that leads around zero */
+            const uint64_t place[3] = {2, middle.segment_id, UINT64_MAX - (uint64_t)mix * 10000};
+
+            memcpy(control + 88, place, sizeof place);
+        }
+        store_file(dir, "control", control, len);
+        expect_numbers(dir, OLDEST, NORI_VISIBLE_APPENDED, 1101, 2700);
+        expect_numbers(dir, middle, NORI_VISIBLE_APPENDED, 1500, 2700);
+        expect_numbers(dir, OLDEST, NORI_VISIBLE_DURABLE, 1101, 2700);
+    }
+    assert_int_equal(try_open(&config, &info, NULL), NORI_OK);
+    assert_int_equal(info.corruption_detected, 0);
+    assert_int_equal(info.valid_records, 1600);
+    free(control);
+}
+
 /* ---- with format 2 ---- */
 
 static void a_log_of_format_1_goes_on_in_format_2_and_never_back(void **state)
@@ -481,6 +591,7 @@ int main(void)
         IN_FOLDER(readers_follow_a_live_writer_over_ends_of_segments),
         IN_FOLDER(a_reader_agrees_with_a_writer_that_dropped_segments),
         IN_FOLDER(a_reader_is_told_what_retention_removed),
+        IN_FOLDER(no_mix_of_words_in_control_is_damage),
         IN_FOLDER(a_log_of_format_1_goes_on_in_format_2_and_never_back),
         IN_FOLDER(a_damaged_log_of_format_2_is_not_mended_for_format_1),
         IN_FOLDER(damage_is_mended_in_format_1),
