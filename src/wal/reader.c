@@ -93,6 +93,26 @@ struct nw_reader_limit nw_reader_find_limit(struct nori_reader *reader)
     return open;
 }
 
+/*
+ * At the durable limit, and nobody writes: did a writer begin segments since the chain was loaded,
+ * and close? That raises no `cut`, and beside no writer there are no bad bytes to be met below the
+ * limit, which knows only what is on the chain. Once for each segment that `control` names.
+ */
+static bool is_chain_old(struct nori_reader *reader, const struct nw_reader_limit *limit)
+{
+    uint64_t salt;
+
+    if (!nw_reader_shows_durable_only(reader) || !reader->control ||
+        nw_reader_lsn(reader) < limit->lsn)
+        return false;
+    salt = atomic_load(&reader->control->words->durable_salt);
+    if (salt == reader->salt_asked_for || nw_chain_find_salt(&reader->chain, salt) ||
+        nw_reader_is_writer_alive(reader))
+        return false;
+    reader->salt_asked_for = salt;
+    return true;
+}
+
 /* At bad bytes: has the segment ended here meanwhile? 1 if the chain now says where it ends, or the
  * reader stands in another. */
 static int has_end_now(struct nori_reader *reader)
@@ -376,7 +396,8 @@ int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
         int rc;
 
         if (reader->has_place &&
-            (reader->is_lost || nw_reader_current_cut(reader) != reader->cut)) { /* second */
+            (reader->is_lost || nw_reader_current_cut(reader) != reader->cut || /* second */
+             is_chain_old(reader, &limit))) {
             rc = nw_reader_relocate(reader);
             if (rc < 0)
                 return rc;

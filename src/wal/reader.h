@@ -35,6 +35,7 @@ struct nori_reader {
     uint64_t staged_lsn;     /* where it ends */
     bool is_patched;         /* `file` reads as if it had that stretch */
     uint64_t sequence;       /* of the next record */
+    uint64_t salt_asked_for; /* the chain was loaded anew for it */
     uint64_t marks_lsn;      /* what the marks of the last segment tell, if has_marks_lsn */
     bool has_marks_lsn;
     uint64_t end_lsn;          /* the log ends here, and nobody writes; UINT64_MAX: not known */

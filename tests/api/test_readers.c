@@ -129,6 +129,28 @@ static void a_reader_in_the_middle_goes_on_in_the_next_life(void **state)
     close_log(wal);
 }
 
+/* D11: the second life begins its segment behind the reader's last look, and nothing is left to
+ * be noticed but the word in `control`. */
+static void a_durable_reader_sees_a_life_that_began_and_ended_behind_its_back(void **state)
+{
+    struct nori_reader_config config = NORI_READER_CONFIG_INIT;
+    nori_wal *wal = open_dir(dir_of(state));
+    nori_reader *reader = NULL;
+    struct nori_record record;
+
+    config.visibility = NORI_VISIBLE_DURABLE;
+    append_range(wal, 1, 10, 200);
+    close_log(wal);
+    assert_int_equal(nori_reader_open_with(dir_of(state), &config, OLDEST, &reader, NULL), NORI_OK);
+    expect_more(reader, 1, 10);
+    wal = open_dir(dir_of(state));
+    assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_END);
+    append_range(wal, 11, 10, 200);
+    close_log(wal);
+    expect_more(reader, 11, 10);
+    nori_reader_close(reader);
+}
+
 /* ---- positions ---- */
 
 struct place {
@@ -833,6 +855,7 @@ int main(void)
         IN_FOLDER(a_reader_may_be_opened_before_there_is_a_record),
         IN_FOLDER(a_reader_survives_close_and_reopen_of_the_writer),
         IN_FOLDER(a_reader_in_the_middle_goes_on_in_the_next_life),
+        IN_FOLDER(a_durable_reader_sees_a_life_that_began_and_ended_behind_its_back),
         IN_FOLDER(every_offset_is_a_record_or_leads_to_one_or_is_refused),
         IN_FOLDER(beside_a_writer_a_position_behind_the_end_is_refused),
         IN_FOLDER(sequence_numbers_are_right_from_every_record_on),
