@@ -270,14 +270,15 @@ static bool trim(struct nori_wal *wal, const struct nw_segment *segment, struct 
 {
     struct nori_file_info info = {0};
     char name[NW_NAME_MAX];
+    int rc;
 
     nw_name_format(name, segment->id);
     if (!*file &&
         wal->env.folder->ops->open_file(wal->env.folder, name, NORI_FILE_WRITE, 0, file) < 0)
         return true; /* it stays as long as it is */
-    if (NORI_VFS_CODE((*file)->ops->lock(*file, NORI_LOCK_EXCLUSIVE)) == NORI_E_LOCKED &&
-        !NW_PLANT("trim-under-reader"))
-        return false; /* a reader maps it */
+    rc = (*file)->ops->lock(*file, NORI_LOCK_EXCLUSIVE);
+    if (rc < 0 && !NW_PLANT("trim-under-reader")) /* a reader maps it; or who knows */
+        return NORI_VFS_CODE(rc) != NORI_E_LOCKED;
     if ((*file)->ops->stat(*file, &info) >= 0 && info.link_count == 1 && info.bytes > end)
         (void)(*file)->ops->truncate(*file, end);
     (void)(*file)->ops->lock(*file, NORI_LOCK_NONE);

@@ -7,6 +7,7 @@
 #include "../api/helpers.h"
 #include "../support/between.h"
 
+#include <errno.h>
 #include <nori/sim.h>
 
 #define RECORD_LEN ((size_t)4000)
@@ -425,6 +426,44 @@ static void a_segment_that_a_reader_maps_keeps_its_length(void **state)
     }
 }
 
+/* D11: so it is if nobody can tell whether somebody maps it. */
+static void a_segment_that_may_be_mapped_keeps_its_length(void **state)
+{
+    bool was_left_alone = false;
+
+    (void)state;
+    for (uint64_t nth = 1; !was_left_alone; nth++) {
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        nori_sim *sim = nori_sim_new(NULL);
+        struct nori_wal_config config = config_on(sim);
+        struct nori_reader_config reading = NORI_READER_CONFIG_INIT;
+        nori_reader *reader = NULL;
+        nori_wal *wal = open_log(&config);
+        uint64_t reserved;
+
+        append_range(wal, 1, 10, 100);
+        close_log(wal);
+        reserved = bytes_of(sim, "wal/000000.wal");
+        wal = open_log(&config);
+        reading.vfs = nori_sim_vfs(sim);
+        assert_int_equal(nori_reader_open_with("wal", &reading, OLDEST, &reader, NULL), NORI_OK);
+        expect_range(reader, 1, 10, 1);
+        options.fail_nth = nth; /* a writer that cannot lock may not cut */
+        options.fail_mask = NORI_SIM_LOCK;
+        options.fail_errno = ENOLCK;
+        nori_sim_set_options(sim, &options);
+        append_range(wal, 11, 10, 100);
+        assert_int_equal(nori_wal_sync(wal), NORI_OK);
+        nori_sim_sleep(sim, LONG_NS);
+        assert_int_equal(bytes_of(sim, "wal/000000.wal"), reserved);
+        was_left_alone = !nori_sim_did_fail(sim);
+        expect_range(reader, 11, 10, 11);
+        nori_reader_close(reader);
+        close_log(wal);
+        nori_sim_free(sim);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +474,7 @@ int main(void)
         cmocka_unit_test(a_batch_is_in_the_file_or_in_the_ring_as_a_whole),
         cmocka_unit_test(pages_lost_while_recovery_reads_cost_nothing_it_reported),
         cmocka_unit_test(a_segment_that_a_reader_maps_keeps_its_length),
+        cmocka_unit_test(a_segment_that_may_be_mapped_keeps_its_length),
     };
 
     return cmocka_run_group_tests_name("orders", tests, NULL, NULL);
