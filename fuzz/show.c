@@ -17,6 +17,10 @@ struct piece {
     size_t len;
 };
 
+/* What the disk has of a segment: its file, `spare`, and the ring. */
+static struct piece files[2], ring;
+static uint64_t ring_len;
+
 /* Does a record with this key lie in the piece at `at`, in a segment with this salt (0: format 1)?
  */
 static bool holds_at(const struct piece *piece, uint64_t at, uint64_t salt, uint64_t offset,
@@ -42,33 +46,36 @@ static void load(nori_sim *sim, const char *path, struct piece *piece)
 }
 
 /* The ring twice, one behind the other, so that no record in it is cut in two. */
-static uint64_t load_ring(nori_sim *sim, struct piece *ring)
+static uint64_t load_ring(nori_sim *sim)
 {
-    uint64_t ring_len;
+    uint64_t len;
 
-    load(sim, FOLDER_DIR "/control", ring);
-    if (ring->len <= FOLDER_RING_AT)
+    load(sim, FOLDER_DIR "/control", &ring);
+    if (ring.len <= FOLDER_RING_AT)
         return 0;
-    ring_len = nw_get_u64(ring->bytes + offsetof(struct nw_control_words, ring_len));
-    if (ring_len == 0 || ring_len > FILE_ROOM / 2 || ring->len < FOLDER_RING_AT + ring_len)
+    len = nw_get_u64(ring.bytes + offsetof(struct nw_control_words, ring_len));
+    if (len == 0 || len > FILE_ROOM / 2 || ring.len < FOLDER_RING_AT + len)
         return 0;
-    memmove(ring->bytes, ring->bytes + FOLDER_RING_AT, ring_len);
-    memcpy(ring->bytes + ring_len, ring->bytes, ring_len);
-    ring->len = (size_t)ring_len * 2;
-    return ring_len;
+    memmove(ring.bytes, ring.bytes + FOLDER_RING_AT, len);
+    memcpy(ring.bytes + len, ring.bytes, len);
+    ring.len = (size_t)len * 2;
+    return len;
 }
 
-static bool is_true(nori_sim *sim, struct nori_position position, const struct nori_record *record)
+static void load_all(nori_sim *sim, uint64_t segment_id)
 {
-    static struct piece files[2], ring;
-    uint64_t ring_len = load_ring(sim, &ring);
-    uint64_t salts[3] = {0};
     char path[FOLDER_PATH_LEN];
 
-    (void)snprintf(path, sizeof path, FOLDER_DIR "/%06llu.wal",
-                   (unsigned long long)position.segment_id);
+    (void)snprintf(path, sizeof path, FOLDER_DIR "/%06llu.wal", (unsigned long long)segment_id);
     load(sim, path, &files[0]);
     load(sim, FOLDER_DIR "/spare", &files[1]);
+    ring_len = load_ring(sim);
+}
+
+static bool is_true(struct nori_position position, const struct nori_record *record)
+{
+    uint64_t salts[2] = {0};
+
     if (!seal_has_header(files[0].bytes, files[0].len) &&
         holds_at(&files[0], position.offset, 0, position.offset, record))
         return true;
@@ -164,7 +171,9 @@ static void read_all(nori_sim *sim, nori_reader *reader, struct shown *shown)
                    (unsigned long long)shown->last.offset);
         if (record.sequence != 0 && record.sequence <= sequence)
             shown->goes_back = true;
-        fuzz_check(is_true(sim, position, &record), "the record at %llu:%llu does not verify there",
+        if (shown->records == 0 || position.segment_id != shown->last.segment_id)
+            load_all(sim, position.segment_id);
+        fuzz_check(is_true(position, &record), "the record at %llu:%llu does not verify there",
                    (unsigned long long)position.segment_id, (unsigned long long)position.offset);
         sequence = record.sequence > 0 ? record.sequence : sequence; /* before damage: unknown */
         note(shown, &record, position);
