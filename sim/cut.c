@@ -71,6 +71,39 @@ static struct nori_sim *cut(struct nori_sim *sim, struct nw_sim_chooser *chooser
     return after;
 }
 
+/* The digest of what cut() would leave: the same choices, but nothing is made that is not needed
+ * for it. */
+static uint64_t cut_digest(struct nori_sim *sim, struct nw_sim_chooser *chooser)
+{
+    struct nori_sim after = {.node_count = sim->node_count};
+    uint64_t *contents = nw_sim_alloc(sim->node_count * sizeof *contents);
+    uint64_t digest;
+    uint8_t *marks;
+
+    nw_sim_image_absorb_all(sim);
+    after.nodes = nw_sim_alloc(sim->node_count * sizeof *after.nodes);
+    marks = nw_sim_node_reachable(sim, true);
+    for (size_t i = 0; i < sim->node_count; i++) {
+        const struct nw_sim_node *node = &sim->nodes[i];
+
+        if (!marks[i])
+            continue;
+        after.nodes[i].identity = node->identity;
+        if (node->inode)
+            contents[i] = nw_sim_inode_cut_digest(sim->store, node->inode, chooser);
+        if (node->names)
+            after.nodes[i].names = nw_sim_names_cut(node->names, chooser);
+    }
+    digest = nw_sim_digest_of_names(&after, contents);
+    for (size_t i = 0; i < sim->node_count; i++)
+        if (after.nodes[i].names)
+            nw_sim_names_unref(after.nodes[i].names);
+    free(after.nodes);
+    free(contents);
+    free(marks);
+    return digest;
+}
+
 /* By number. */
 
 struct number_chooser {
@@ -146,6 +179,17 @@ int nori_sim_power_cut(nori_sim *sim, uint64_t outcome, nori_sim **ret_sim)
     return 0;
 }
 
+int nori_sim_power_cut_digest(nori_sim *sim, uint64_t outcome, uint64_t *ret_digest)
+{
+    struct number_chooser chooser = {.base = {.choose = choose_by_number}, .number = outcome};
+    uint64_t digest = cut_digest(sim, &chooser.base);
+
+    if (chooser.number > 0)
+        return nw_sim_error(EINVAL);
+    *ret_digest = digest;
+    return 0;
+}
+
 /* By chance. */
 
 struct random_chooser {
@@ -164,7 +208,7 @@ static uint32_t choose_by_chance(struct nw_sim_chooser *base, uint32_t ways)
     return (value >> 8) % 16 < chooser->keep_of_16 ? ways - 1 : 0;
 }
 
-void nori_sim_power_cut_random(nori_sim *sim, uint64_t seed, nori_sim **ret_sim)
+static struct random_chooser chooser_of(const struct nori_sim *sim, uint64_t seed)
 {
     static const uint64_t tastes[] = {1, 4, 8, 12, 15};
     struct random_chooser chooser = {
@@ -174,7 +218,21 @@ void nori_sim_power_cut_random(nori_sim *sim, uint64_t seed, nori_sim **ret_sim)
         .state = nw_sim_mix(seed, 4)};
 
     chooser.keep_of_16 = tastes[nw_sim_random(&chooser.state) % (sizeof tastes / sizeof tastes[0])];
+    return chooser;
+}
+
+void nori_sim_power_cut_random(nori_sim *sim, uint64_t seed, nori_sim **ret_sim)
+{
+    struct random_chooser chooser = chooser_of(sim, seed);
+
     *ret_sim = cut(sim, &chooser.base);
+}
+
+uint64_t nori_sim_power_cut_random_digest(nori_sim *sim, uint64_t seed)
+{
+    struct random_chooser chooser = chooser_of(sim, seed);
+
+    return cut_digest(sim, &chooser.base);
 }
 
 /* By hand. */

@@ -39,7 +39,7 @@ static void fill(struct nw_sim_image *image, const struct nw_sim_inode *inode)
         block = nw_sim_inode_block(inode, sector);
         if (!block)
             continue;
-        memcpy(image->bytes + sector * NW_SIM_SECTOR, block->bytes, NW_SIM_SECTOR);
+        nw_sim_copy_sector(image->bytes + sector * NW_SIM_SECTOR, block->bytes);
         image->filled_len = (size_t)((sector + 1) * NW_SIM_SECTOR);
     }
 }

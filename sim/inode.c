@@ -112,8 +112,10 @@ struct nw_sim_inode *nw_sim_inode_own(struct nw_sim_inode *inode)
 {
     struct nw_sim_inode *own;
 
-    if (inode->refs == 1)
+    if (inode->refs == 1) {
+        inode->has_clean_digest = false;
         return inode;
+    }
     own = copy_contents(inode);
     own->durable_bytes = inode->durable_bytes;
     own->synced_stamp = inode->synced_stamp;
@@ -168,19 +170,24 @@ static void set_block(struct nw_sim_store *store, struct nw_sim_inode *inode, ui
     *place = block;
 }
 
-/* How many sectors from this one on, which has no block, have none. */
-static uint64_t zeros_from(const struct nw_sim_inode *inode, uint64_t sector)
+/* How many sectors from this one on, which has no block, have none; `end` is far enough. */
+static uint64_t zeros_until(const struct nw_sim_inode *inode, uint64_t sector, uint64_t end)
 {
-    uint64_t count = 1;
+    uint64_t at = sector + 1;
 
-    while ((sector + count) / NW_SIM_PIECE_COUNT < inode->piece_count) {
-        const struct nw_sim_piece *piece = inode->pieces[(sector + count) / NW_SIM_PIECE_COUNT];
+    while (at < end) {
+        uint64_t piece = at / NW_SIM_PIECE_COUNT;
 
-        if (piece && piece->blocks[(sector + count) % NW_SIM_PIECE_COUNT])
-            return count;
-        count += piece ? 1 : NW_SIM_PIECE_COUNT - (sector + count) % NW_SIM_PIECE_COUNT;
+        if (piece >= inode->piece_count)
+            return end - sector;
+        if (!inode->pieces[piece])
+            at = (piece + 1) * NW_SIM_PIECE_COUNT;
+        else if (inode->pieces[piece]->blocks[at % NW_SIM_PIECE_COUNT])
+            return at - sector;
+        else
+            at++;
     }
-    return NW_SIM_FILE_BYTES_MAX / NW_SIM_SECTOR;
+    return at - sector;
 }
 
 size_t nw_sim_inode_read(const struct nw_sim_inode *inode, uint64_t offset, void *target,
@@ -198,10 +205,15 @@ size_t nw_sim_inode_read(const struct nw_sim_inode *inode, uint64_t offset, void
         const struct nw_sim_block *block = nw_sim_inode_block(inode, sector);
         size_t part = (size_t)nw_min_u64(NW_SIM_SECTOR - skip, len - done);
 
-        if (block) {
+        if (block && part == NW_SIM_SECTOR) {
+            nw_sim_copy_sector(at + done, block->bytes);
+        } else if (block) {
             memcpy(at + done, block->bytes + skip, part);
         } else {
-            part = (size_t)nw_min_u64(zeros_from(inode, sector) * NW_SIM_SECTOR - skip, len - done);
+            uint64_t end = (offset + len + NW_SIM_SECTOR - 1) / NW_SIM_SECTOR;
+
+            part = (size_t)nw_min_u64(zeros_until(inode, sector, end) * NW_SIM_SECTOR - skip,
+                                      len - done);
             memset(at + done, 0, part);
         }
         done += part;
@@ -320,7 +332,7 @@ static void write_sector(struct nw_sim_store *store, struct nw_sim_inode *inode,
     if (part->len < NW_SIM_SECTOR || memcmp(part->data, zeros, NW_SIM_SECTOR) != 0) {
         block = nw_sim_block_new(store);
         if (part->len < NW_SIM_SECTOR)
-            memcpy(block->bytes, bytes_of(current), NW_SIM_SECTOR);
+            nw_sim_copy_sector(block->bytes, bytes_of(current));
         memcpy(block->bytes + part->skip, part->data, part->len);
     }
     add_version(store, dirty, block, moment);
@@ -577,7 +589,7 @@ void nw_sim_inode_poke(struct nw_sim_store *store, struct nw_sim_inode *inode,
         struct nw_sim_block *block = nw_sim_block_new(store);
         struct nw_sim_dirty *dirty = find_dirty(inode, part.sector);
 
-        memcpy(block->bytes, bytes_of(nw_sim_inode_block(inode, part.sector)), NW_SIM_SECTOR);
+        nw_sim_copy_sector(block->bytes, bytes_of(nw_sim_inode_block(inode, part.sector)));
         memcpy(block->bytes + part.skip, part.data, part.len);
         set_block(store, inode, part.sector, block);
         if (dirty)
@@ -666,21 +678,28 @@ static struct nw_sim_block *cut_sector(struct nw_sim_store *store, const struct 
     return torn;
 }
 
+/* Let the chooser say which size is left. Returns how many of the pending sizes survive. */
+static size_t cut_size(const struct nw_sim_inode *inode, struct nw_sim_chooser *chooser,
+                       uint64_t *ret_bytes)
+{
+    size_t size_count = 0;
+
+    if (inode->size_count > 0)
+        size_count = chooser->choose(chooser, (uint32_t)inode->size_count + 1);
+    *ret_bytes = size_count > 0 ? inode->sizes[size_count - 1].bytes : inode->durable_bytes;
+    return size_count;
+}
+
 struct nw_sim_inode *nw_sim_inode_cut(struct nw_sim_store *store, struct nw_sim_inode *inode,
                                       struct nw_sim_chooser *chooser)
 {
     struct nw_sim_inode *left;
-    size_t size_count = 0; /* that survive */
+    size_t size_count; /* that survive */
 
     if (!nw_sim_inode_is_dirty(inode))
         return nw_sim_inode_ref(inode);
     left = copy_contents(inode);
-    left->bytes = inode->durable_bytes;
-    if (inode->size_count > 0) {
-        size_count = chooser->choose(chooser, (uint32_t)inode->size_count + 1);
-        if (size_count > 0)
-            left->bytes = inode->sizes[size_count - 1].bytes;
-    }
+    size_count = cut_size(inode, chooser, &left->bytes);
     left->durable_bytes = left->bytes;
     for (size_t i = 0; i < inode->dirty_count; i++)
         set_block(store, left, inode->dirty[i].sector,
@@ -690,19 +709,85 @@ struct nw_sim_inode *nw_sim_inode_cut(struct nw_sim_store *store, struct nw_sim_
     return left;
 }
 
-uint64_t nw_sim_inode_digest(const struct nw_sim_inode *inode)
+/* ---- digests ---- */
+
+static uint64_t digest_of_block(struct nw_sim_block *block, uint64_t sector)
+{
+    uint64_t hash = block ? nw_sim_block_hash(block) : 0;
+
+    return hash ? nw_sim_mix(hash, sector) : 0; /* zeros are the same as nothing */
+}
+
+/* The digest of the sectors that are not dirty, as far as a size leaves them. */
+static uint64_t clean_digest(struct nw_sim_store *store, const struct nw_sim_inode *inode,
+                             uint64_t bytes, uint64_t *ret_end)
+{
+    uint64_t digest = 0;
+
+    *ret_end = 0;
+    for (size_t piece = 0; piece < inode->piece_count; piece++) {
+        for (uint64_t i = 0; inode->pieces[piece] && i < NW_SIM_PIECE_COUNT; i++) {
+            uint64_t sector = piece * NW_SIM_PIECE_COUNT + i;
+            struct nw_sim_block *block = inode->pieces[piece]->blocks[i];
+
+            if (!block || find_dirty(inode, sector))
+                continue;
+            block = shortened(store, block, part_below(sector, bytes));
+            digest += digest_of_block(block, sector);
+            nw_sim_block_unref(store, block);
+            *ret_end = (sector + 1) * NW_SIM_SECTOR;
+        }
+    }
+    return digest;
+}
+
+static void note_clean(struct nw_sim_store *store, struct nw_sim_inode *inode)
+{
+    if (inode->has_clean_digest)
+        return;
+    inode->clean_digest = clean_digest(store, inode, UINT64_MAX, &inode->clean_end);
+    inode->has_clean_digest = true;
+}
+
+uint64_t nw_sim_inode_digest(struct nw_sim_store *store, struct nw_sim_inode *inode)
 {
     uint64_t digest = nw_sim_mix(0, inode->bytes);
 
-    for (size_t piece = 0; piece < inode->piece_count; piece++) {
-        if (!inode->pieces[piece])
-            continue;
-        for (uint64_t i = 0; i < NW_SIM_PIECE_COUNT; i++) {
-            struct nw_sim_block *block = inode->pieces[piece]->blocks[i];
+    note_clean(store, inode);
+    for (size_t i = 0; i < inode->dirty_count; i++) {
+        uint64_t sector = inode->dirty[i].sector;
 
-            if (block && memcmp(block->bytes, zeros, NW_SIM_SECTOR) != 0)
-                digest += nw_sim_mix(nw_sim_block_hash(block), piece * NW_SIM_PIECE_COUNT + i);
+        digest += digest_of_block(nw_sim_inode_block(inode, sector), sector);
+    }
+    return digest + inode->clean_digest;
+}
+
+uint64_t nw_sim_inode_cut_digest(struct nw_sim_store *store, struct nw_sim_inode *inode,
+                                 struct nw_sim_chooser *chooser)
+{
+    uint64_t bytes, digest, end;
+    size_t size_count; /* that survive */
+
+    if (!nw_sim_inode_is_dirty(inode))
+        return nw_sim_inode_digest(store, inode);
+    note_clean(store, inode);
+    size_count = cut_size(inode, chooser, &bytes);
+    digest = nw_sim_mix(0, bytes);
+    if (inode->size_count > 0 && inode->clean_end > bytes)
+        digest += clean_digest(store, inode, bytes, &end);
+    else
+        digest += inode->clean_digest;
+    for (size_t i = 0; i < inode->dirty_count; i++) {
+        const struct nw_sim_dirty *dirty = &inode->dirty[i];
+        struct nw_sim_block *content = cut_sector(store, inode, dirty, chooser, size_count);
+        struct nw_sim_block *clipped = content;
+
+        if (inode->size_count > 0) {
+            clipped = shortened(store, content, part_below(dirty->sector, bytes));
+            nw_sim_block_unref(store, content);
         }
+        digest += digest_of_block(clipped, dirty->sector);
+        nw_sim_block_unref(store, clipped);
     }
     return digest;
 }

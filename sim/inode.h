@@ -50,6 +50,12 @@ struct nw_sim_inode {
     size_t dirty_capacity;
     uint32_t *dirty_index; /* hash table: sector to place in dirty, plus one */
     size_t dirty_index_len;
+
+    /* The digest of the sectors that are not dirty, and the end of the last of them. Noted when
+     * somebody asks; owning the inode forgets it. */
+    bool has_clean_digest;
+    uint64_t clean_digest;
+    uint64_t clean_end;
 };
 
 /* When something changes, and how many unsynced versions are kept. */
@@ -131,6 +137,10 @@ void nw_sim_inode_atoms(const struct nw_sim_inode *inode, struct nw_sim_atom *re
 struct nw_sim_inode *nw_sim_inode_cut(struct nw_sim_store *store, struct nw_sim_inode *inode,
                                       struct nw_sim_chooser *chooser);
 
-uint64_t nw_sim_inode_digest(const struct nw_sim_inode *inode);
+uint64_t nw_sim_inode_digest(struct nw_sim_store *store, struct nw_sim_inode *inode);
+
+/* The digest of what nw_sim_inode_cut would leave. Asks for the same choices. */
+uint64_t nw_sim_inode_cut_digest(struct nw_sim_store *store, struct nw_sim_inode *inode,
+                                 struct nw_sim_chooser *chooser);
 
 #endif

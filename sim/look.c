@@ -173,13 +173,11 @@ static uint64_t digest_of_text(const char *text)
     return digest;
 }
 
-uint64_t nori_sim_digest(nori_sim *sim)
+uint64_t nw_sim_digest_of_names(struct nori_sim *sim, const uint64_t *contents)
 {
+    uint8_t *marks = nw_sim_node_reachable(sim, false);
     uint64_t digest = 0;
-    uint8_t *marks;
 
-    nw_sim_image_absorb_all(sim);
-    marks = nw_sim_node_reachable(sim, false);
     for (size_t i = 0; i < sim->node_count; i++) {
         const struct nw_sim_names *names = marks[i] ? sim->nodes[i].names : NULL;
 
@@ -187,13 +185,27 @@ uint64_t nori_sim_digest(nori_sim *sim)
         for (size_t j = 0; names && j < names->now.count; j++) {
             const struct nw_sim_name *name = &names->now.items[j];
             const struct nw_sim_node *node = &sim->nodes[name->node];
-            uint64_t content = node->inode ? nw_sim_inode_digest(node->inode) : node->identity;
+            uint64_t content = node->names ? node->identity : contents[name->node];
 
             digest +=
                 nw_sim_mix(nw_sim_mix(digest_of_text(name->text), sim->nodes[i].identity), content);
         }
     }
     free(marks);
+    return digest;
+}
+
+uint64_t nori_sim_digest(nori_sim *sim)
+{
+    uint64_t *contents = nw_sim_alloc(sim->node_count * sizeof *contents);
+    uint64_t digest;
+
+    nw_sim_image_absorb_all(sim);
+    for (size_t i = 0; i < sim->node_count; i++)
+        if (sim->nodes[i].inode)
+            contents[i] = nw_sim_inode_digest(sim->store, sim->nodes[i].inode);
+    digest = nw_sim_digest_of_names(sim, contents);
+    free(contents);
     return digest;
 }
 

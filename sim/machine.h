@@ -176,6 +176,11 @@ struct nori_file *nw_sim_file_new(struct nori_sim *sim, uint32_t node, bool is_w
 int nw_sim_folder_open(void *context, const char *path, uint32_t flags, uint32_t mode,
                        struct nori_folder **ret_folder);
 
+/* look.c */
+
+/* The digest of the names there are, which lead to files with these contents, one a node. */
+uint64_t nw_sim_digest_of_names(struct nori_sim *sim, const uint64_t *contents);
+
 /* The other files: cut.c has nori_sim_power_cut and its sisters, look.c nori_sim_file_read,
  * nori_sim_dump and the like, fiber.c and thread.c what is in fiber.h. */
 

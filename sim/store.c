@@ -140,19 +140,23 @@ void nw_sim_block_unref(struct nw_sim_store *store, struct nw_sim_block *block)
 
 uint64_t nw_sim_block_hash(struct nw_sim_block *block)
 {
-    uint64_t hash = 0;
+    uint64_t lanes[4] = {1, 2, 3, 4}; /* that a processor can work at side by side */
+    uint64_t words[4];
+    uint64_t all = 0;
 
     if (block->has_hash)
         return block->hash;
-    for (size_t i = 0; i < NW_SIM_SECTOR; i += sizeof(uint64_t)) {
-        uint64_t word;
-
-        memcpy(&word, block->bytes + i, sizeof word);
-        hash = nw_splitmix64(hash ^ word);
+    for (size_t i = 0; i < NW_SIM_SECTOR; i += sizeof words) {
+        memcpy(words, block->bytes + i, sizeof words);
+        for (size_t lane = 0; lane < 4; lane++) {
+            lanes[lane] = nw_splitmix64(lanes[lane] ^ words[lane]);
+            all |= words[lane];
+        }
     }
-    block->hash = hash;
+    block->hash =
+        all ? nw_sim_mix(nw_sim_mix(lanes[0], lanes[1]), nw_sim_mix(lanes[2], lanes[3])) : 0;
     block->has_hash = true;
-    return hash;
+    return block->hash;
 }
 
 struct nw_sim_version *nw_sim_version_new(struct nw_sim_store *store, struct nw_sim_block *block,

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define NW_SIM_SECTOR      512u
 #define NW_SIM_PIECE_COUNT 64u /* sectors of a piece */
@@ -69,7 +70,7 @@ void nw_sim_store_unref(struct nw_sim_store *store);
 
 struct nw_sim_block *nw_sim_block_new(struct nw_sim_store *store); /* not filled */
 void nw_sim_block_unref(struct nw_sim_store *store, struct nw_sim_block *block);
-uint64_t nw_sim_block_hash(struct nw_sim_block *block);
+uint64_t nw_sim_block_hash(struct nw_sim_block *block); /* of zeros it is 0 */
 
 /* Takes over the reference to block. */
 struct nw_sim_version *nw_sim_version_new(struct nw_sim_store *store, struct nw_sim_block *block,
@@ -88,6 +89,13 @@ void nw_sim_stack_free(struct nw_sim_store *store, void *stack);
 /* zeros */
 uint8_t *nw_sim_image_memory_new(struct nw_sim_store *store, size_t len);
 void nw_sim_image_memory_free(struct nw_sim_store *store, uint8_t *memory, size_t len); /* zeros */
+
+/* Copy a sector: piece by piece, since compilers make one slow instruction of it all. */
+static inline void nw_sim_copy_sector(uint8_t *target, const uint8_t *source)
+{
+    for (size_t i = 0; i < NW_SIM_SECTOR; i += 64)
+        memcpy(target + i, source + i, 64);
+}
 
 static inline struct nw_sim_block *nw_sim_block_ref(struct nw_sim_block *block)
 {

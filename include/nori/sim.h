@@ -221,6 +221,11 @@ NORI_API int nori_sim_power_cut(nori_sim *sim, uint64_t outcome, nori_sim **ret_
  * nothing. */
 NORI_API void nori_sim_power_cut_random(nori_sim *sim, uint64_t seed, nori_sim **ret_sim);
 
+/* What nori_sim_digest would say of these, told without making them. Most outcomes of neighbouring
+ * points are the same disks: those need not be recovered again. */
+NORI_API int nori_sim_power_cut_digest(nori_sim *sim, uint64_t outcome, uint64_t *ret_digest);
+NORI_API uint64_t nori_sim_power_cut_random_digest(nori_sim *sim, uint64_t seed);
+
 /* The choices of which an outcome is made. Each is independent of the others. */
 #define NORI_SIM_UNSYNCED_SIZE \
     1u /* of a file: way 0 is the durable one, then the pending ones, oldest first */

@@ -507,6 +507,57 @@ static void random_histories_lie_between_the_synced_and_the_current(void **state
     }
 }
 
+/* Digests of outcomes are told without making them: the same choices must come to the same. */
+static void check_digests(nori_sim *sim, uint64_t seed)
+{
+    uint64_t count = nori_sim_outcome_count(sim);
+    uint64_t outcome = seed * 0x9e3779b97f4a7c15u % count;
+    uint64_t digest = 0;
+    nori_sim *after = NULL;
+
+    assert_int_equal(nori_sim_power_cut(sim, outcome, &after), 0);
+    assert_int_equal(nori_sim_power_cut_digest(sim, outcome, &digest), 0);
+    assert_true(digest == nori_sim_digest(after));
+    nori_sim_free(after);
+    nori_sim_power_cut_random(sim, seed, &after);
+    assert_true(nori_sim_power_cut_random_digest(sim, seed) == nori_sim_digest(after));
+    nori_sim_free(after);
+    assert_int_equal(NORI_VFS_CODE(nori_sim_power_cut_digest(sim, count, &digest)), NORI_E_INVALID);
+}
+
+static void an_outcome_has_the_digest_of_what_it_leaves(void **state)
+{
+    struct bench *bench = *state;
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    uint64_t dice = 7;
+
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        void *mapped = NULL;
+
+        options.versions_max = 1 + (uint32_t)(seed % 4);
+        options.flags = seed % 2 ? NORI_SIM_TORN_SECTORS : 0;
+        nori_sim_set_options(bench->sim, &options);
+        assert_int_equal(bench->file->ops->map(bench->file, 8192, &mapped), 0);
+        for (int step = 0; step < 20; step++) {
+            change_at_random(bench->file, mapped, &dice);
+            if (dice >> 61 == 0)
+                bench_sync_file(bench->file);
+            if (dice >> 61 == 1)
+                assert_int_equal(nori_sim_file_poke(bench->sim, "wal/a", 600, &dice, 8), 0);
+            for (uint64_t i = 0; i < 4; i++)
+                check_digests(bench->sim, dice + i);
+        }
+        bench->file->ops->unmap(bench->file, mapped, 8192);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(
+                bench->folder->ops->rename(bench->folder, i ? "b" : "a", i ? "a" : "b"), 0);
+            check_digests(bench->sim, dice + (uint64_t)i);
+        }
+        if (seed % 5 == 0)
+            assert_int_equal(bench->folder->ops->sync(bench->folder), 0);
+    }
+}
+
 /* Choices. */
 
 static void choices_can_be_listed_and_made_by_hand(void **state)
@@ -635,6 +686,7 @@ int main(void)
         SIM_TEST(stores_after_the_crash_do_not_count),
         SIM_TEST(long_mappings_agree_with_short_ones),
         SIM_TEST(random_histories_lie_between_the_synced_and_the_current),
+        SIM_TEST(an_outcome_has_the_digest_of_what_it_leaves),
         SIM_TEST(choices_can_be_listed_and_made_by_hand),
         SIM_TEST(random_cuts_are_outcomes_and_repeat_by_seed),
         SIM_TEST(torn_sectors_are_mixed_of_two_ways),
