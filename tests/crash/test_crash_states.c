@@ -14,7 +14,8 @@
  * steps, and others by seed, for hours. With `nested` before them it crashes each recovery.
  */
 #include "../support/jobs.h"
-#include "../support/numbers.h"
+#include "../support/known.h"
+#include "../support/outcomes.h"
 #include "../support/repeat.h"
 #include "../support/workload.h"
 
@@ -35,8 +36,6 @@
 
 #define STEPS_MAX     12
 
-#define KNOWN_BITS    20 /* of so many disks it is remembered what they showed */
-
 struct history {
     struct workload workload;
     uint32_t sim_flags;
@@ -51,16 +50,8 @@ static struct effort {
     uint64_t nested_every;    /* of so many states one is crashed during recovery */
 } effort = {512, 48, 60};
 
-/* A disk that was recovered, and the records that it showed. */
-struct known_state {
-    uint64_t digest; /* 0: free */
-    uint64_t first;  /* identity of the first of them */
-    uint32_t front, end;
-};
-
 /* What all tests share. */
 struct totals {
-    struct known_state *known;
     struct job *job;    /* counts what is looked at */
     bool counts_nested; /* only what a crash during recovery left */
     uint64_t histories;
@@ -76,6 +67,7 @@ static bool is_worker; /* it is a process of jobs.c */
 struct explorer {
     const struct history *history;
     struct run run;
+    struct expected expected; /* at this point */
     bool is_watching;
     bool is_broken;
     const char *only_outcome; /* when one is repeated; else NULL */
@@ -85,43 +77,6 @@ struct explorer {
 };
 
 /* ---- states ---- */
-
-/* Where this disk is remembered, or would be. */
-static struct known_state *place_of(uint64_t digest)
-{
-    if (!totals.known)
-        totals.known = calloc((size_t)1 << KNOWN_BITS, sizeof *totals.known);
-    if (!totals.known)
-        abort();
-    return &totals.known[digest >> (64 - KNOWN_BITS)];
-}
-
-static uint64_t identity_of(const struct oracle *oracle, size_t index)
-{
-    return index < oracle->begun ? oracle->records[index].identity : UINT64_MAX;
-}
-
-/* The same disk shows the same, however it came about. In format 1 it does not tell which number
- * its first record has: other histories may have lost or dropped more before it. */
-static bool is_known(const struct oracle *oracle, uint64_t digest, struct oracle_found *ret_found)
-{
-    const struct known_state *known = place_of(digest);
-
-    if (digest == 0 || known->digest != digest)
-        return false;
-    if (known->front < known->end && identity_of(oracle, known->front) != known->first)
-        return false;
-    memset(ret_found, 0, sizeof *ret_found);
-    ret_found->front = known->front;
-    ret_found->end = known->end;
-    return true;
-}
-
-static void remember(const struct oracle *oracle, uint64_t digest, const struct oracle_found *found)
-{
-    *place_of(digest) = (struct known_state){digest, identity_of(oracle, found->front),
-                                             (uint32_t)found->front, (uint32_t)found->end};
-}
 
 static void count_state(uint64_t digest, bool is_nested)
 {
@@ -202,58 +157,93 @@ static void crash_recovery(struct explorer *explorer, nori_sim *state,
                            const struct oracle_found *expected, enum oracle_event event,
                            uint32_t depth);
 
-static bool check_nested(const struct nested *nested, nori_sim *after, enum oracle_event event)
+static bool judge_nested(const struct nested *nested, const struct oracle_found *found,
+                         enum oracle_event event)
 {
     struct explorer *explorer = nested->explorer;
-    uint64_t digest = nori_sim_digest(after);
-    struct oracle_found found;
     char why[ORACLE_WHY_LEN];
 
+    if (nested->expected && !is_same(nested->expected, found))
+        return oracle_complain(
+            explorer->why, "after a crash in recovery [%zu, %zu) is there, not [%zu, %zu)",
+            found->front, found->end, nested->expected->front, nested->expected->end);
+    if (!oracle_expect(&explorer->run.oracle, found, event, why))
+        return complain(explorer, "after a crash in recovery", why);
+    return true;
+}
+
+/* Count it; true if its recovery shall be crashed, too. */
+static bool count_nested(const struct nested *nested, uint64_t digest, enum oracle_event event)
+{
     totals.nested++;
     count_state(digest ^ event, true);
-    if (nested->depth > 1 && totals.nested % effort.nested_every == 0)
+    return nested->depth > 1 && totals.nested % effort.nested_every == 0;
+}
+
+static bool look_at_nested(const struct nested *nested, nori_sim *after, uint64_t digest,
+                           enum oracle_event event, bool is_crashed)
+{
+    struct explorer *explorer = nested->explorer;
+    struct oracle_found found;
+
+    if (is_crashed)
         crash_recovery(explorer, after, nested->expected, event, nested->depth - 1);
     if (explorer->is_broken)
         return false;
-    if (event != ORACLE_POWER_CUT || !is_known(&explorer->run.oracle, digest, &found)) {
+    if (!known_find(&explorer->expected, digest, &found, NULL)) {
         if (!recover(explorer, after, &explorer->run.oracle, &found))
             return false;
-        if (event == ORACLE_POWER_CUT)
-            remember(&explorer->run.oracle, digest, &found);
+        known_add(&explorer->expected, digest, &found, NULL);
     }
-    if (nested->expected && !is_same(nested->expected, &found))
-        return oracle_complain(
-            explorer->why, "after a crash in recovery [%zu, %zu) is there, not [%zu, %zu)",
-            found.front, found.end, nested->expected->front, nested->expected->end);
-    if (!oracle_expect(&explorer->run.oracle, &found, event, why))
-        return complain(explorer, "after a crash in recovery", why);
-    return true;
+    return judge_nested(nested, &found, event);
+}
+
+static bool kill_nested(const struct nested *nested, nori_sim *sim)
+{
+    uint64_t digest = nori_sim_digest(sim);
+    bool is_crashed = count_nested(nested, digest, nested->event);
+    struct oracle_found found;
+    nori_sim *after;
+    bool is_good;
+
+    /* Here only what it shows is looked at, not what of that is durable. */
+    if (!is_crashed && known_find(&nested->explorer->expected, digest, &found, NULL))
+        return judge_nested(nested, &found, nested->event);
+    nori_sim_crash_kill(sim, &after);
+    is_good = look_at_nested(nested, after, digest, nested->event, is_crashed);
+    nori_sim_free(after);
+    return is_good;
+}
+
+static bool cut_nested(const struct nested *nested, const struct outcomes *outcomes, uint64_t i)
+{
+    uint64_t digest = outcomes_digest(outcomes, i);
+    bool is_crashed = count_nested(nested, digest, ORACLE_POWER_CUT);
+    struct oracle_found found;
+    nori_sim *after;
+    bool is_good;
+
+    if (!is_crashed && known_find(&nested->explorer->expected, digest, &found, NULL))
+        return judge_nested(nested, &found, ORACLE_POWER_CUT);
+    after = outcomes_make(outcomes, i);
+    is_good = look_at_nested(nested, after, digest, ORACLE_POWER_CUT, is_crashed);
+    nori_sim_free(after);
+    return is_good;
 }
 
 static void before_nested_operation(void *context, nori_sim *sim, uint64_t operation)
 {
     struct nested *nested = context;
     struct explorer *explorer = nested->explorer;
-    uint64_t count, tries;
-    nori_sim *still, *after;
+    struct outcomes outcomes;
 
     if (explorer->is_broken)
         return;
-    nori_sim_crash_kill(sim, &after);
-    explorer->is_broken = !check_nested(nested, after, nested->event);
-    nori_sim_free(after);
-    numbers_crash_kill(sim, &still);
-    count = nori_sim_outcome_count(still);
-    tries = count <= NESTED_ALL ? count : NESTED_RANDOM;
-    for (uint64_t i = 0; i < tries && !explorer->is_broken; i++) {
-        if (count <= NESTED_ALL)
-            (void)nori_sim_power_cut(still, i, &after);
-        else
-            nori_sim_power_cut_random(still, operation * 1000 + i, &after);
-        explorer->is_broken = !check_nested(nested, after, ORACLE_POWER_CUT);
-        nori_sim_free(after);
-    }
-    nori_sim_free(still);
+    explorer->is_broken = !kill_nested(nested, sim);
+    outcomes_init(&outcomes, sim, NESTED_ALL, NESTED_RANDOM, operation * 1000);
+    for (uint64_t i = 0; i < outcomes.count && !explorer->is_broken; i++)
+        explorer->is_broken = !cut_nested(nested, &outcomes, i);
+    outcomes_done(&outcomes);
 }
 
 /* Open a clone of `state`, and crash at every operation of that. */
@@ -338,10 +328,10 @@ static bool check_durable(struct explorer *explorer, nori_sim *state,
 
     (void)nori_sim_power_cut(state, 0, &after);
     digest = nori_sim_digest(after);
-    if (!is_known(&explorer->run.oracle, digest, &again)) {
+    if (!known_find(&explorer->expected, digest, &again, NULL)) {
         is_good = recover(explorer, after, &explorer->run.oracle, &again);
         if (is_good)
-            remember(&explorer->run.oracle, digest, &again);
+            known_add(&explorer->expected, digest, &again, NULL);
     }
     if (is_good && !is_same(&again, found))
         is_good = oracle_complain(explorer->why,
@@ -422,76 +412,85 @@ static bool is_chosen(struct explorer *explorer, const char *outcome)
     return true;
 }
 
+/* Look at what a kill leaves, and before at what readers are shown as durable. */
+static bool look_at_kill(struct explorer *explorer, nori_sim *after, bool is_wanted,
+                         struct oracle_found *ret_found, struct oracle_found *ret_durable)
+{
+    uint64_t digest = known_kill_digest(after);
+    char why[ORACLE_WHY_LEN];
+
+    if (!explorer->only_outcome && known_find(&explorer->expected, digest, ret_found, ret_durable))
+        return true;
+    if (!workload_read(&explorer->history->workload, after, &explorer->run.oracle,
+                       NORI_VISIBLE_DURABLE, ret_durable, why))
+        return complain(explorer, "a reader of what is durable", why);
+    if (!is_wanted)
+        return true;
+    if (!look_at(explorer, after, ORACLE_PROCESS_CRASH, ret_found))
+        return false;
+    known_add(&explorer->expected, digest, ret_found, ret_durable);
+    return true;
+}
+
 static bool kill_here(struct explorer *explorer, nori_sim *sim, struct oracle_found *ret_durable)
 {
+    bool is_wanted = is_chosen(explorer, "kill");
     struct oracle_found found;
-    char why[ORACLE_WHY_LEN];
     nori_sim *after;
     bool is_good;
 
     nori_sim_crash_kill(sim, &after);
-    is_good = workload_read(&explorer->history->workload, after, &explorer->run.oracle,
-                            NORI_VISIBLE_DURABLE, ret_durable, why);
-    if (!is_good)
-        (void)complain(explorer, "a reader of what is durable", why);
-    if (is_good && is_chosen(explorer, "kill")) {
+    if (is_wanted) {
         totals.kills++;
         count_state(nori_sim_digest(after) ^ ORACLE_PROCESS_CRASH, false);
-        is_good = look_at(explorer, after, ORACLE_PROCESS_CRASH, &found) &&
-                  expect(explorer, &found, ORACLE_PROCESS_CRASH, ret_durable);
     }
+    is_good = look_at_kill(explorer, after, is_wanted, &found, ret_durable);
+    if (is_good && is_wanted)
+        is_good = expect(explorer, &found, ORACLE_PROCESS_CRASH, ret_durable);
     nori_sim_free(after);
     return is_good;
 }
 
-static bool cut_here(struct explorer *explorer, nori_sim *after,
+static bool cut_here(struct explorer *explorer, const struct outcomes *outcomes, uint64_t i,
                      const struct oracle_found *shown_durable)
 {
-    uint64_t digest = nori_sim_digest(after);
+    uint64_t digest = outcomes_digest(outcomes, i);
     struct oracle_found found;
-    bool is_good = true;
+    nori_sim *after;
+    char name[32];
+    bool is_good;
 
     count_state(digest ^ ORACLE_POWER_CUT, false);
-    if (explorer->only_outcome || !is_known(&explorer->run.oracle, digest, &found)) {
-        is_good = look_at(explorer, after, ORACLE_POWER_CUT, &found);
-        if (is_good)
-            remember(&explorer->run.oracle, digest, &found);
-    }
-    is_good = is_good && expect(explorer, &found, ORACLE_POWER_CUT, shown_durable);
+    if (!explorer->only_outcome && known_find(&explorer->expected, digest, &found, NULL) &&
+        expect(explorer, &found, ORACLE_POWER_CUT, shown_durable))
+        return true;
+    outcomes_name(outcomes, i, name);
+    if (!is_chosen(explorer, name))
+        return true;
+    after = outcomes_make(outcomes, i);
+    is_good = look_at(explorer, after, ORACLE_POWER_CUT, &found);
     nori_sim_free(after);
-    return is_good;
+    if (is_good)
+        known_add(&explorer->expected, digest, &found, NULL);
+    return is_good && expect(explorer, &found, ORACLE_POWER_CUT, shown_durable);
 }
 
 /* Try what a crash can leave right now. */
 static void explore_point(struct explorer *explorer, nori_sim *sim, uint64_t operation)
 {
     struct oracle_found shown_durable;
-    uint64_t count, tries;
-    char outcome[32];
-    bool is_all;
-    nori_sim *still, *after;
+    struct outcomes outcomes;
 
     if (explorer->is_broken || (explorer->only_outcome && operation != explorer->only_operation))
         return;
     totals.points++;
     explorer->operation = operation;
+    expected_note(&explorer->expected, &explorer->history->workload, &explorer->run.oracle);
     explorer->is_broken = !kill_here(explorer, sim, &shown_durable);
-    numbers_crash_kill(sim, &still);
-    count = nori_sim_outcome_count(still);
-    is_all = count <= effort.outcomes_all;
-    tries = is_all ? count : effort.outcomes_random;
-    for (uint64_t i = 0; i < tries && !explorer->is_broken; i++) {
-        (void)snprintf(outcome, sizeof outcome, "%s%llu", is_all ? "cut" : "random",
-                       (unsigned long long)i);
-        if (!is_chosen(explorer, outcome))
-            continue;
-        if (is_all)
-            (void)nori_sim_power_cut(still, i, &after);
-        else
-            nori_sim_power_cut_random(still, operation * 1000 + i, &after);
-        explorer->is_broken = !cut_here(explorer, after, &shown_durable);
-    }
-    nori_sim_free(still);
+    outcomes_init(&outcomes, sim, effort.outcomes_all, effort.outcomes_random, operation * 1000);
+    for (uint64_t i = 0; i < outcomes.count && !explorer->is_broken; i++)
+        explorer->is_broken = !cut_here(explorer, &outcomes, i, &shown_durable);
+    outcomes_done(&outcomes);
 }
 
 static void before_operation(void *context, nori_sim *sim, uint64_t operation)
@@ -979,6 +978,5 @@ int main(int argc, char **argv)
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (totals.seconds > 0)
         print_totals();
-    free(totals.known);
     return failed;
 }
