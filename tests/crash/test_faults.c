@@ -12,6 +12,7 @@
  * histories, then of others by seed. With `pairs` or `memory` before them: two calls, or memory.
  */
 #include "../support/jobs.h"
+#include "../support/known.h"
 #include "../support/numbers.h"
 #include "../support/repeat.h"
 #include "../support/workload.h"
@@ -28,7 +29,10 @@
 
 #include <cmocka.h>
 
-#define CUTS_RANDOM 3
+#define CUTS_RANDOM  3
+#define STEPS_MAX    15
+
+#define FIRST_FAULTS 40 /* of a history, to each of which second ones are tried */
 
 /* How calls fail. */
 struct fault {
@@ -41,15 +45,18 @@ struct fault {
 
 struct scene {
     struct workload workload;
-    char steps[16];
+    char steps[STEPS_MAX + 1];
     struct fault fault;
     struct run run;
+    size_t first;    /* step that may fail */
     bool is_reached; /* the fault happened */
     bool is_whole;   /* the second one, too, if there is one */
+    uint64_t calls;  /* that could fail, counted until the log was closed */
     char why[ORACLE_WHY_LEN];
 };
 
 static uint64_t runs;
+static uint64_t calls; /* of the latest run */
 static uint64_t reopened;
 static double seconds;
 static bool is_worker; /* it is a process of jobs.c */
@@ -61,7 +68,8 @@ static bool complain(struct scene *scene, const char *what, const char *why)
 
 /* Open a log where nothing fails any more: the oracle must hold, and what is reported survives a
  * power cut (D5). */
-static bool reopen(struct scene *scene, nori_sim *sim, enum oracle_event event, const char *what)
+static bool reopen(struct scene *scene, nori_sim *sim, enum oracle_event event, const char *what,
+                   struct oracle_found *ret_found)
 {
     struct workload workload = scene->workload;
     struct nori_wal_config config;
@@ -96,26 +104,71 @@ static bool reopen(struct scene *scene, nori_sim *sim, enum oracle_event event, 
     }
     if (nori_wal_close(wal) < 0 && is_good)
         is_good = oracle_complain(why, "close fails");
+    *ret_found = found;
     return is_good || complain(scene, what, why);
+}
+
+/* Of such a disk it is known what it shows: is that what is promised now? */
+static bool is_known_good(const struct scene *scene, const struct expected *expected,
+                          uint64_t digest, enum oracle_event event)
+{
+    struct oracle_found found;
+    char why[ORACLE_WHY_LEN];
+
+    return known_find(expected, digest, &found, NULL) &&
+           oracle_expect(&scene->run.oracle, &found, event, why);
+}
+
+/* Open what a crash left. Frees it. */
+static bool reopen_after(struct scene *scene, nori_sim *after, const struct expected *expected,
+                         uint64_t digest, enum oracle_event event)
+{
+    const char *what = event == ORACLE_POWER_CUT ? "power cut and opened" : "killed and opened";
+    struct oracle_found found;
+    bool is_good = reopen(scene, after, event, what, &found);
+
+    nori_sim_free(after);
+    if (is_good)
+        known_add(expected, digest, &found, NULL);
+    return is_good;
+}
+
+/* The power goes here. seed 0: all that is unsynced is lost. */
+static bool cut(struct scene *scene, const struct expected *expected, uint64_t seed)
+{
+    nori_sim *sim = scene->run.sim;
+    uint64_t digest = 0;
+    nori_sim *after;
+
+    if (seed > 0)
+        digest = nori_sim_power_cut_random_digest(sim, seed);
+    else
+        (void)nori_sim_power_cut_digest(sim, 0, &digest);
+    if (is_known_good(scene, expected, digest, ORACLE_POWER_CUT))
+        return true;
+    if (seed > 0)
+        nori_sim_power_cut_random(sim, seed, &after);
+    else
+        (void)nori_sim_power_cut(sim, 0, &after);
+    return reopen_after(scene, after, expected, digest, ORACLE_POWER_CUT);
 }
 
 /* The process dies here, or the power goes. */
 static bool crash(struct scene *scene)
 {
+    uint64_t digest = known_kill_digest(scene->run.sim);
+    struct expected expected;
     nori_sim *after;
-    bool is_good;
+    bool is_good = true;
 
-    nori_sim_crash_kill(scene->run.sim, &after);
-    is_good = reopen(scene, after, ORACLE_PROCESS_CRASH, "killed and opened");
-    nori_sim_free(after);
-    for (uint64_t i = 0; is_good && i <= CUTS_RANDOM; i++) {
-        if (i == 0)
-            (void)nori_sim_power_cut(scene->run.sim, 0, &after);
-        else
-            nori_sim_power_cut_random(scene->run.sim, i + 10 * scene->fault.nth, &after);
-        is_good = reopen(scene, after, ORACLE_POWER_CUT, "power cut and opened");
-        nori_sim_free(after);
+    expected_note(&expected, &scene->workload, &scene->run.oracle);
+    if (!is_known_good(scene, &expected, digest, ORACLE_PROCESS_CRASH)) {
+        nori_sim_crash_kill(scene->run.sim, &after);
+        is_good = reopen_after(scene, after, &expected, digest, ORACLE_PROCESS_CRASH);
     }
+    is_good = is_good && cut(scene, &expected, 0);
+    for (uint64_t i = 1; is_good && i <= CUTS_RANDOM; i++)
+        is_good = cut(scene, &expected, i + 10 * scene->fault.nth);
     return is_good;
 }
 
@@ -173,9 +226,10 @@ static bool take_step(struct scene *scene, char step)
 static bool play(struct scene *scene)
 {
     struct nori_sim_options options;
+    struct oracle_found found;
     bool is_good = true;
 
-    for (size_t i = 0; is_good && scene->steps[i]; i++) {
+    for (size_t i = scene->first; is_good && scene->steps[i]; i++) {
         bool was_reached = scene->is_reached;
 
         is_good = take_step(scene, scene->steps[i]) || complain(scene, "running", scene->run.why);
@@ -188,13 +242,14 @@ static bool play(struct scene *scene)
     if (is_good && scene->run.wal)
         is_good = run_close(&scene->run) || complain(scene, "closing", scene->run.why);
     scene->is_reached = nori_sim_did_fail(scene->run.sim);
-    scene->is_whole = scene->is_reached && nori_sim_calls(scene->run.sim) >= scene->fault.nth_too;
+    scene->calls = nori_sim_calls(scene->run.sim);
+    scene->is_whole = scene->is_reached && scene->calls >= scene->fault.nth_too;
 
     set_faults(scene, false, &options);
     options.flags = scene->fault.flags & NORI_SIM_TRACE;
     nori_sim_set_options(scene->run.sim, &options);
     if (is_good && scene->is_reached)
-        is_good = reopen(scene, scene->run.sim, ORACLE_PROCESS_CRASH, "opened again");
+        is_good = reopen(scene, scene->run.sim, ORACLE_PROCESS_CRASH, "opened again", &found);
     if (is_good && (!run_step(&scene->run, 'b') || !run_step(&scene->run, 's')))
         is_good = complain(scene, "going on", scene->run.why);
     if (is_good && (!scene->run.wal || scene->run.oracle.durable != scene->run.oracle.begun))
@@ -202,11 +257,82 @@ static bool play(struct scene *scene)
     return is_good && crash(scene);
 }
 
+static _Noreturn void give_up(const char *why)
+{
+    print_message("%s\n", why);
+    repeat_print();
+    if (is_worker)
+        _exit(1);
+    fail();
+    abort(); /* fail() does not come back */
+}
+
+static uint64_t mixed(uint64_t a, uint64_t b)
+{
+    uint64_t seed = a * 0x9e3779b97f4a7c15u + b;
+
+    return torture_random(&seed, UINT64_MAX);
+}
+
+/* A history and how it is run. */
+static uint64_t digest_of_history(const struct workload *workload, const char *steps)
+{
+    uint64_t digest = mixed(workload->policy, mixed(workload->verify, workload->format));
+
+    digest = mixed(digest, mixed(workload->seed, workload->switch_percent));
+    digest = mixed(digest, workload->preallocate);
+    for (; *steps; steps++)
+        digest = mixed(digest, (uint8_t)*steps);
+    return digest;
+}
+
+/* Where the runs of a history begin: on a fresh machine, or behind its first crash. What comes
+ * before is the same in all of them. */
+static struct start {
+    uint64_t history; /* its digest */
+    size_t first;     /* step that may fail */
+    nori_sim *sim;
+    struct oracle oracle;
+} start;
+
+static void start_done(void)
+{
+    if (!start.sim)
+        return;
+    nori_sim_free(start.sim);
+    oracle_done(&start.oracle);
+    memset(&start, 0, sizeof start);
+}
+
+static void start_of(const struct workload *workload, const char *steps)
+{
+    struct scene scene = {.workload = *workload};
+    struct nori_sim_options options;
+    const char *first_crash = strpbrk(steps, "KX");
+    size_t count = first_crash ? (size_t)(first_crash - steps) + 1 : 0;
+
+    if (start.sim && start.history == digest_of_history(workload, steps))
+        return;
+    start_done();
+    start.history = digest_of_history(workload, steps);
+    set_faults(&scene, false, &options);
+    run_init(&scene.run, workload, nori_sim_new(&options));
+    scene.run.workload.is_memory_tracked = true;
+    while (start.first < count)
+        if (!take_step(&scene, steps[start.first++]))
+            give_up(scene.run.why);
+    start.sim = scene.run.sim;
+    oracle_init(&start.oracle);
+    oracle_copy(&start.oracle, &scene.run.oracle);
+    run_done(&scene.run);
+}
+
 /* Returns whether the fault was reached, both of them if there are two. */
 static bool try_fault(const struct workload *workload, const char *steps, const struct fault *fault)
 {
     struct scene scene = {.workload = *workload, .fault = *fault};
     struct nori_sim_options options;
+    nori_sim *sim;
     uint64_t blocks;
     bool is_good;
 
@@ -215,22 +341,23 @@ static bool try_fault(const struct workload *workload, const char *steps, const 
                 workload->switch_percent, (unsigned long long)workload->seed, steps, fault->mask,
                 fault->flags, fault->os_errno, (unsigned long long)fault->nth,
                 (unsigned long long)fault->nth_too);
+    start_of(workload, steps);
     (void)snprintf(scene.steps, sizeof scene.steps, "%s", steps);
-    set_faults(&scene, !strpbrk(steps, "KX"), &options);
-    run_init(&scene.run, workload, nori_sim_new(&options));
+    scene.first = start.first;
+    nori_sim_crash_kill(start.sim, &sim);
+    set_faults(&scene, true, &options);
+    nori_sim_set_options(sim, &options);
+    run_init(&scene.run, workload, sim);
+    oracle_copy(&scene.run.oracle, &start.oracle);
     scene.run.workload.is_memory_tracked = true;
     runs++;
     is_good = play(&scene);
+    calls = scene.calls;
     run_done(&scene.run);
     blocks = nori_sim_memory_blocks(scene.run.sim);
     nori_sim_free(scene.run.sim);
-    if (!is_good || blocks > 0) {
-        print_message("%s\n", is_good ? "memory was not given back" : scene.why);
-        repeat_print();
-        if (is_worker)
-            _exit(1);
-        fail();
-    }
+    if (!is_good || blocks > 0)
+        give_up(is_good ? "memory was not given back" : scene.why);
     return scene.is_whole;
 }
 
@@ -416,6 +543,7 @@ static void what_a_failed_write_left_is_never_part_of_a_record(void **state)
                                            .seed = seed},
                               .fault = {NORI_SIM_WRITE, NORI_SIM_FAIL_PARTLY, ENOSPC, 1, 0}};
         struct nori_sim_options options;
+        struct oracle_found found;
         nori_sim *still;
         bool is_good;
 
@@ -438,7 +566,7 @@ static void what_a_failed_write_left_is_never_part_of_a_record(void **state)
             nori_sim *after;
 
             (void)nori_sim_power_cut(still, outcome, &after);
-            is_good = reopen(&scene, after, ORACLE_POWER_CUT, "power cut and opened");
+            is_good = reopen(&scene, after, ORACLE_POWER_CUT, "power cut and opened", &found);
             nori_sim_free(after);
         }
         nori_sim_free(still);
@@ -497,7 +625,7 @@ static void one_that_failed(void **state)
     struct workload workload = {0};
     struct fault fault = {0};
     unsigned long long seed, nth, nth_too;
-    char steps[16];
+    char steps[STEPS_MAX + 1];
 
     (void)state;
     if (sscanf(getenv("NORI_FAULT_REPEAT"), "%u.%u.%u.%u.%u.%llu.%15[a-zA-Z]:%x.%x.%d.%llu.%llu",
@@ -521,15 +649,8 @@ static enum {
     MEMORY
 } torture_kind;
 
-static uint64_t mixed(uint64_t a, uint64_t b)
-{
-    uint64_t seed = a * 0x9e3779b97f4a7c15u + b;
-
-    return torture_random(&seed, UINT64_MAX);
-}
-
 /* A history and how it is run: first each of those above under each policy, then others, drawn. */
-static void number_to_history(uint64_t number, struct workload *workload, char steps[16])
+static void number_to_history(uint64_t number, struct workload *workload, char steps[STEPS_MAX + 1])
 {
     static const char letters[] = "aabbmlpqQsswzdDcKX";
     uint64_t fixed = 3 * (COUNT(histories) + COUNT(crashed_histories));
@@ -546,11 +667,11 @@ static void number_to_history(uint64_t number, struct workload *workload, char s
                                  ? histories[number / 3]
                                  : crashed_histories[number / 3 - COUNT(histories)];
 
-        (void)snprintf(steps, 16, "%s", chosen);
+        (void)snprintf(steps, STEPS_MAX + 1, "%s", chosen);
         return;
     }
     len = 3 + torture_random(&seed, 7);
-    memset(steps, 0, 16);
+    memset(steps, 0, STEPS_MAX + 1);
     for (size_t i = 0; i < len; i++)
         steps[i] = letters[torture_random(&seed, sizeof letters - 1)];
     if (strpbrk(steps, "KX") && !strpbrk(steps + 1, "KX"))
@@ -560,15 +681,16 @@ static void number_to_history(uint64_t number, struct workload *workload, char s
 }
 
 /* Count what was tried; false: the fault was not reached. */
-static bool try_and_count(struct job *job, uint64_t number, const struct workload *workload,
-                          const char *steps, const struct fault *fault)
+static bool try_and_count(struct job *job, const struct workload *workload, const char *steps,
+                          const struct fault *fault)
 {
     uint64_t row = mixed(fault->mask, mixed(fault->flags, (uint64_t)fault->os_errno));
     bool is_reached = try_fault(workload, steps, fault);
 
     atomic_fetch_add(&job->looked, 1);
     if (is_reached)
-        sketch_add(&job->sketch, mixed(mixed(number, row), mixed(fault->nth, fault->nth_too)));
+        sketch_add(&job->sketch, mixed(mixed(digest_of_history(workload, steps), row),
+                                       mixed(fault->nth, fault->nth_too)));
     return is_reached;
 }
 
@@ -587,34 +709,45 @@ static bool try_single(struct job *job, uint64_t number)
         torture_kind == MEMORY ? COUNT(memory_faults) : COUNT(faults) + COUNT(other_faults);
     struct fault fault = number_to_fault(number);
     struct workload workload;
-    char steps[16];
+    char steps[STEPS_MAX + 1];
 
     is_worker = true;
     number_to_history(number / kinds, &workload, steps);
     do
         fault.nth++;
-    while (try_and_count(job, number / kinds, &workload, steps, &fault));
+    while (try_and_count(job, &workload, steps, &fault));
     return true;
 }
 
-/* One history with two faults, a hundred times. */
+/* How many calls of this kind there are if none fails. */
+static uint64_t count_calls(const struct workload *workload, const char *steps, struct fault fault)
+{
+    fault.nth = UINT64_MAX;
+    (void)try_fault(workload, steps, &fault);
+    return calls;
+}
+
+/* One history with two faults: some call fails, and then each of those that follow, the far ones
+ * now and then. */
 static bool try_pairs(struct job *job, uint64_t number)
 {
     uint64_t seed = mixed(options.seed, number);
-    uint64_t last = 150; /* call that there is, at a guess */
     struct workload workload;
-    char steps[16];
+    char steps[STEPS_MAX + 1];
 
     is_worker = true;
     number_to_history(number, &workload, steps);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < FIRST_FAULTS; i++) {
         struct fault fault = number_to_fault(torture_random(&seed, UINT32_MAX));
+        uint64_t count = count_calls(&workload, steps, fault);
 
+        if (count == 0)
+            continue;
         fault.flags &= ~NORI_SIM_FAIL_STICKY;
-        fault.nth = 1 + torture_random(&seed, last);
-        fault.nth_too = fault.nth + 1 + torture_random(&seed, i % 2 ? 10 : 50);
-        if (!try_and_count(job, number, &workload, steps, &fault) && last > 10)
-            last = last * 7 / 8;
+        fault.nth = 1 + torture_random(&seed, count);
+        fault.nth_too = fault.nth + 1;
+        while (fault.nth_too < fault.nth + 50 && try_and_count(job, &workload, steps, &fault))
+            fault.nth_too += fault.nth_too < fault.nth + 16 ? 1 : 1 + torture_random(&seed, 8);
     }
     return true;
 }
@@ -669,6 +802,7 @@ int main(int argc, char **argv)
     if (argc > 1)
         cmocka_set_test_filter(argv[1]); /* such as '*roll*' */
     failed = cmocka_run_group_tests(tests, NULL, NULL);
+    start_done();
     if (seconds > 0)
         print_message("faults: %llu runs in %.1f s, the log opened again %llu times (%.0f/s)\n",
                       (unsigned long long)runs, seconds, (unsigned long long)reopened,

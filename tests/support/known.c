@@ -103,7 +103,9 @@ void known_add(const struct expected *expected, uint64_t digest, const struct or
 uint64_t known_kill_digest(nori_sim *sim)
 {
     uint64_t durable = 0;
+    uint64_t synced = 0;
 
     (void)nori_sim_power_cut_digest(sim, 0, &durable);
-    return mixed(nori_sim_digest(sim), durable);
+    (void)nori_sim_power_cut_digest(sim, nori_sim_outcome_count(sim) - 1, &synced);
+    return mixed(nori_sim_digest(sim), mixed(durable, synced));
 }

@@ -38,7 +38,8 @@ bool known_find(const struct expected *expected, uint64_t digest, struct oracle_
 void known_add(const struct expected *expected, uint64_t digest, const struct oracle_found *found,
                const struct oracle_found *durable);
 
-/* What a kill leaves is more than a disk: what of it is durable counts, too. */
+/* What a kill leaves is more than a disk: what of it is durable counts, too, and what will be if it
+ * is synced: all, but for what the kernel has given up. */
 uint64_t known_kill_digest(nori_sim *sim);
 
 #endif
