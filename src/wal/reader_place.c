@@ -56,8 +56,9 @@ static int patch_file(struct nori_reader *reader)
 
 int nw_reader_ask_ring(struct nori_reader *reader)
 {
-    struct nw_staged_place place = {reader->here.header.salt, reader->here.start, reader->here.end,
-                                    reader->cursor.record_limit, reader->chain.log_id};
+    struct nw_staged_place place = {reader->here.header.salt, reader->here.start,
+                                    reader->here.end,         reader->cursor.record_limit,
+                                    reader->chain.log_id,     reader->file};
     int rc;
 
     if (reader->here.format != 2 || !reader->file)
@@ -76,7 +77,8 @@ int nw_reader_ask_ring(struct nori_reader *reader)
                                             nw_chain_watermark(&reader->chain));
     rc = nw_staged_extend(&reader->staged, &place, reader->cursor.offset);
     if (rc < 0)
-        return nw_no_memory(&reader->error);
+        return nw_io_error(&reader->error, rc, nw_reader_place(reader), "read segment %llu",
+                           (unsigned long long)reader->here.id);
     return rc > 0 ? patch_file(reader) : 0;
 }
 

@@ -191,8 +191,8 @@ static int ask_ring(struct nw_staged *staged, const struct nw_link *link, uint64
                     const struct nw_segment_scan *scan, uint64_t written_before)
 {
     uint64_t lsn = link->start + scan->end;
-    struct nw_staged_place place = {link->header.salt, link->start, link->end, cursor->record_limit,
-                                    log_id};
+    struct nw_staged_place place = {link->header.salt,    link->start, link->end,
+                                    cursor->record_limit, log_id,      *file};
     bool is_wrapped = nw_staged_from(staged, place.salt) != UINT64_MAX;
     int rc;
 

@@ -11,10 +11,16 @@
  * (D6). Above it the ring is always asked, whatever the words beside it say: a recovery that left a
  * record there would be contradicted by the next one, which finds it.
  *
+ * Nor is it asked for what lies beyond the file. Appends go only into space that is taken, so if
+ * the process alone had died the file would reach that far. The machine has gone down since, and
+ * with it the space: on a full disk somebody else may have it, and open is to need none (D9). What
+ * lay there was not synced, or the file's size would have been, too.
+ *
  * Threads. Beside a live writer the bytes may be overwritten while they are copied. A byte is only
  * overwritten after `written` has passed it, so `written` is looked at when the copy is made.
  *
- * Failure. Too little memory is reported; everything else means that the ring has nothing to give.
+ * Failure. Too little memory is reported, and a file that does not tell its size; everything else
+ * means that the ring has nothing to give.
  */
 #include "wal/staged.h"
 
@@ -167,15 +173,36 @@ static uint64_t len_from(const struct nw_staged *staged, uint64_t lsn)
     return published > lsn ? nw_min_u64(published - lsn, control->ring_len) : 0;
 }
 
+/* The offset behind which the segment has no records. A live writer has owned space for all that it
+ * has published, wherever the file ended when somebody looked. */
+static int end_of(const struct nw_staged *staged, const struct nw_staged_place *place,
+                  uint64_t *ret_end)
+{
+    struct nori_file_info info = {0};
+    int rc = 0;
+
+    *ret_end = place->end;
+    if (!staged->is_live)
+        rc = place->file->ops->stat(place->file, &info);
+    if (rc >= 0 && !staged->is_live && !NW_PLANT("take-space-in-recovery"))
+        *ret_end = nw_min_u64(place->end, info.bytes);
+    return rc;
+}
+
 int nw_staged_extend(struct nw_staged *staged, const struct nw_staged_place *place, uint64_t offset)
 {
     uint64_t lsn = place->start + offset;
     uint64_t len = len_from(staged, lsn);
     struct nw_stretch *stretch;
+    uint64_t end;
+    int rc;
 
     if (offset >= place->end || len == 0)
         return 0;
-    len = nw_min_u64(len, place->end - offset);
+    rc = end_of(staged, place, &end);
+    if (rc < 0 || offset >= end)
+        return rc;
+    len = nw_min_u64(len, end - offset);
     stretch = next_stretch(staged, len);
     if (!stretch)
         return NORI_E_NOMEM;

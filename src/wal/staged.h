@@ -48,10 +48,11 @@ struct nw_staged_place {
     uint64_t end;   /* offset behind which it has no records */
     uint64_t record_limit;
     uint64_t log_id;
+    struct nori_file *file;
 };
 
 /* 1: the ring had whole batches from this offset (between two batches) on, and they are a stretch
- * now. 0: it has none. NORI_E_NOMEM. */
+ * now. 0: it has none. NORI_E_NOMEM, or what the file says when asked for its size. */
 int nw_staged_extend(struct nw_staged *staged, const struct nw_staged_place *place,
                      uint64_t offset);
 

@@ -24,6 +24,7 @@
 #define PAGES_MAX   110 /* more than two steps of space and what else there is */
 #define APPENDS_MAX 400
 #define LARGER      (PAGE * 1024u)
+#define NO_ROOM     1u /* behind a power cut: others were faster */
 
 struct scene {
     struct workload workload;
@@ -68,7 +69,7 @@ static bool recover_full(struct scene *scene, nori_sim *after, enum oracle_event
     int rc;
 
     crashes++;
-    set_capacity(after, scene, scene->capacity);
+    set_capacity(after, scene, event == ORACLE_POWER_CUT ? NO_ROOM : scene->capacity);
     rc = nori_wal_open(&config, &wal, NULL, &error);
     if (rc == NORI_E_NOSPACE &&
         (scene->flags & NORI_SIM_COPY_ON_WRITE)) { /* the one exception of D9 */

@@ -208,11 +208,10 @@ static bool fill_and_end(struct disk *disk)
 
 /* ---- what must go on a full disk, and behind it ---- */
 
-/* D9 has an exception: on btrfs the tail to write again may need room. After a cut it has been seen
- * to on xfs, too, where the log had filled the disk. */
+/* D9 has an exception: on btrfs the tail to write again may need room. */
 static bool may_need_room(const struct disk *disk)
 {
-    return disk->ending == ENDING_CUT || (disk->ending == ENDING_KILL && !disk->fs->has_shutdown);
+    return disk->ending == ENDING_KILL && !disk->fs->has_shutdown;
 }
 
 static nori_wal *open_full(struct disk *disk, struct oracle *oracle)
