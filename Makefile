@@ -20,10 +20,11 @@ demo: ## kill a writer 15 times and lose nothing: real data, every policy (SEED=
 	@tools/install-packages build demo
 	@tools/demo.sh $(if $(SEED),--seed $(SEED))
 
-check: ## all tests: debug with ASan and UBSan, release, threads under TSan, planted bugs
+check: ## all tests: debug with ASan and UBSan, release, threads under TSan, planted bugs, coverage
 	@tools/install-packages build test
 	@tools/install-packages prometheus || echo "The tests that need Prometheus will be skipped."
 	@tools/install-packages torture || echo "The tests on file systems of their own will be skipped."
+	@tools/install-packages coverage || echo "Coverage will be skipped."
 	@tools/check.sh
 
 planted: ## show that each planted bug makes a test fail
@@ -44,7 +45,7 @@ fuzz: ## look for inputs that break a promise: each fuzzer a minute (PART=recove
 	@tools/install-packages build fuzz
 	@tools/fuzz.sh $(or $(PART),all) $(or $(TIME),60)
 
-coverage: ## coverage of src/: a table, and build/coverage.html
+coverage: ## how much of src/ the tests reach, and no less than before: a table, and build/coverage.html
 	@tools/install-packages build test coverage
 	@tools/coverage.sh
 

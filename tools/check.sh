@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# check.sh [STAGE...]: all tests, or some stages of them: debug release tsan lean planted.
+# check.sh [STAGE...]: all tests, or some stages of them: debug release tsan lean planted coverage.
 # A stage that fails does not stop the others. The last line is `N passed, N failed, N skipped` over all.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -100,8 +100,12 @@ stage_planted() {
     tools/planted.sh build
 }
 
+stage_coverage() {
+    tools/coverage.sh
+}
+
 mkdir -p build
-[ $# -gt 0 ] || set -- debug release tsan lean planted
+[ $# -gt 0 ] || set -- debug release tsan lean planted coverage
 for stage in "$@"; do
     case $stage in
     debug) run_stage debug "address and undefined behaviour sanitizers" ;;
@@ -109,7 +113,8 @@ for stage in "$@"; do
     tsan) run_stage tsan "thread sanitizer over the tests with threads" ;;
     lean) run_stage lean "fast tests without ISA-L, LZ4 and Zstandard" ;;
     planted) run_stage planted "each planted bug must be caught" ;;
-    *) echo "check.sh: no stage '$stage': debug release tsan lean planted" >&2; exit 2 ;;
+    coverage) run_stage coverage "no less of src/ is reached than before" ;;
+    *) echo "check.sh: no stage '$stage': debug release tsan lean planted coverage" >&2; exit 2 ;;
     esac
 done
 echo
