@@ -551,8 +551,6 @@ int nw_walk_run(struct nw_walk *walk, struct nori_error *error)
 
     if (rc >= 0)
         rc = nw_scan_measure_format1(walk->env, &walk->chain, error);
-    if (NORI_VFS_CODE(rc) == NORI_E_IO || NORI_VFS_CODE(rc) == NORI_E_NOTFOUND)
-        rc = NORI_OK; /* met again below */
     if (rc >= 0)
         rc = ask_control(walk, error);
     for (size_t i = walk->chain.first_live; rc >= 0 && i < walk->chain.count; i++) {

@@ -67,13 +67,14 @@ static int note_header(struct nw_walk *walk, const struct nw_link *link, const c
 }
 
 /* A file whose header does not verify: its own marks may tell what it is. */
-static int take_remains(struct nw_walk *walk, struct nw_link *link, bool has_magic)
+static int take_remains(struct nw_walk *walk, struct nw_link *link, bool has_magic,
+                        struct nori_error *error)
 {
     struct remains remains;
     int rc = look_for_remains(walk, link, &remains);
 
     if (rc < 0)
-        return rc;
+        return nw_io_error(error, rc, (struct nori_position){link->id, 0}, "read what is left");
     if (remains.has_mark) {
         link->format = 2;
         link->begin = NW_HEADER_LEN;
@@ -119,14 +120,14 @@ static int read_piece(struct nw_walk *walk, struct nw_link *link, struct nori_er
         return NORI_OK;
     }
     if (rc == NW_HEADER_BAD || nw_header_lacks_only_magic(start, len))
-        return take_remains(walk, link, true);
+        return take_remains(walk, link, true, error);
     scan = nw_scan_over(start, len);
     rc = nw_record_decode(&scan, &place, NW_RECORD_MAX, &record);
     if (rc == 0 || rc == NORI_E_VERSION) {
         link->format = 1;
         return NORI_OK;
     }
-    return take_remains(walk, link, false);
+    return take_remains(walk, link, false, error);
 }
 
 /* The log's id: the one that most headers have. */

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * test_questions.c: questions about a log on a disk of which any call fails.
+ *
+ * nori_log_verify, nori_log_stat, nori_log_explain, nori_log_live_stats, nori_log_advice and a dry
+ * run of nori_log_repair are asked about small logs, sound and damaged ones, and each of their
+ * calls of the seam, and each allocation, fails once. Whoever asks then gets an error, or an answer
+ * that is as good as without it: what cannot be read is never called damage (D6), a damaged log
+ * never sound, and no record is missing from what is counted. Nothing in the folder changes, and
+ * no memory is left.
+ */
+#include "../support/repeat.h"
+#include "../support/sample.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define HEADER_LEN 128u
+#define PLACES     6
+
+enum question {
+    VERIFY,
+    STAT,
+    REPAIR, /* a dry run */
+    LIVE_STATS,
+    ADVICE,
+    OVERVIEW,
+    EXPLAIN, /* and PLACES - 1 behind it: other places */
+};
+#define QUESTIONS (EXPLAIN + PLACES)
+
+struct answer {
+    int rc;
+    bool is_stopped; /* by its report */
+    bool is_corrupt; /* some item says so, or the result */
+    uint64_t items, records, end_lsn;
+    uint64_t calls;
+};
+
+struct listener {
+    struct answer answer;
+    uint64_t stop_at; /* the item that ends the operation; 0: none */
+};
+
+#define STOPPED 77
+
+static int listen(void *context, const struct nori_log_item *item)
+{
+    struct listener *listener = context;
+    struct answer *answer = &listener->answer;
+
+    if (answer->is_stopped)
+        fail_msg("told something after it had said stop");
+    answer->items++;
+    if (item->kind == NORI_LOG_SUMMARY) {
+        answer->records = item->records;
+        answer->end_lsn = item->end_lsn;
+    }
+    if (item->kind == NORI_LOG_FINDING && item->severity >= NORI_SEVERITY_ERROR &&
+        item->code == NORI_E_CORRUPT)
+        answer->is_corrupt = true;
+    answer->is_stopped = answer->items == listener->stop_at;
+    return answer->is_stopped ? STOPPED : 0;
+}
+
+static struct nori_position place_of(const struct sample *sample, int number)
+{
+    const struct sample_record *record = &sample->records[sample->record_count / 2];
+    const struct sample_file *file = &sample->files[record->file];
+    const struct sample_record *last = &sample->records[sample->record_count - 1];
+
+    switch (number) {
+    case 0:
+        return (struct nori_position){file->id, 1};
+    case 1:
+        return record->position;
+    case 2:
+        return (struct nori_position){file->id, file->mark_count ? file->marks[0].offset : 2};
+    case 3:
+        return (struct nori_position){file->id, file->end + 1};
+    case 4:
+        return last->position;
+    default:
+        return (struct nori_position){sample->files[0].id, HEADER_LEN + 3};
+    }
+}
+
+static struct answer ask(const struct sample *sample, nori_sim *sim, int question, uint64_t stop_at)
+{
+    struct nori_log_options options = NORI_LOG_OPTIONS_INIT;
+    struct nori_log_advice advice = NORI_LOG_ADVICE_INIT;
+    struct nori_wal_stats stats = NORI_WAL_STATS_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+    struct listener listener = {.stop_at = stop_at};
+    struct answer *answer = &listener.answer;
+
+    options.vfs = nori_sim_vfs(sim);
+    options.allocator = nori_sim_allocator(sim);
+    if (question == VERIFY) {
+        answer->rc = nori_log_verify(SAMPLE_DIR, &options, listen, &listener, &error);
+    } else if (question == STAT) {
+        answer->rc = nori_log_stat(SAMPLE_DIR, &options, listen, &listener, &error);
+    } else if (question == REPAIR) {
+        options.flags = NORI_LOG_DRY_RUN | NORI_LOG_SALVAGE;
+        answer->rc = nori_log_repair(SAMPLE_DIR, &options, listen, &listener, &error);
+    } else if (question == LIVE_STATS) {
+        answer->rc = nori_log_live_stats(SAMPLE_DIR, &options, &stats, &error);
+        answer->end_lsn = stats.written_lsn;
+    } else if (question == ADVICE) {
+        answer->rc = nori_log_advice(SAMPLE_DIR, &options, &advice, &error);
+    } else {
+        if (question >= EXPLAIN)
+            options.position = place_of(sample, question - EXPLAIN);
+        answer->rc = nori_log_explain(SAMPLE_DIR, &options, listen, &listener, &error);
+    }
+    answer->calls = nori_sim_calls(sim);
+    answer->is_corrupt |= answer->rc == NORI_E_CORRUPT;
+    if (answer->rc < 0)
+        assert_int_equal(error.code, answer->rc);
+    return *answer;
+}
+
+/* ---- one failing call ---- */
+
+static void expect_as_good(int question, const struct answer *whole, const struct answer *got)
+{
+    if (got->rc == whole->rc) {
+        if (!whole->is_corrupt && (question == VERIFY || question == STAT)) {
+            assert_true(got->records >= whole->records);
+            assert_true(got->end_lsn >= whole->end_lsn);
+        }
+    } else {
+        assert_true(got->rc == NORI_E_IO || got->rc == NORI_E_NOMEM);
+    }
+    if (!whole->is_corrupt)
+        assert_false(got->is_corrupt);
+}
+
+static nori_sim *clone_of(nori_sim *disk, uint64_t fail_nth, uint32_t flags)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    nori_sim *sim;
+
+    nori_sim_crash_kill(disk, &sim);
+    options.fail_nth = fail_nth;
+    options.flags = flags;
+    nori_sim_set_options(sim, &options);
+    return sim;
+}
+
+static void fail_each_call(const struct sample *sample, nori_sim *disk, int question,
+                           uint32_t flags)
+{
+    nori_sim *sim = clone_of(disk, 0, flags & ~NORI_SIM_FAIL_STICKY);
+    uint64_t digest = nori_sim_digest(sim), blocks = nori_sim_memory_blocks(sim);
+    struct answer whole = ask(sample, sim, question, 0);
+
+    assert_true(nori_sim_digest(sim) == digest);
+    nori_sim_free(sim);
+    for (uint64_t nth = 1; nth <= whole.calls; nth++) {
+        struct answer got;
+
+        repeat_with("sample %d, question %d, call %llu fails, flags %#x", (int)sample->kind,
+                    question, (unsigned long long)nth, flags);
+        sim = clone_of(disk, nth, flags);
+        got = ask(sample, sim, question, 0);
+        expect_as_good(question, &whole, &got);
+        assert_true(nori_sim_digest(sim) == digest);
+        assert_true(nori_sim_memory_blocks(sim) == blocks);
+        nori_sim_free(sim);
+    }
+}
+
+/* ---- the logs ---- */
+
+/* A byte of the first record, of a header, a file that is missing; of file n. */
+static void damage(const struct sample *sample, nori_sim *sim, char what, size_t n)
+{
+    const struct sample_file *file = &sample->files[n];
+    uint64_t at = what == 'h' ? 50 : HEADER_LEN + 12;
+    uint8_t byte = file->bytes[at] ^ 0x55;
+
+    if (what == 'm')
+        assert_int_equal(nori_sim_file_unlink(sim, file->path), 0);
+    else
+        assert_int_equal(nori_sim_file_poke(sim, file->path, at, &byte, 1), 0);
+}
+
+static void fail_each_call_of_each_question(enum sample_kind kind, char what, size_t n,
+                                            uint32_t flags)
+{
+    static struct sample sample;
+    nori_sim *disk;
+
+    sample_make(&sample, kind, 3);
+    nori_sim_crash_kill(sample.sim, &disk);
+    if (what)
+        damage(&sample, disk, what, n);
+    for (int question = 0; question < QUESTIONS; question++)
+        fail_each_call(&sample, disk, question, flags);
+    nori_sim_free(disk);
+    sample_free(&sample);
+}
+
+/* D6, D11 */
+static void what_cannot_be_read_is_neither_damage_nor_missing(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < SAMPLE_KINDS; kind++) {
+        fail_each_call_of_each_question((enum sample_kind)kind, 0, 0, 0);
+        fail_each_call_of_each_question((enum sample_kind)kind, 0, 0, NORI_SIM_FAIL_STICKY);
+        fail_each_call_of_each_question((enum sample_kind)kind, 0, 0, NORI_SIM_NO_MAP);
+    }
+}
+
+/* D6 */
+static void a_damaged_log_is_never_called_sound(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < SAMPLE_KINDS; kind++) {
+        fail_each_call_of_each_question((enum sample_kind)kind, 'r', 0, 0);
+        fail_each_call_of_each_question((enum sample_kind)kind, 'h', 1, 0);
+        fail_each_call_of_each_question((enum sample_kind)kind, 'm', 1, 0);
+    }
+}
+
+/* Who says stop is not told more, and gets back what was said. */
+static void an_answer_ends_at_any_item(void **state)
+{
+    static struct sample sample;
+    nori_sim *disk;
+
+    (void)state;
+    sample_make(&sample, SAMPLE_KILLED, 3);
+    nori_sim_crash_kill(sample.sim, &disk);
+    damage(&sample, disk, 'r', 0);
+    for (int question = 0; question < QUESTIONS; question++) {
+        uint64_t items = ask(&sample, disk, question, 0).items;
+
+        for (uint64_t stop_at = 1; stop_at <= items; stop_at++) {
+            struct answer got = ask(&sample, disk, question, stop_at);
+
+            assert_int_equal(got.rc, STOPPED);
+            assert_int_equal(got.items, stop_at);
+        }
+    }
+    nori_sim_free(disk);
+    sample_free(&sample);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_cannot_be_read_is_neither_damage_nor_missing),
+        cmocka_unit_test(a_damaged_log_is_never_called_sound),
+        cmocka_unit_test(an_answer_ends_at_any_item),
+    };
+
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    repeat_catch();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
