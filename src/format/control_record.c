@@ -232,27 +232,29 @@ const uint8_t *nw_mark_find_any(const uint8_t *data, size_t len, uint64_t offset
     return NULL;
 }
 
+/* Of the value that fills room together with its own length; 0: none does, for there its length
+ * takes one more byte. */
+static size_t value_len_in(size_t room)
+{
+    for (size_t varint_len = 1; varint_len <= 3; varint_len++)
+        if (nw_varint_len(room - varint_len) == varint_len)
+            return room - varint_len;
+    return 0;
+}
+
 void nw_hole_encode(uint8_t *target, size_t len, uint64_t hidden, uint64_t salt, uint64_t offset)
 {
     struct nw_record_place place = {2, salt, offset};
     uint8_t *at = target;
+    size_t room = len - 1 - 1 - NW_RECORD_CRC_LEN; /* less the length of the key, and the flags */
     size_t key_len = 1;
-    size_t value_len = 0;
+    size_t value_len;
 
     nw_assert(len >= NW_HOLE_LEN_MIN && len <= NW_HOLE_LEN_MAX);
-    /* Where the length of the value takes one more byte, one length of the whole cannot be had: pad
-     * bytes in the key make up for it. */
-    for (; key_len <= 3; key_len++) {
-        size_t fixed = 1 + 1 + key_len + NW_RECORD_CRC_LEN;
-
-        for (size_t varint_len = 1; varint_len <= 3; varint_len++) {
-            value_len = len - fixed - varint_len;
-            if (value_len >= 8 && nw_varint_len(value_len) == varint_len)
-                goto found;
-        }
-    }
-    nw_assert_failed("a length that no key makes up for", __FILE__, __LINE__);
-found:
+    value_len = value_len_in(room - key_len);
+    while (value_len == 0) /* pad bytes in the key make up for it */
+        value_len = value_len_in(room - ++key_len);
+    nw_assert(key_len <= 3 && value_len >= 8);
     memset(target, 0, len);
     at = nw_varint_put(at, key_len);
     at = nw_varint_put(at, value_len);

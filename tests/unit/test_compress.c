@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Tests of a method that this build lacks are skipped; what it answers instead is tested. */
+#define _GNU_SOURCE 1 /* RTLD_NEXT */
+
 #include "format/compress.h"
 
 #include "base/bytes.h"
 #include "base/varint.h"
 
+#include <dlfcn.h>
 #include <nori/vfs.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -787,6 +790,87 @@ static void decompressing_alone_tells_of_no_memory(void **state)
     }
 }
 
+/* ---- Zstandard asks malloc(3) for its own memory: these stand before its functions ---- */
+
+#define ZSTD_NO_MEMORY ((size_t)-64) /* -ZSTD_error_memory_allocation */
+
+static enum {
+    NONE,
+    WRITER,
+    READER,
+    COMPRESSING,
+    DECOMPRESSING
+} what_lacks_memory;
+
+void *ZSTD_createCCtx(void);
+void *ZSTD_createDCtx(void);
+size_t ZSTD_compressCCtx(void *writer, void *target, size_t target_len, const void *value,
+                         size_t len, int level);
+size_t ZSTD_decompressDCtx(void *reader, void *target, size_t target_len, const void *stored,
+                           size_t len);
+
+/* Of the next library; a pointer to an object is no function in ISO C. */
+static void find_next(const char *name, void *ret_function)
+{
+    void *found = dlsym(RTLD_NEXT, name);
+
+    assert_non_null(found);
+    memcpy(ret_function, &found, sizeof found);
+}
+
+void *ZSTD_createCCtx(void)
+{
+    void *(*next)(void);
+
+    find_next(__func__, &next);
+    return what_lacks_memory == WRITER ? NULL : next();
+}
+
+void *ZSTD_createDCtx(void)
+{
+    void *(*next)(void);
+
+    find_next(__func__, &next);
+    return what_lacks_memory == READER ? NULL : next();
+}
+
+size_t ZSTD_compressCCtx(void *writer, void *target, size_t target_len, const void *value,
+                         size_t len, int level)
+{
+    size_t (*next)(void *, void *, size_t, const void *, size_t, int);
+
+    find_next(__func__, &next);
+    return what_lacks_memory == COMPRESSING ? ZSTD_NO_MEMORY
+                                            : next(writer, target, target_len, value, len, level);
+}
+
+size_t ZSTD_decompressDCtx(void *reader, void *target, size_t target_len, const void *stored,
+                           size_t len)
+{
+    size_t (*next)(void *, void *, size_t, const void *, size_t);
+
+    find_next(__func__, &next);
+    return what_lacks_memory == DECOMPRESSING ? ZSTD_NO_MEMORY
+                                              : next(reader, target, target_len, stored, len);
+}
+
+/* Neither "does not get smaller" nor "corrupt" (D6); and with memory again all is well. */
+static void that_zstandard_itself_lacks_memory_is_told(void **state)
+{
+    (void)state;
+    skip_without(ZSTD);
+    for (int what = WRITER; what <= DECOMPRESSING; what++) {
+        struct counter counter;
+
+        counter_init(&counter, 0);
+        what_lacks_memory = what;
+        assert_int_equal(use_everything(&counter, ZSTD), NORI_E_NOMEM);
+        what_lacks_memory = NONE;
+        assert_int_equal(use_everything(&counter, ZSTD), NORI_OK);
+        assert_int_equal(counter.live, 0);
+    }
+}
+
 static void in_the_long_run_nothing_is_allocated(void **state)
 {
     struct nw_compressor *compressor;
@@ -852,6 +936,7 @@ int main(void)
         cmocka_unit_test(a_method_that_is_not_offered_is_unsupported),
         cmocka_unit_test(every_failing_allocation_is_told_and_leaks_nothing),
         cmocka_unit_test(decompressing_alone_tells_of_no_memory),
+        cmocka_unit_test(that_zstandard_itself_lacks_memory_is_told),
         cmocka_unit_test(in_the_long_run_nothing_is_allocated),
     };
 

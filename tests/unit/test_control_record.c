@@ -344,6 +344,27 @@ static void a_salt_with_zero_bytes_is_found_too(void **state)
     }
 }
 
+/* One byte too few or too many would make damage of what stands behind it. */
+static void a_hole_covers_any_length_exactly(void **state)
+{
+    static uint8_t data[NW_HOLE_LEN_MAX];
+    const size_t step = 4099; /* all lengths are tried where a varint grows, and every so many */
+
+    (void)state;
+    for (size_t len = NW_HOLE_LEN_MIN; len <= NW_HOLE_LEN_MAX; len += len < 17000 ? 1 : step) {
+        struct nw_record_place place = {2, SALT, 512};
+        struct nw_scan scan = nw_scan_over(data, len);
+        struct nw_stored_record record;
+        struct nw_mark mark;
+
+        nw_hole_encode(data, len, 7, SALT, 512);
+        assert_int_equal(nw_record_decode(&scan, &place, sizeof data, &record), 0);
+        assert_int_equal(record.len, len);
+        assert_int_equal(nw_control_decode(&record, SALT, &mark), NW_CONTROL_IS_HOLE);
+        assert_int_equal(nw_hole_hidden(&record), 7);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +384,7 @@ int main(void)
         cmocka_unit_test(a_record_that_is_not_a_mark_is_not_found),
         cmocka_unit_test(a_mark_of_another_log_or_segment_is_not_found),
         cmocka_unit_test(a_salt_with_zero_bytes_is_found_too),
+        cmocka_unit_test(a_hole_covers_any_length_exactly),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
