@@ -409,7 +409,7 @@ struct nori_log_item {
     /* FINDING: affected; SEGMENT: up to its end; PROGRESS: done; SUMMARY: all segments up to
      * their ends */
     uint64_t bytes;
-    /* PROGRESS: to do; SEGMENT, SUMMARY: file sizes, space taken ahead included */
+    /* PROGRESS: to do, 0: unknown; SEGMENT, SUMMARY: file sizes, space taken ahead included */
     uint64_t bytes_total;
     /* SEGMENT, SUMMARY: application records (stat: from the sequence numbers where they tell) */
     uint64_t records;

@@ -14,6 +14,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -250,12 +251,137 @@ static void an_answer_ends_at_any_item(void **state)
     sample_free(&sample);
 }
 
+/* ---- beside a live writer ---- */
+
+#define BIG_RECORD   ((size_t)256 << 10)
+#define BIG_RECORDS  40
+#define BIG_SEGMENT  ((size_t)8 << 20) /* so long that progress is told within one */
+#define IN_A_RECORD  (HEADER_LEN + 100)
+#define IN_ITS_CHAIN 50 /* a byte of its header */
+
+struct beside {
+    nori_sim *sim;
+    nori_wal *wal;
+    const char *path;  /* of an ended segment */
+    uint64_t heals_at; /* a byte that is as it was from the first progress on; 0: none */
+    bool must_stop;
+    uint64_t progress, damages;
+};
+
+static void flip_at(nori_sim *sim, const char *path, uint64_t at)
+{
+    uint8_t byte;
+    size_t got;
+
+    assert_int_equal(nori_sim_file_read(sim, path, at, &byte, 1, &got), 0);
+    byte ^= 0x55;
+    assert_int_equal(nori_sim_file_poke(sim, path, at, &byte, 1), 0);
+}
+
+static int listen_beside(void *context, const struct nori_log_item *item)
+{
+    struct beside *beside = context;
+
+    if (item->kind == NORI_LOG_FINDING)
+        beside->damages += item->severity >= NORI_SEVERITY_ERROR;
+    if (item->kind != NORI_LOG_PROGRESS)
+        return 0;
+    if (item->bytes_total > 0)
+        assert_true(item->bytes <= item->bytes_total);
+    if (beside->progress++ == 0 && beside->heals_at > 0)
+        flip_at(beside->sim, beside->path, beside->heals_at);
+    return beside->must_stop ? STOPPED : 0;
+}
+
+static void begin_beside(struct beside *beside)
+{
+    static uint8_t value[BIG_RECORD];
+    struct nori_wal_config config;
+
+    *beside = (struct beside){.sim = nori_sim_new(NULL), .path = SAMPLE_DIR "/000000.wal"};
+    config = sample_config(beside->sim, NORI_RECOVER_TAIL, NORI_VERIFY_FULL);
+    config.max_segment_size = BIG_SEGMENT;
+    memset(value, 'x', sizeof value);
+    assert_int_equal(nori_wal_open(&config, &beside->wal, NULL, NULL), NORI_OK);
+    for (int i = 0; i < BIG_RECORDS; i++) {
+        struct nori_record record = nori_record_put("key", 3, value, sizeof value);
+
+        assert_int_equal(nori_wal_append(beside->wal, &record, NULL), NORI_OK);
+    }
+    assert_int_equal(nori_wal_sync(beside->wal), NORI_OK);
+}
+
+static int verify_beside(struct beside *beside)
+{
+    struct nori_log_options options = NORI_LOG_OPTIONS_INIT;
+
+    options.vfs = nori_sim_vfs(beside->sim);
+    return nori_log_verify(SAMPLE_DIR, &options, listen_beside, beside, NULL);
+}
+
+static void end_beside(struct beside *beside)
+{
+    (void)nori_wal_close(beside->wal);
+    nori_sim_free(beside->sim);
+}
+
+/* What is seen once may have been in the making. */
+static void beside_a_writer_damage_is_told_only_if_it_is_found_twice(void **state)
+{
+    static const uint64_t places[] = {IN_A_RECORD, IN_ITS_CHAIN};
+    struct beside beside;
+
+    (void)state;
+    begin_beside(&beside);
+    assert_int_equal(verify_beside(&beside), NORI_OK);
+    assert_true(beside.progress > 0);
+    flip_at(beside.sim, beside.path, IN_A_RECORD);
+    beside.progress = 0;
+    beside.heals_at = IN_A_RECORD;
+    assert_int_equal(verify_beside(&beside), NORI_OK);
+    assert_int_equal(beside.damages, 0);
+    beside.heals_at = 0;
+    for (size_t i = 0; i < 2; i++) {
+        flip_at(beside.sim, beside.path, places[i]);
+        beside.damages = 0;
+        assert_int_equal(verify_beside(&beside), NORI_E_CORRUPT);
+        assert_int_equal(beside.damages, 1);
+        flip_at(beside.sim, beside.path, places[i]);
+    }
+    assert_int_equal(verify_beside(&beside), NORI_OK);
+    end_beside(&beside);
+}
+
+/* However long the log is, one need not wait for its end. */
+static void an_answer_ends_within_a_long_segment(void **state)
+{
+    struct nori_log_options options = NORI_LOG_OPTIONS_INIT;
+    struct beside beside;
+    nori_sim *after;
+
+    (void)state;
+    begin_beside(&beside);
+    beside.must_stop = true;
+    assert_int_equal(verify_beside(&beside), STOPPED);
+    assert_int_equal(beside.progress, 1);
+    nori_sim_crash_kill(beside.sim, &after);
+    assert_int_equal(nori_sim_file_unlink(after, SAMPLE_DIR "/control"), 0);
+    options.vfs = nori_sim_vfs(after);
+    beside.progress = 0;
+    assert_int_equal(nori_log_stat(SAMPLE_DIR, &options, listen_beside, &beside, NULL), STOPPED);
+    assert_int_equal(beside.progress, 1);
+    nori_sim_free(after);
+    end_beside(&beside);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_cannot_be_read_is_neither_damage_nor_missing),
         cmocka_unit_test(a_damaged_log_is_never_called_sound),
         cmocka_unit_test(an_answer_ends_at_any_item),
+        cmocka_unit_test(beside_a_writer_damage_is_told_only_if_it_is_found_twice),
+        cmocka_unit_test(an_answer_ends_within_a_long_segment),
     };
 
     if (argc > 1)
