@@ -518,7 +518,7 @@ static void a_folder_that_may_not_be_written_is_only_read(void **state)
     for (uint64_t id = 0; id < LIVES; id++)
         assert_int_equal(chmod(path_in(path, temporary->dir, segment_name(id)), 0444), 0);
     assert_int_equal(chmod(path_in(path, temporary->dir, "control"), 0444), 0);
-    assert_int_equal(chmod(path_in(path, temporary->dir, "spare"), 0444), 0);
+    (void)chmod(path_in(path, temporary->dir, "spare"), 0444); /* if it was made before the close */
     assert_int_equal(chmod(temporary->dir, 0555), 0);
     assert_int_equal(chmod(temporary->top, 0755), 0);
     status = run_child(look_at_readonly, (void *)(uintptr_t)temporary->dir);
@@ -526,7 +526,7 @@ static void a_folder_that_may_not_be_written_is_only_read(void **state)
     for (uint64_t id = 0; id < LIVES; id++)
         assert_int_equal(chmod(path_in(path, temporary->dir, segment_name(id)), 0600), 0);
     assert_int_equal(chmod(path_in(path, temporary->dir, "control"), 0600), 0);
-    assert_int_equal(chmod(path_in(path, temporary->dir, "spare"), 0600), 0);
+    (void)chmod(path_in(path, temporary->dir, "spare"), 0600);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     expect_unchanged(temporary->dir, before);
     free_snapshot(before);
