@@ -69,7 +69,7 @@ struct nw_scratch {
 struct nw_watch {
     uint32_t word; /* plain for the seam; only __atomic calls touch it */
     _Atomic uint64_t since_ns[NW_STALL_COUNT]; /* 0: nobody is at it */
-    _Atomic bool is_told[NW_STALL_COUNT];
+    _Atomic uint64_t told_ns[NW_STALL_COUNT];  /* since_ns of what was told and is not over; or 0 */
 };
 
 struct nw_thread_error {

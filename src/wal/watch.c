@@ -14,9 +14,12 @@
  * Threads. What goes on is told by `since_ns`; the append lock, write_mutex and is_syncing see to
  * it that one thread at most does the same thing. Many may wait for the append lock: whoever comes
  * first is watched. The thread says that it sleeps and looks once more; who begins stores since_ns
- * and looks at the word second. Likewise the thread says that it told a stall and looks at since_ns
+ * and looks at the word second. Likewise the thread says which stall it told and looks at since_ns
  * once more; who ends it clears since_ns and looks second whether it was told. All are sequentially
- * consistent, so one of them sees the other, and whoever takes back is_told tells the end.
+ * consistent, so one of them sees the other, and whoever takes back told_ns tells the end. Who
+ * ended one may be held up before that, and the next one be told meanwhile: then the thread tells
+ * the end of the older one first, and who was held up finds another stall in told_ns, and leaves
+ * it alone.
  *
  * Not here. How long things take that are no stalls: stats.c.
  */
@@ -118,14 +121,17 @@ static void tell(struct nori_wal *wal, enum nw_stall stall, uint64_t ns, bool is
                                                        .message = message});
 }
 
-/* Tell that a stall is over, if it was told that there is one. */
-static void tell_end(struct nori_wal *wal, enum nw_stall stall, uint64_t ns)
+/* Tell that the stall that began then is over, if it was told and its end was not. */
+static void tell_end(struct nori_wal *wal, enum nw_stall stall, uint64_t since_ns, uint64_t now_ns)
 {
+    _Atomic uint64_t *word = &wal->control->words->stats.stalled_since_ms[stall];
+    uint64_t shown_ms = nw_stats_get(word); /* first: it may be the next one's afterwards */
+    uint64_t ns = now_ns - since_ns;
     char message[TEXT_MAX];
 
-    if (!atomic_exchange(&wal->watch.is_told[stall], false))
+    if (!atomic_compare_exchange_strong(&wal->watch.told_ns[stall], &since_ns, 0))
         return;
-    nw_stats_set(&wal->control->words->stats.stalled_since_ms[stall], 0);
+    (void)atomic_compare_exchange_strong(word, &shown_ms, 0);
     (void)snprintf(message, sizeof message, "waited %.1f s for %s; it is over", (double)ns / 1e9,
                    waited_for[stall]);
     tell(wal, stall, ns, true, message);
@@ -135,8 +141,8 @@ void nw_watch_end(struct nori_wal *wal, enum nw_stall stall)
 {
     uint64_t since_ns = atomic_exchange(&wal->watch.since_ns[stall], 0);
 
-    if (atomic_load(&wal->watch.is_told[stall]))
-        tell_end(wal, stall, nw_now_ns(wal) - since_ns);
+    if (atomic_load(&wal->watch.told_ns[stall]) == since_ns)
+        tell_end(wal, stall, since_ns, nw_now_ns(wal));
 }
 
 /* What else takes too long, behind what a message says already. */
@@ -159,8 +165,11 @@ static void report(struct nori_wal *wal, enum nw_stall stall, uint64_t since_ns,
     const struct nori_vfs *vfs = wal->env.vfs;
     struct nw_stats *stats = &wal->control->words->stats;
     uint64_t ns = now_ns - since_ns;
+    uint64_t before_ns = atomic_load(&wal->watch.told_ns[stall]);
     char message[TEXT_MAX];
 
+    if (before_ns != 0)
+        tell_end(wal, stall, before_ns, now_ns);
     nw_stats_add(&stats->stalls[stall], 1);
     nw_metrics_add(&wal->metrics, counter_of(&wal->metrics, stall), 1);
     (void)snprintf(message, sizeof message, "has waited %.1f s so far for %s", (double)ns / 1e9,
@@ -168,9 +177,9 @@ static void report(struct nori_wal *wal, enum nw_stall stall, uint64_t since_ns,
     add_others(wal, stall, now_ns, message);
     tell(wal, stall, ns, false, message);
     nw_stats_set(&stats->stalled_since_ms[stall], vfs->realtime_ms(vfs->context) - ns / 1000000);
-    atomic_store(&wal->watch.is_told[stall], true);
+    atomic_store(&wal->watch.told_ns[stall], since_ns);
     if (atomic_load(&wal->watch.since_ns[stall]) != since_ns) /* it ended before we said so */
-        tell_end(wal, stall, ns);
+        tell_end(wal, stall, since_ns, now_ns);
 }
 
 /* Tell what has become a stall. When the next one can: UINT64_MAX if nothing goes on but what was

@@ -83,10 +83,29 @@ struct machine {
     uint64_t next; /* number of the next record */
 };
 
+static struct machine *slow_machine;
+static uintptr_t slow_stack; /* of the thread that is to be held up; 0: none is */
+
+/* The thread that was told to wait for the lock is held up when it looks at the clock: it has the
+ * lock by now, and has noted that its wait is over, but has not told so. */
+static uint64_t slow_clock(void *context)
+{
+    uint64_t now_ns = clock_vfs->monotonic_ns(context);
+    uintptr_t here = (uintptr_t)&now_ns;
+
+    if (slow_stack && told[NORI_STALL_LOCK].begins == 1 && here > slow_stack - 65536 &&
+        here < slow_stack + 65536) {
+        slow_stack = 0;
+        nori_sim_sleep(slow_machine->sim, 5 * SECOND);
+    }
+    return now_ns;
+}
+
 /* Everybody has fallen asleep, the watcher too, when this returns. */
 static void begin(struct machine *machine, uint32_t policy, uint64_t segment_size,
                   uint64_t threshold_ms)
 {
+    static struct nori_vfs vfs;
     struct nori_wal_config config = config_of("wal");
 
     memset(told, 0, sizeof told);
@@ -94,8 +113,11 @@ static void begin(struct machine *machine, uint32_t policy, uint64_t segment_siz
         atomic_store(&counted[i], 0);
     *machine = (struct machine){.options = NORI_SIM_OPTIONS_INIT, .next = 1};
     machine->sim = nori_sim_new(&machine->options);
-    machine->vfs = nori_sim_vfs(machine->sim);
-    clock_vfs = machine->vfs;
+    clock_vfs = nori_sim_vfs(machine->sim);
+    vfs = *clock_vfs;
+    vfs.monotonic_ns = slow_clock;
+    machine->vfs = &vfs;
+    slow_machine = machine;
     config.vfs = machine->vfs;
     config.allocator = nori_sim_allocator(machine->sim);
     config.meter = &meter;
@@ -317,6 +339,49 @@ static void the_lock_that_another_thread_holds_is_told_and_why(void **state)
     end(&machine);
 }
 
+#define WAITING 4
+
+static void append_soon(void *context)
+{
+    struct machine *machine = context;
+
+    nori_sim_sleep(machine->sim, SECOND / 5);
+    (void)append_numbered(machine->wal, machine->next++, 100);
+}
+
+/* A stall is over, and before that can be told the next one is: each is told to be over, and what
+ * others are shown of the second is not taken back with the first. */
+static void the_end_of_a_stall_is_not_taken_for_that_of_the_next(void **state)
+{
+    struct nori_wal_stats stats = NORI_WAL_STATS_INIT;
+    struct nori_thread *holding = NULL;
+    struct nori_thread *waiting[WAITING] = {NULL};
+    struct machine machine;
+
+    (void)state;
+    begin(&machine, NORI_FSYNC_OS, MIB, 0);
+    slow_down(&machine, NORI_SIM_WRITE, 3 * SECOND);
+    assert_int_equal(machine.vfs->thread_start(machine.vfs->context, "holding", append_in_a_thread,
+                                               &machine, &holding),
+                     0);
+    for (size_t i = 0; i < WAITING; i++)
+        assert_int_equal(machine.vfs->thread_start(machine.vfs->context, "waiting", append_soon,
+                                                   &machine, &waiting[i]),
+                         0);
+    nori_sim_sleep(machine.sim, SECOND / 10);
+    slow_stack = (uintptr_t)&machine;
+    (void)append_numbered(machine.wal, machine.next++, 100);
+    assert_int_equal(slow_stack, 0); /* it was held up */
+    machine.vfs->thread_join(machine.vfs->context, holding);
+    for (size_t i = 0; i < WAITING; i++)
+        machine.vfs->thread_join(machine.vfs->context, waiting[i]);
+    assert_true(told[NORI_STALL_LOCK].begins >= 2);
+    assert_int_equal(told[NORI_STALL_LOCK].ends, told[NORI_STALL_LOCK].begins);
+    assert_int_equal(nori_wal_stats(machine.wal, &stats), NORI_OK);
+    assert_int_equal(stats.stalled_since_ms[NORI_STALL_LOCK], 0);
+    end(&machine);
+}
+
 /* ---- when, and how often ---- */
 
 static void a_stall_is_told_once_however_long_it_lasts_and_each_anew(void **state)
@@ -438,6 +503,7 @@ int main(void)
         cmocka_unit_test(a_segment_that_is_not_ready_is_told),
         cmocka_unit_test(space_that_is_not_there_yet_is_told),
         cmocka_unit_test(the_lock_that_another_thread_holds_is_told_and_why),
+        cmocka_unit_test(the_end_of_a_stall_is_not_taken_for_that_of_the_next),
         cmocka_unit_test(a_stall_is_told_once_however_long_it_lasts_and_each_anew),
         cmocka_unit_test(the_threshold_is_what_the_program_says),
         cmocka_unit_test(nothing_is_told_while_all_is_well),
