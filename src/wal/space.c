@@ -15,7 +15,10 @@
  *
  * Failure. Want of space (or any other failure to prepare) is kept with its cause, given to those
  * who wait, and the log stays as it is. A failed sync is final (D8), here as anywhere: it may have
- * eaten the error of a write.
+ * eaten the error of a write. But for one: an older `spare` is synced only to drop what is cached
+ * of it (forget.h). No record was ever in it, and that it was synced is not believed: if that
+ * fails, the next attempt drops the same pages and looks at what the medium has. A byte that is not
+ * zero there has the file removed. What it is used with is synced again, and that is final.
  */
 #include "format/names.h"
 #include "wal/forget.h"

@@ -3,6 +3,8 @@
 #include "encode.h"
 #include "helpers.h"
 
+#include <errno.h>
+#include <nori/sim.h>
 #include <pthread.h>
 
 /* A position behind the end of an ended segment is no place in the one after it: what a consumer
@@ -513,6 +515,81 @@ static void a_mark_that_no_writer_sets_ends_the_log_for_all(void **state)
     }
 }
 
+/* ---- `spare` on a disk that has failed to write it ---- */
+
+static nori_sim *failing_sim;
+static unsigned forgets_to_fail;
+static unsigned forgotten; /* how often `spare` was let go of */
+
+static int forget_or_fail(struct nori_folder *folder, const char *name, uint64_t offset)
+{
+    (void)folder;
+    (void)offset;
+    if (strcmp(name, "spare") != 0)
+        return 0;
+    forgotten++;
+    if (forgets_to_fail == 0)
+        return 0;
+    forgets_to_fail--;
+    return NORI_VFS_ERROR(NORI_E_IO, EIO);
+}
+
+static int open_failing_folder(void *context, const char *path, uint32_t flags, uint32_t mode,
+                               struct nori_folder **ret_folder)
+{
+    static struct nori_folder_ops ops;
+    int rc = nori_sim_vfs(failing_sim)->open_folder(context, path, flags, mode, ret_folder);
+
+    if (rc < 0)
+        return rc;
+    ops = *(*ret_folder)->ops;
+    ops.size = sizeof ops;
+    ops.forget = forget_or_fail;
+    (*ret_folder)->ops = &ops;
+    return rc;
+}
+
+/* D8: an older `spare` that cannot be synced has nothing of the log. The append that needs it is
+ * refused, and is not there; the log has not failed, and all that returns afterwards is kept. */
+static void a_spare_that_cannot_be_synced_costs_only_what_was_refused(void **state)
+{
+    struct nori_wal_config config = config_of("wal");
+    struct nori_error failure = NORI_ERROR_INIT;
+    struct nori_reader_config reading = NORI_READER_CONFIG_INIT;
+    struct numbered memory;
+    struct nori_record refused = make_numbered(&memory, 999, 100);
+    nori_reader *reader = NULL;
+    struct nori_vfs vfs;
+    nori_sim *after;
+    nori_wal *wal;
+
+    (void)state;
+    failing_sim = nori_sim_new(NULL);
+    vfs = *nori_sim_vfs(failing_sim);
+    vfs.open_folder = open_failing_folder;
+    config.vfs = &vfs;
+    config.fsync_policy = NORI_FSYNC_ALWAYS;
+    for (uint64_t life = 0; life < 4; life++) {
+        forgotten = 0;
+        forgets_to_fail = (unsigned)life;
+        wal = open_log(&config);
+        for (uint64_t i = 0; i < life; i++)
+            assert_int_equal(nori_wal_append(wal, &refused, NULL), NORI_E_IO);
+        assert_int_equal(nori_wal_failure(wal, &failure), NORI_END);
+        append_range(wal, 1 + life * 5, 5, 100);
+        nori_sim_sleep(failing_sim, 1000000000); /* until the next one is prepared */
+        assert_true(forgotten > life);
+        assert_int_equal(nori_sim_power_cut(failing_sim, 0, &after), 0);
+        reading.vfs = nori_sim_vfs(after);
+        assert_int_equal(nori_reader_open_with("wal", &reading, OLDEST, &reader, NULL), NORI_OK);
+        expect_range(reader, 1, 5 + life * 5, 1);
+        nori_reader_close(reader);
+        nori_sim_free(after);
+        close_log(wal);
+    }
+    nori_sim_free(failing_sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -533,6 +610,7 @@ int main(void)
         TEST(headers_behind_a_torn_tail_are_no_damage),
         TEST(a_damaged_chain_with_newer_records_is_left_alone),
         TEST(a_mark_that_no_writer_sets_ends_the_log_for_all),
+        TEST(a_spare_that_cannot_be_synced_costs_only_what_was_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
