@@ -162,6 +162,81 @@ static void a_live_writer_is_not_disturbed_and_the_next_open_knows(void **state)
     expect_log(dir, 1, 6);
 }
 
+/* ---- `control` that shares its blocks with a copy ---- */
+
+static int writes_to_control;
+
+static int refuse_map(struct nori_file *file, size_t len, void **ret_data)
+{
+    (void)file;
+    (void)len;
+    (void)ret_data;
+    return NORI_VFS_ERROR(NORI_E_UNSUPPORTED, 0);
+}
+
+static int count_write(struct nori_file *file, const struct nori_span *spans, size_t count,
+                       uint64_t offset)
+{
+    (void)file;
+    (void)spans;
+    (void)count;
+    (void)offset;
+    writes_to_control++;
+    return NORI_VFS_ERROR(NORI_E_NOSPACE, ENOSPC);
+}
+
+static const struct nori_folder_ops *whole_folder_ops;
+
+static int open_shared_file(struct nori_folder *folder, const char *name, uint32_t flags,
+                            uint32_t mode, struct nori_file **ret_file)
+{
+    static struct nori_file_ops ops;
+    int rc = whole_folder_ops->open_file(folder, name, flags, mode, ret_file);
+
+    if (rc < 0 || strcmp(name, "control") != 0 || !(flags & NORI_FILE_WRITE))
+        return rc;
+    ops = *(*ret_file)->ops;
+    ops.map = refuse_map;
+    ops.write = count_write;
+    (*ret_file)->ops = &ops;
+    return rc;
+}
+
+static int open_shared_folder(void *context, const char *path, uint32_t flags, uint32_t mode,
+                              struct nori_folder **ret_folder)
+{
+    static struct nori_folder_ops ops;
+    int rc = nori_vfs_posix()->open_folder(context, path, flags, mode, ret_folder);
+
+    if (rc < 0)
+        return rc;
+    whole_folder_ops = (*ret_folder)->ops;
+    ops = *whole_folder_ops;
+    ops.open_file = open_shared_file;
+    (*ret_folder)->ops = &ops;
+    return rc;
+}
+
+/* D2: to write it anew, the same bytes, would take back what a live writer has just put into its
+ * ring. So who advises does not, and is told. */
+static void a_control_that_shares_its_blocks_is_not_written_beside_a_writer(void **state)
+{
+    const char *dir = dir_of(state);
+    struct nori_log_options options = NORI_LOG_OPTIONS_INIT;
+    struct nori_vfs vfs = *nori_vfs_posix();
+    nori_wal *wal = open_dir(dir);
+
+    append_range(wal, 1, 3, 100);
+    vfs.open_folder = open_shared_folder;
+    options.vfs = &vfs;
+    writes_to_control = 0;
+    assert_int_equal(nori_log_advise(dir, &options, &zero_advice, NULL), NORI_E_UNSUPPORTED);
+    assert_int_equal(writes_to_control, 0);
+    assert_false(is_advised(dir));
+    close_log(wal);
+    expect_log(dir, 1, 3);
+}
+
 static void auto_obeys_it_where_appends_wait_for_syncs(void **state)
 {
     const struct temporary *temporary = *state;
@@ -391,6 +466,7 @@ int main(void)
 #define ON_DISK(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
         ON_DISK(an_advice_is_kept_over_lives),
         ON_DISK(a_live_writer_is_not_disturbed_and_the_next_open_knows),
+        ON_DISK(a_control_that_shares_its_blocks_is_not_written_beside_a_writer),
         ON_DISK(auto_obeys_it_where_appends_wait_for_syncs),
         ON_DISK(what_the_configuration_says_comes_first),
         ON_DISK(a_folder_without_a_log_can_be_advised),
