@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* test_regressions.c: histories that once broke a promise, each in its smallest form. */
+#define _GNU_SOURCE 1 /* MAP_ANONYMOUS */
+
 #include "encode.h"
 #include "helpers.h"
 
 #include <errno.h>
 #include <nori/sim.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 /* A position behind the end of an ended segment is no place in the one after it: what a consumer
  * has not read stays. */
@@ -292,6 +297,84 @@ static void a_reader_is_told_of_drops_behind_a_repair(void **state)
     expect_next(reader, NORI_E_TRUNCATED);
     nori_reader_close(reader);
     close_log(wal);
+}
+
+struct cut_log {
+    const char *dir;
+    uint32_t format;
+    struct nori_position *sixth;
+};
+
+static int append_ten_and_die(void *context)
+{
+    const struct cut_log *cut = context;
+    struct nori_wal_config config = config_of(cut->dir);
+    struct nori_record record;
+    struct numbered memory;
+    nori_wal *wal = NULL;
+
+    config.format = cut->format;
+    CHILD_CHECK(nori_wal_open(&config, &wal, NULL, NULL) == NORI_OK);
+    for (uint64_t i = 1; i <= 10; i++) {
+        record = make_numbered(&memory, i, 100);
+        CHILD_CHECK(nori_wal_append(wal, &record, i == 6 ? cut->sixth : NULL) == NORI_OK);
+    }
+    CHILD_CHECK(nori_wal_flush(wal) == NORI_OK);
+    return raise(SIGKILL);
+}
+
+static uint32_t control_word(const char *dir, size_t offset)
+{
+    size_t len;
+    uint8_t *control = load_file(dir, "control", &len);
+    uint32_t word;
+
+    memcpy(&word, control + offset, sizeof word);
+    free(control);
+    return word;
+}
+
+/* D11: a reader has read what was not durable, and is lost. It is told by the open that finds out,
+ * not by the append that comes in its place. Words are raised before and behind the others: whoever
+ * looks in between looks once more. */
+static void a_reader_of_a_lost_tail_is_told_before_the_next_append(void **state)
+{
+    const char *dir = dir_of(state);
+    struct nori_position *sixth =
+        mmap(NULL, sizeof *sixth, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    assert_true(sixth != MAP_FAILED);
+    for (uint32_t format = 1; format <= 2; format++) {
+        struct cut_log cut = {dir, format, sixth};
+        struct nori_wal_config config = config_of(dir);
+        struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+        uint32_t cuts, histories;
+        nori_reader *reader;
+        nori_wal *wal = NULL;
+        int status = run_child(append_ten_and_die, &cut);
+
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        reader = open_reader(dir, OLDEST);
+        expect_range(reader, 1, 10, 1);
+        if (format == 2)
+            clear_ring(dir); /* it would bring the record back */
+        flip_bit(dir, has_file(dir, segment_name(0)) ? segment_name(0) : "spare",
+                 sixth->offset + 50, 1);
+        cuts = control_word(dir, 264);
+        histories = control_word(dir, 268);
+        config.format = format;
+        assert_int_equal(nori_wal_open(&config, &wal, &info, NULL), NORI_OK);
+        assert_int_equal(info.valid_records, 5);
+        assert_int_equal(control_word(dir, 264) - cuts, 2);
+        assert_int_equal(control_word(dir, 268) - histories, 2);
+        expect_next(reader, NORI_E_TRUNCATED);
+        append_range(wal, 106, 10, 100);
+        expect_next(reader, NORI_E_TRUNCATED);
+        nori_reader_close(reader);
+        close_log(wal);
+        remove_dir(dir);
+    }
+    assert_int_equal(munmap(sixth, sizeof *sixth), 0);
 }
 
 /* ---- salvage of a log whose beginning was dropped ---- */
@@ -604,6 +687,7 @@ int main(void)
         TEST(a_log_that_several_threads_scan_is_judged_alike),
         TEST(a_reader_that_has_read_all_outlives_drops_and_reopening),
         TEST(a_reader_is_told_of_drops_behind_a_repair),
+        TEST(a_reader_of_a_lost_tail_is_told_before_the_next_append),
         TEST(a_dropped_log_is_salvaged_beside_an_empty_file),
         TEST(a_header_that_claims_too_much_is_damage_to_all),
         TEST(damage_in_a_segment_without_a_name_is_mended),
