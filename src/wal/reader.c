@@ -343,7 +343,9 @@ static int read_stored(struct nori_reader *reader, const struct nw_reader_limit 
     int rc;
 
     ret_record->len = 0;
-    if (begin >= reader->here.end) {
+    if (begin > reader->here.end) /* the chain says so only now: what was read last is cut off */
+        return nw_reader_truncated(reader);
+    if (begin == reader->here.end) {
         rc = nw_reader_enter_successor(reader);
         *has_looked_again = false;
         return rc == 1 ? NORI_OK : rc == 0 ? NORI_END : rc;

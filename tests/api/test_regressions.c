@@ -377,6 +377,84 @@ static void a_reader_of_a_lost_tail_is_told_before_the_next_append(void **state)
     assert_int_equal(munmap(sixth, sizeof *sixth), 0);
 }
 
+static const struct nori_folder_ops *mapping_folder_ops;
+static const struct nori_file_ops *whole_file_ops;
+static nori_reader *quick_reader; /* reads at once what the next write leaves, which then fails */
+
+static int write_and_refuse(struct nori_file *file, const struct nori_span *spans, size_t count,
+                            uint64_t offset)
+{
+    nori_reader *reader = quick_reader;
+    int rc = whole_file_ops->write(file, spans, count, offset);
+
+    if (rc < 0 || !reader)
+        return rc;
+    quick_reader = NULL;
+    expect_range(reader, 6, 1, 6);
+    return NORI_VFS_ERROR(NORI_E_NOSPACE, ENOSPC);
+}
+
+static int open_unmapped(struct nori_folder *folder, const char *name, uint32_t flags,
+                         uint32_t mode, struct nori_file **ret_file)
+{
+    static struct nori_file_ops ops;
+    int rc = mapping_folder_ops->open_file(folder, name, flags, mode, ret_file);
+
+    if (rc < 0)
+        return rc;
+    whole_file_ops = (*ret_file)->ops;
+    ops = *whole_file_ops;
+    ops.map = NULL;
+    ops.write = write_and_refuse;
+    (*ret_file)->ops = &ops;
+    return rc;
+}
+
+static int open_unmapping_folder(void *context, const char *path, uint32_t flags, uint32_t mode,
+                                 struct nori_folder **ret_folder)
+{
+    static struct nori_folder_ops ops;
+    int rc = nori_vfs_posix()->open_folder(context, path, flags, mode, ret_folder);
+
+    if (rc < 0)
+        return rc;
+    mapping_folder_ops = (*ret_folder)->ops;
+    ops = *mapping_folder_ops;
+    ops.open_file = open_unmapped;
+    (*ret_folder)->ops = &ops;
+    return rc;
+}
+
+/* D11: where `control` cannot be mapped, readers in other processes go by checksums. A write that
+ * says that there is no space may have left a whole record for a moment. It was refused, so the log
+ * goes on in another segment, and who has read it is told that it is gone. */
+static void a_reader_of_what_was_refused_is_told(void **state)
+{
+    const char *dir = dir_of(state);
+    struct nori_wal_config config = config_of(dir);
+    struct nori_vfs vfs = *nori_vfs_posix();
+    struct numbered memory;
+    struct nori_record refused = make_numbered(&memory, 6, 100);
+    nori_reader *reader;
+    nori_wal *wal;
+
+    vfs.open_folder = open_unmapping_folder;
+    config.vfs = &vfs;
+    wal = open_log(&config);
+    append_range(wal, 1, 5, 100);
+    reader = open_reader(dir, OLDEST);
+    expect_range(reader, 1, 5, 1);
+    quick_reader = reader;
+    assert_int_equal(nori_wal_append(wal, &refused, NULL), NORI_E_NOSPACE);
+    assert_null(quick_reader);
+    append_range(wal, 106, 10, 100); /* with sequence numbers 6 to 15 */
+    expect_next(reader, NORI_E_TRUNCATED);
+    expect_next(reader, NORI_E_TRUNCATED);
+    nori_reader_close(reader);
+    close_log(wal);
+    assert_false(has_file(dir, "control"));
+}
+
 /* ---- salvage of a log whose beginning was dropped ---- */
 
 /* A log of 3000 records in three segments, of which only those from segment `first` on are left,
@@ -688,6 +766,7 @@ int main(void)
         TEST(a_reader_that_has_read_all_outlives_drops_and_reopening),
         TEST(a_reader_is_told_of_drops_behind_a_repair),
         TEST(a_reader_of_a_lost_tail_is_told_before_the_next_append),
+        TEST(a_reader_of_what_was_refused_is_told),
         TEST(a_dropped_log_is_salvaged_beside_an_empty_file),
         TEST(a_header_that_claims_too_much_is_damage_to_all),
         TEST(damage_in_a_segment_without_a_name_is_mended),
