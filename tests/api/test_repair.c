@@ -359,6 +359,40 @@ static void salvage_makes_a_damaged_header_anew(void **state)
     }
 }
 
+/* What lies behind the end of a segment is no part of the log. Where its successor has lost its
+ * header, and its first record with it, the one behind that says where both meet: so garbage there
+ * costs no more than if it was not there. */
+static void garbage_behind_an_end_does_not_keep_salvage_from_the_next_header(void **state)
+{
+    const char *dir = dir_of(state);
+    uint64_t shown[2];
+
+    for (int has_garbage = 0; has_garbage < 2; has_garbage++) {
+        const size_t garbage_len = 200;
+        size_t len;
+        uint8_t *bytes;
+        uint64_t holes;
+
+        make_log(dir);
+        bytes = load_file(dir, segment_name(1), &len);
+        memset(bytes + 100, 0x5a, 200);
+        store_file(dir, segment_name(1), bytes, len);
+        free(bytes);
+        bytes = load_file(dir, segment_name(0), &len);
+        bytes = realloc(bytes, len + garbage_len);
+        assert_non_null(bytes);
+        memset(bytes + len, 0x5a, garbage_len);
+        store_file(dir, segment_name(0), bytes, len + (has_garbage ? garbage_len : 0));
+        free(bytes);
+        assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+        shown[has_garbage] = read_all(dir, &holes);
+        assert_true(holes > 0 && shown[has_garbage] > COUNT - 100);
+        assert_int_equal(verify(dir), NORI_OK);
+        remove_dir(dir);
+    }
+    assert_int_equal(shown[0], shown[1]);
+}
+
 /* Its header and all its marks are gone, and with them its records: the segments around it say
  * where it begins and ends, so that those behind it stay where they are. */
 /* D1: a header and what follows, written over by the same place of the next segment, a mark and
@@ -647,6 +681,7 @@ int main(void)
         IN_FOLDER(prefix_keeps_all_before_the_first_damage),
         IN_FOLDER(salvage_keeps_all_but_the_stretches),
         IN_FOLDER(salvage_makes_a_damaged_header_anew),
+        IN_FOLDER(garbage_behind_an_end_does_not_keep_salvage_from_the_next_header),
         IN_FOLDER(a_piece_of_another_segment_is_not_taken_for_the_beginning),
         IN_FOLDER(salvage_goes_on_behind_a_segment_of_which_nothing_is_left),
         IN_FOLDER(salvage_puts_holes_in_the_place_of_a_missing_segment),
