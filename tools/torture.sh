@@ -48,7 +48,7 @@ is_there() {
     root) [ "$(id -u)" -eq 0 ] || missing="needs root" ;;
     fuse) [ -w /dev/fuse ] || missing="needs /dev/fuse" ;;
     loop) [ -e /dev/loop-control ] || missing="needs loop devices" ;;
-    clang | spin) command -v "$1" >/dev/null || missing="needs $1" ;;
+    clang | spin | valgrind) command -v "$1" >/dev/null || missing="needs $1" ;;
     *) missing="needs $1, which torture.sh does not know" ;;
     esac
     [ -z "$missing" ]

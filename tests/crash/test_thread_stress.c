@@ -26,14 +26,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define ROUNDS      4 /* by default */
+#define ROUNDS      6 /* by default */
 #define POLICIES    3
 #define APPENDERS   4
 #define TENDERS     2
 #define FOLLOWERS   4
 #define LIVES       4
 #define BATCH_MAX   4
-#define APPENDS_MAX 250 /* calls of an appender in one life */
+#define APPENDS_MAX 600 /* calls of an appender in one life */
 #define PLACES      8   /* that a follower remembers */
 
 static struct torture_options options = {0, 1, 0, 0};
@@ -63,11 +63,8 @@ struct actor {
 
 static void complain(struct scene *scene, const char *what, int line)
 {
-    static atomic_flag is_told = ATOMIC_FLAG_INIT;
-
-    if (!atomic_flag_test_and_set(&is_told))
+    if (!atomic_exchange(&scene->has_failed, true))
         (void)snprintf(scene->why, sizeof scene->why, "line %d: %s", line, what);
-    atomic_store(&scene->has_failed, true);
 }
 
 /* In a thread of the scene: remember that this does not hold, and give up. */
@@ -92,7 +89,7 @@ static bool is_gone(const struct scene *scene, int rc)
 static size_t len_of(uint64_t number)
 {
     uint64_t random = number;
-    bool is_long = torture_random(&random, 4) == 0;
+    bool is_long = torture_random(&random, 2) == 0;
 
     return (size_t)torture_random(&random, is_long ? NUMBERED_VALUE_MAX : 300);
 }
