@@ -22,7 +22,7 @@ helgrind)
     export CC=gcc
     # Without ISA-L: which of its functions a processor gets it notes when one is first called, in any thread.
     options+=(-Disal=disabled "-Dc_args=-include $PWD/tests/support/helgrind_atomics.h")
-    run=(valgrind --quiet --tool=helgrind --fair-sched=try --default-suppressions=no
+    run=(valgrind --quiet --vgdb=no --tool=helgrind --fair-sched=try --default-suppressions=no
         --suppressions=tests/helgrind.supp --exit-on-first-error=yes --error-exitcode=1)
     "${run[@]}" true >/dev/null 2>&1 || {
         echo "torture: skipped helgrind does not run here; it needs libc6-dbg"
