@@ -95,6 +95,8 @@ static void go_on(nori_sim *sim, nori_wal *wal, const struct shown *shown)
     rc = nori_wal_close(wal);
     fuzz_check(rc == NORI_OK, "closing gives %d", rc);
     wal = open_log(sim, NORI_RECOVER_TAIL, &rc);
+    if (is_forged && rc == NORI_E_UNSUPPORTED)
+        return; /* a header, or a hole, left just one number */
     fuzz_check(rc == NORI_OK, "behind an append, opening gives %s", why);
     show(sim, NORI_VISIBLE_APPENDED, 0, &again);
     fuzz_check(again.end == NORI_END && again.records == shown->records + 1 &&

@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/varint.h"
+#include "format/header.h"
 
 #include <string.h>
 
@@ -78,7 +79,7 @@ static int decode_mark(const struct nw_stored_record *record, uint64_t salt,
 
     if (record->key_len != 1 || record->stored_len != NW_MARK_VALUE_LEN)
         return NORI_E_CORRUPT;
-    if (nw_get_u64(value + AT_SALT) != salt)
+    if (nw_get_u64(value + AT_SALT) != salt || nw_get_u64(value + AT_NEXT_SEQUENCE) > NW_NUMBER_MAX)
         return NORI_E_CORRUPT;
     *ret_mark = (struct nw_mark){
         .salt = salt,

@@ -42,8 +42,8 @@ uint64_t nw_hole_hidden(const struct nw_stored_record *record);
 #define NW_CONTROL_IS_MARK 1 /* *ret_mark is filled */
 #define NW_CONTROL_IS_HOLE 2
 #define NW_CONTROL_IS_SKIP 4 /* type from NW_CONTROL_OPTIONAL on */
-/* ... or NORI_E_VERSION (unknown type below 128), NORI_E_CORRUPT (a mark whose value is not one, or
- * names another salt) */
+/* ... or NORI_E_VERSION (unknown type below 128), NORI_E_CORRUPT (a mark whose value is not one,
+ * names another salt, or counts further than any log does) */
 int nw_control_decode(const struct nw_stored_record *record, uint64_t salt,
                       struct nw_mark *ret_mark);
 

@@ -6,6 +6,9 @@
 #include <nori/error.h>
 #include <stdbool.h>
 
+/* A log never gets to such an LSN or sequence number. */
+#define NW_NUMBER_MAX      ((uint64_t)1 << 61)
+
 #define NW_HEADER_LEN      128  /* written */
 #define NW_HEADER_LEN_MAX  4096 /* read: a newer version's header_len may be larger, at most this */
 #define NW_HEADER_VERSION  2

@@ -208,9 +208,17 @@ static int newer_link(struct nori_error *error, const struct nw_link *link, cons
 /* Positions that no log reaches, so that their sums cannot overflow. */
 static bool is_beyond_reason(const struct nw_header *header)
 {
-    const uint64_t limit = (uint64_t)1 << 62;
+    const uint64_t limit = NW_NUMBER_MAX * 2;
 
     return header->start > limit || header->prev_end > limit || header->base_sequence > limit;
+}
+
+int nw_header_check_room(const struct nw_header *header, const char *name, struct nori_error *error)
+{
+    if (header->start <= NW_NUMBER_MAX && header->base_sequence <= NW_NUMBER_MAX)
+        return NORI_OK;
+    return nw_error_set(error, NORI_E_UNSUPPORTED, 0, (struct nori_position){header->segment_id, 0},
+                        "%s: no positions or sequence numbers are left behind it", name);
 }
 
 /* Fill a link from the first bytes of its file. format becomes 0 if they are neither format. */
@@ -250,7 +258,7 @@ static int read_link(const struct nw_env *env, struct nw_link *link, bool for_wr
             return damaged_link(error, link, "the segment header states impossible positions");
         if (for_writing && (link->header.compat & ~NW_COMPAT_KNOWN))
             return newer_link(error, link, "has features that this version can read but not write");
-        return NORI_OK;
+        return for_writing ? nw_header_check_room(&link->header, name, error) : NORI_OK;
     }
     nw_assert(rc == NW_HEADER_NONE);
     if (nw_header_lacks_only_magic(start, len))

@@ -73,6 +73,11 @@ int nw_chain_load_below(struct nw_chain *chain, const struct nw_env *env, uint64
  */
 int nw_chain_extend(struct nw_chain *chain, const struct nw_env *env);
 
+/* NORI_E_UNSUPPORTED if a log with this header is near the end of all numbers: a writer must not go
+ * on behind it, for readers would refuse what it writes. */
+int nw_header_check_room(const struct nw_header *header, const char *name,
+                         struct nori_error *error);
+
 /* How far the live headers tell that the log was durable: each when it was made. */
 uint64_t nw_chain_watermark(const struct nw_chain *chain);
 

@@ -114,7 +114,7 @@ static int walk_hole(struct step *step, const struct nw_stored_record *record, u
     uint64_t hidden = nw_hole_hidden(record);
     struct nw_finding *last = walk->count > 0 ? &walk->findings[walk->count - 1] : NULL;
 
-    if (hidden == UINT64_MAX || (step->sequence && step->sequence > UINT64_MAX - hidden))
+    if (hidden > NW_NUMBER_MAX || step->sequence > NW_NUMBER_MAX - hidden)
         return NORI_E_CORRUPT; /* no version writes that */
     if (step->sequence)
         step->sequence += hidden;

@@ -236,6 +236,9 @@ static bool is_bad_control(const struct nori_reader *reader, const struct nw_sto
     struct nw_mark mark;
     int rc = nw_control_decode(record, reader->here.header.salt, &mark);
 
+    if (rc == NW_CONTROL_IS_HOLE)
+        return nw_hole_hidden(record) > NW_NUMBER_MAX ||
+               reader->sequence > NW_NUMBER_MAX - nw_hole_hidden(record);
     return rc == NORI_E_CORRUPT ||
            (rc == NW_CONTROL_IS_MARK &&
             !nw_mark_is_credible(&mark, reader->chain.log_id, reader->here.start + offset));

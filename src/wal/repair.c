@@ -265,6 +265,8 @@ static int read_header(struct repair *repair, uint64_t segment_id, struct nw_hea
     if (rc == 0 && (ret_header->compat & ~NW_COMPAT_KNOWN))
         return nw_error_set(repair->error, NORI_E_VERSION, 0, (struct nori_position){segment_id, 0},
                             "%s: has features that this version can read but not write", name);
+    if (rc == 0 && nw_header_check_room(ret_header, name, repair->error) < 0)
+        return NORI_E_UNSUPPORTED;
     return rc;
 }
 
@@ -497,6 +499,8 @@ static int rebuild(struct repair *repair, uint64_t segment_id, const struct rema
     rc = find_start(repair, &before, has_heir ? &heir : NULL, remains, header);
     if (rc != 1)
         return rc;
+    if (header->start > NW_NUMBER_MAX || header->base_sequence > NW_NUMBER_MAX)
+        return 0; /* what told it is damaged, too */
     header->segment_id = segment_id;
     header->log_id = remains->log_id;
     header->salt = remains->salt;

@@ -34,9 +34,9 @@ static int take_control(const struct nw_link *link, uint64_t log_id,
     if (rc == NW_CONTROL_IS_HOLE) {
         uint64_t hidden = nw_hole_hidden(record);
 
-        if (hidden == UINT64_MAX ||
-            nw_add_overflow(scan->next_sequence, hidden, &scan->next_sequence))
+        if (hidden > NW_NUMBER_MAX || scan->next_sequence > NW_NUMBER_MAX - hidden)
             return NORI_E_CORRUPT; /* no version writes that */
+        scan->next_sequence += hidden;
         scan->hidden += hidden;
     }
     if (rc == NW_CONTROL_IS_MARK) {

@@ -751,6 +751,31 @@ static void a_spare_that_cannot_be_synced_costs_only_what_was_refused(void **sta
     nori_sim_free(failing_sim);
 }
 
+/* D6: behind a header that begins with so large a number the next one would not be believed, and
+ * what was appended would be lost. Such a log can be read, and is left as it is. */
+static void a_log_without_numbers_left_is_not_continued(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+    struct raw_header header = {.log_id = 7, .salt = 9, .prev_id = UINT64_MAX};
+    struct bytes file = {0};
+
+    make_dir(config.dir);
+    header.base_sequence = UINT64_C(1) << 62;
+    put_header(&file, &header);
+    (void)put_plain(&file, "k", "v", 9);
+    store_file(config.dir, segment_name(0), file.data, file.len);
+    free_bytes(&file);
+    assert_int_equal(records_in(config.dir), 1);
+    for (config.recovery_mode = NORI_RECOVER_TAIL; config.recovery_mode <= NORI_RECOVER_SALVAGE;
+         config.recovery_mode++) {
+        struct snapshot *before = take_snapshot(config.dir);
+
+        assert_int_equal(try_open(&config, NULL, NULL), NORI_E_UNSUPPORTED);
+        expect_unchanged(config.dir, before);
+        free_snapshot(before);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -774,6 +799,7 @@ int main(void)
         TEST(a_damaged_chain_with_newer_records_is_left_alone),
         TEST(a_mark_that_no_writer_sets_ends_the_log_for_all),
         TEST(a_spare_that_cannot_be_synced_costs_only_what_was_refused),
+        TEST(a_log_without_numbers_left_is_not_continued),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,7 +79,7 @@ static void every_field_of_a_mark_comes_back(void **state)
     for (uint64_t i = 0; i < 1000; i++) {
         struct nw_mark mark = {.salt = nw_splitmix64(6 * i) | 1,
                                .log_id = nw_splitmix64(6 * i + 1),
-                               .next_sequence = nw_splitmix64(6 * i + 2),
+                               .next_sequence = nw_splitmix64(6 * i + 2) >> 3,
                                .durable_lsn = nw_splitmix64(6 * i + 3),
                                .time_ms = nw_splitmix64(6 * i + 4)};
         uint64_t offset = nw_splitmix64(6 * i + 5);
