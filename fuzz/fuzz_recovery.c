@@ -76,7 +76,7 @@ static int look(nori_sim *sim, struct nori_position position, struct shown *ret_
                "a reader that copies shows %llu records, one that maps %llu",
                (unsigned long long)copied.records, (unsigned long long)ret_shown->records);
     fuzz_check(durable.records <= ret_shown->records, "more is durable than there is");
-    /* A header may say so. Open and verify refuse it; a reader has no writer to ask, and goes on. */
+    /* A header may say so. Open and verify refuse it; a reader goes on. */
     fuzz_check(!ret_shown->goes_back || (rc != NORI_OK && rc != NORI_E_NOTFOUND),
                "verify calls a log sound whose sequence numbers go back");
     fuzz_check(nori_sim_digest(sim) == digest, "looking changed the folder");
@@ -110,8 +110,8 @@ static void go_on(nori_sim *sim, nori_wal *wal, const struct shown *shown)
     fuzz_check(rc == NORI_OK, "behind an append, verify gives %s", why);
 }
 
-/* Open, close, open again: the same. tail: what mode tail showed, which is all there is to see then,
- * or NULL if it refused. */
+/* Open, close, open again: the same. tail: what mode tail showed, which is all there is to see
+ * then, or NULL if it refused. */
 static void recover(nori_sim *sim, uint32_t mode, const struct shown *tail, struct shown *ret_shown,
                     int *ret_rc)
 {

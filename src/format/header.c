@@ -5,8 +5,8 @@
  * What. Fields stand at fixed places, little-endian, in the order of the table in docs/format.md. A
  * header is valid if and only if (1) it begins with the magic, (2) its version is 2, (3) its
  * header_len lies within bounds and within the file, (4) the checksum in the last four bytes of
- * header_len holds, (5) it has no incompat bit that we do not know, (6) its reserved bytes are zero,
- * its salt and log_id are not, and (7) its durable_lsn is not above its start.
+ * header_len holds, (5) it has no incompat bit that we do not know, (6) its reserved bytes are
+ * zero, its salt and log_id are not, and (7) its durable_lsn is not above its start.
  *
  * Order. The version is judged before the checksum, because a newer version may keep its checksum
  * elsewhere: it is then something that we cannot read (D12), not damage. Everything else is
