@@ -594,31 +594,39 @@ static int read_through(struct repair *repair, struct nori_file *file, uint32_t 
     return rc < 0 ? rc : NORI_OK;
 }
 
+/* A file as it is, and as it would be with the header that salvage may give it. */
+static int read_through_both(struct repair *repair, uint64_t segment_id, struct nori_file *file,
+                             uint64_t log_id)
+{
+    struct remains remains;
+    struct nw_header header;
+    int is_bad = read_header(repair, segment_id, &header);
+    int rc = is_bad;
+
+    if (rc >= 0)
+        rc = is_bad ? read_through(repair, file, 1, 0, 0)
+                    : read_through(repair, file, 2, header.salt, header.header_len);
+    if (rc >= 0)
+        rc = find_remains(repair, segment_id, file, is_bad ? log_id : 0, &remains);
+    if (rc == 1 && (is_bad || remains.salt != header.salt))
+        rc = read_through(repair, file, 2, remains.salt, NW_HEADER_LEN);
+    return rc;
+}
+
 /* The same for all files, wherever the chain is damaged (D12). */
-static int refuse_newer_files(struct repair *repair)
+static int refuse_newer_files(struct repair *repair, uint64_t log_id)
 {
     int rc = NORI_OK;
 
     for (size_t i = 0; i < repair->chain.count && rc >= 0; i++) {
         struct nori_position position = {repair->chain.links[i].id, 0};
         struct nori_file *file = NULL;
-        struct remains remains = {0};
-        struct nw_header header;
         char name[NW_NAME_MAX];
-        int is_bad = read_header(repair, position.segment_id, &header);
 
-        if (is_bad < 0)
-            return is_bad;
         nw_name_format(name, position.segment_id);
         rc = repair->env->folder->ops->open_file(repair->env->folder, name, 0, 0, &file);
-        if (rc >= 0 && is_bad)
-            rc = read_through(repair, file, 1, 0, 0);
-        if (rc >= 0 && is_bad)
-            rc = read_remains(repair, file, 0, 0, &remains);
-        if (rc == 1)
-            header = (struct nw_header){.salt = remains.salt, .header_len = NW_HEADER_LEN};
-        if (rc == 1 || (rc >= 0 && !is_bad))
-            rc = read_through(repair, file, 2, header.salt, header.header_len);
+        if (rc >= 0)
+            rc = read_through_both(repair, position.segment_id, file, log_id);
         if (file)
             file->ops->close(file);
         if (NORI_VFS_CODE(rc) == NORI_E_VERSION)
@@ -896,7 +904,7 @@ static int repair_chain(struct repair *repair, const struct nw_damage *damage)
     if (rc >= 0)
         rc = survey(repair, &log_id);
     if (rc >= 0)
-        rc = refuse_newer_files(repair);
+        rc = refuse_newer_files(repair, log_id);
     if (rc >= 0)
         rc = name_segment(repair, damage->segment_id);
     if (rc >= 0 && is_salvage)

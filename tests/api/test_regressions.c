@@ -599,36 +599,47 @@ static void headers_behind_a_torn_tail_are_no_damage(void **state)
     assert_int_equal(nori_log_verify(config.dir, NULL, NULL, NULL, NULL), NORI_OK);
 }
 
-/* D12: before a damaged chain is mended, the records are looked through for a newer version's. */
-static void a_damaged_chain_with_newer_records_is_left_alone(void **state)
+/* Two segments, a record of a newer version in the first, and one of the headers damaged. */
+static void store_newer(const char *dir, uint64_t damaged)
 {
-    struct nori_wal_config config = config_of(dir_of(state));
     struct raw_header header = {.log_id = 7, .salt = 9, .base_sequence = 1, .prev_id = UINT64_MAX};
     struct raw_record newer = {.key = "k", .key_len = 1, .flags = RAW_LZ4 | RAW_ZSTD};
     struct bytes file = {0};
     uint64_t end;
 
-    make_dir(config.dir);
+    make_dir(dir);
     put_header(&file, &header);
     (void)put_record(&file, &newer, 9);
     end = file.len;
-    store_file(config.dir, segment_name(0), file.data, file.len);
+    store_file(dir, segment_name(0), file.data, file.len);
     free_bytes(&file);
     file = (struct bytes){0};
     header = (struct raw_header){.log_id = 7, .salt = 10, .segment_id = 1, .base_sequence = 2};
     header.start = header.prev_end = header.durable_lsn = end;
     header.prev_salt = 9;
     put_header(&file, &header);
-    store_file(config.dir, segment_name(1), file.data, file.len);
+    store_file(dir, segment_name(1), file.data, file.len);
     free_bytes(&file);
-    flip_bit(config.dir, segment_name(1), 50, 1);
-    for (config.recovery_mode = NORI_RECOVER_PREFIX; config.recovery_mode <= NORI_RECOVER_SALVAGE;
-         config.recovery_mode++) {
-        struct snapshot *before = take_snapshot(config.dir);
+    flip_bit(dir, segment_name(damaged), 50, 1);
+}
 
-        assert_int_equal(try_open(&config, NULL, NULL), NORI_E_VERSION);
-        expect_unchanged(config.dir, before);
-        free_snapshot(before);
+/* D12: before a damaged chain is mended, the records are looked through for a newer version's, also
+ * behind a damaged header, whose salt the next one knows. */
+static void a_damaged_chain_with_newer_records_is_left_alone(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+
+    for (uint64_t damaged = 0; damaged < 2; damaged++) {
+        store_newer(config.dir, damaged);
+        for (config.recovery_mode = NORI_RECOVER_PREFIX;
+             config.recovery_mode <= NORI_RECOVER_SALVAGE; config.recovery_mode++) {
+            struct snapshot *before = take_snapshot(config.dir);
+
+            assert_int_equal(try_open(&config, NULL, NULL), NORI_E_VERSION);
+            expect_unchanged(config.dir, before);
+            free_snapshot(before);
+        }
+        remove_dir(config.dir);
     }
 }
 
