@@ -39,6 +39,7 @@ matrix: ## logs of x86-64, i386 and s390x (big-endian, emulated) are read on eac
 torture: ## hours of crashes, faults and kills; goes on where it was (PART=kill: one; TIME=seconds of each; RESET=1: anew)
 	@tools/install-packages build test
 	@tools/install-packages torture || echo "The tests on file systems of their own will be skipped."
+	@tools/install-packages fuzz || echo "The fuzzers will be skipped."
 	@DIR='$(DIR)' tools/torture.sh $(if $(RESET),--reset) $(if $(SEED),--seed $(SEED)) $(if $(TIME),--seconds $(TIME)) $(PART)
 
 fuzz: ## look for inputs that break a promise: each fuzzer a minute (PART=recovery TIME=3600: one, an hour)

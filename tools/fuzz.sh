@@ -3,14 +3,21 @@
 # fuzz.sh NAME SECONDS: run one fuzzer (api, record, recovery, segment, tool), or `all` one after the other.
 # It begins with fuzz/corpus/NAME and its seeds. What it finds that reaches more code goes to build/fuzz/found/NAME, and
 # a finding to build/fuzz/NAME-*. fuzz.sh NAME keep: put what was found, minimised, into fuzz/corpus/NAME.
+# fuzz.sh NAME --seed N --from N --count N --seconds N: a part of tests/torture.txt, counted in seconds of processor time.
 set -euo pipefail
 name=${1:?usage: fuzz.sh NAME SECONDS|keep}
 seconds=${2:-60}
 cd "$(dirname "$0")/.."
 all=(api record recovery segment tool)
 build=build/fuzz
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
+# Short stacks of allocations and a small quarantine: a finding is repeated with the longer ones.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-malloc_context_size=2:quarantine_size_mb=16:allocator_release_to_os_interval_ms=-1}
 
+if [[ $seconds == --* ]] && ! clang -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null \
+    <<<'int LLVMFuzzerTestOneInput(const char *data, unsigned long len) { return data && len > 9; }'; then
+    echo "torture: skipped needs the libFuzzer of clang (Debian: libclang-rt-14-dev)"
+    exit 77
+fi
 if [ ! -f $build/build.ninja ]; then
     mkdir -p build
     CC=clang meson setup $build -Dfuzz=true -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false \
@@ -44,14 +51,24 @@ tuning() {
     esac
 }
 
+# fuzz NAME OPTION: run it, in the place of this shell.
+fuzz() {
+    mkdir -p $build/found/"$1"
+    exec nice -n 10 $build/fuzz/fuzz_"$1" "$2" -max_len="$(longest "$1")" -timeout=60 "$(tuning "$1")" \
+        -print_final_stats=1 -artifact_prefix="$build/$1-" \
+        $build/found/"$1" fuzz/corpus/"$1" $build/seeds/"$1" >$build/"$1".log 2>&1
+}
+
+# The file that the last finding was written to.
+finding() {
+    grep -o "$build/$1-[a-z]*-[0-9a-f]*" $build/"$1".log | tail -n 1
+}
+
 run() {
-    local found=$build/found/$1 log=$build/$1.log
-    mkdir -p "$found"
-    if ! nice -n 10 $build/fuzz/fuzz_"$1" -max_total_time="$seconds" -max_len="$(longest "$1")" -timeout=20 \
-        "$(tuning "$1")" -print_final_stats=1 -artifact_prefix="$build/$1-" \
-        "$found" fuzz/corpus/"$1" $build/seeds/"$1" >"$log" 2>&1; then
+    local log=$build/$1.log
+    if ! (fuzz "$1" -max_total_time="$seconds"); then
         sed -n '/^INFO/d; /^#/d; p' "$log" | tail -n 40
-        echo "fuzz.sh: $1: a finding; repeat it: $build/fuzz/fuzz_$1 $(grep -o "$build/$1-[a-z0-9-]*" "$log" | tail -n 1)"
+        echo "fuzz.sh: $1: a finding; repeat it: $build/fuzz/fuzz_$1 $(finding "$1")"
         return 1
     fi
     awk -v name="$1" '
@@ -74,6 +91,50 @@ keep() {
     echo "$1: $(ls fuzz/corpus/"$1" | wc -l) inputs, $(cat fuzz/corpus/"$1"/* | wc -c) bytes"
 }
 
+# torture NAME --seed N --from N --count N --seconds N: by processor time, so that it may run beside other work. What was
+# found is kept, and so is how many inputs were tried.
+torture() {
+    local part=fuzz-$1 seed=1 from=0 count=0 limit=0 pid spent=0 inputs=0 status=0 total
+    while [ $# -gt 1 ]; do
+        case $2 in
+        --seed) seed=$3 ;;
+        --from) from=$3 ;;
+        --count) count=$3 ;;
+        --seconds) limit=$3 ;;
+        esac
+        set -- "$1" "${@:4}"
+    done
+    (fuzz "$1" -seed=$(((seed + from) % 2147483647 + 1))) &
+    pid=$!
+    trap 'kill $pid 2>/dev/null' EXIT
+    SECONDS=0
+    while sleep 2 && kill -0 $pid 2>/dev/null; do
+        spent=$(awk -v unit="$(getconf CLK_TCK)" '{ print int(($14 + $15) / unit) }' /proc/$pid/stat) || break
+        echo "torture: next=$((from + spent)) done=$spent violations=0"
+        # USR1: end behind this input, and say how many there were
+        if [ "$spent" -ge "$count" ] || { [ "$limit" -gt 0 ] && [ $SECONDS -ge "$limit" ]; }; then
+            kill -USR1 $pid
+            break
+        fi
+    done
+    wait $pid || status=$?
+    trap - EXIT
+    inputs=$(awk '/^stat::number_of_executed_units/ { print $2 }' $build/"$1".log)
+    total=${NORI_TORTURE_KEEP:-$build}/$part.inputs
+    echo $((${inputs:-0} + $(cat "$total" 2>/dev/null || echo 0))) >"$total.new"
+    mv "$total.new" "$total"
+    echo "torture: says $(cat "$total") inputs so far"
+    [ $status -ne 0 ] || return 0
+    sed '/^INFO/d; /^#/d' $build/"$1".log | tail -n 40
+    echo "repeat: $build/fuzz/fuzz_$1 $(finding "$1")"
+    echo "torture: next=$((from + spent + 1)) done=$spent violations=1"
+    return 1
+}
+
+if [[ $seconds == --* ]]; then
+    torture "$@"
+    exit
+fi
 [ "$name" = all ] || all=("$name")
 failed=0
 for one in "${all[@]}"; do

@@ -98,6 +98,7 @@ run() {
         case $line in
         "torture: skipped "*) echo "$part: skipped: ${line#torture: skipped }"; missing=${line#torture: skipped } ;;
         "torture: exit "*) status=${line#torture: exit } ;;
+        "torture: says "*) echo "$part: ${line#torture: says }" | tee -a "$log" ;;
         "torture: "*)
             for word in ${line#torture: }; do
                 case $word in
@@ -177,5 +178,5 @@ echo
 {
     echo "part|reached|goal|unit|violations|seconds|"
     printf '%s\n' "${result[@]}"
-} | awk -F '|' '{ printf "%-10s %15s %15s %-10s %10s %9s  %s\n", $1, $2, $3, $4, $5, $6, $7 }' | sed 's/ *$//'
+} | awk -F '|' '{ printf "%-14s %15s %15s %-10s %10s %9s  %s\n", $1, $2, $3, $4, $5, $6, $7 }' | sed 's/ *$//'
 [ $failed -eq 0 ]
