@@ -10,6 +10,7 @@
 #define FUZZ_FOLDER_H
 
 #include "fuzz.h"
+#include "memory.h"
 
 #include <nori/sim.h>
 

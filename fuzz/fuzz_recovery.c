@@ -19,7 +19,7 @@ static struct nori_log_options look_options(nori_sim *sim)
     struct nori_log_options options = NORI_LOG_OPTIONS_INIT;
 
     options.vfs = nori_sim_vfs(sim);
-    options.allocator = nori_sim_allocator(sim);
+    options.allocator = memory_allocator();
     return options;
 }
 
@@ -49,7 +49,7 @@ static nori_wal *open_log(nori_sim *sim, uint32_t mode, int *ret_rc)
     config.preallocate = NORI_PREALLOCATE_OFF;
     config.recovery_mode = mode;
     config.vfs = nori_sim_vfs(sim);
-    config.allocator = nori_sim_allocator(sim);
+    config.allocator = memory_allocator();
     *ret_rc = nori_wal_open(&config, &wal, NULL, &error);
     (void)snprintf(why, sizeof why, "%s: %s", nori_error_name(*ret_rc), error.message);
     fuzz_check((*ret_rc == NORI_OK) == (wal != NULL), "open gives %d and a handle or none",
@@ -185,10 +185,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                        (unsigned long long)before.records, (unsigned long long)shown.records);
             tail = is_sound ? shown : before;
         }
-        fuzz_check(nori_sim_memory_blocks(clone) == 0, "memory leaks");
+        fuzz_check(memory_blocks() == 0, "memory leaks");
         nori_sim_free(clone);
     }
-    fuzz_check(nori_sim_memory_blocks(sim) == 0, "memory leaks");
+    fuzz_check(memory_blocks() == 0, "memory leaks");
     nori_sim_free(sim);
     return 0;
 }

@@ -86,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     bool is_forged;
     nori_sim *sim = folder_new(&input, &is_forged);
     const struct nori_vfs *vfs = nori_sim_vfs(sim);
-    struct nw_env env = {.vfs = vfs, .allocator = nori_sim_allocator(sim)};
+    struct nw_env env = {.vfs = vfs, .allocator = memory_allocator()};
     struct nori_error error = NORI_ERROR_INIT;
     struct nw_chain chain;
 
@@ -106,7 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     }
     nw_chain_done(&chain);
     env.folder->ops->close(env.folder);
-    fuzz_check(nori_sim_memory_blocks(sim) == 0, "memory leaks");
+    fuzz_check(memory_blocks() == 0, "memory leaks");
     nori_sim_free(sim);
     return 0;
 }

@@ -191,7 +191,7 @@ void show(nori_sim *sim, uint32_t visibility, uint32_t flags, struct shown *ret_
     config.visibility = visibility;
     config.flags = flags;
     config.vfs = nori_sim_vfs(sim);
-    config.allocator = nori_sim_allocator(sim);
+    config.allocator = memory_allocator();
     ret_shown->end = nori_reader_open_with(FOLDER_DIR, &config, oldest, &reader, NULL);
     if (ret_shown->end == NORI_E_NOTFOUND)
         ret_shown->end = NORI_END; /* no log, no records */

@@ -13,7 +13,7 @@ struct shown {
     struct nori_position last;
     uint64_t holes;
     bool goes_back; /* a sequence number does not follow the one before */
-    int end; /* NORI_END, or what reading ended with */
+    int end;        /* NORI_END, or what reading ended with */
 };
 
 /*
