@@ -190,10 +190,10 @@ static bool look_at_nested(const struct nested *nested, nori_sim *after, uint64_
         crash_recovery(explorer, after, nested->expected, event, nested->depth - 1);
     if (explorer->is_broken)
         return false;
-    if (!known_find(&explorer->expected, digest, &found, NULL)) {
+    if (!known_find(&explorer->expected, digest, KNOWN_OPENED, &found, NULL)) {
         if (!recover(explorer, after, &explorer->run.oracle, &found))
             return false;
-        known_add(&explorer->expected, digest, &found, NULL);
+        known_add(&explorer->expected, digest, KNOWN_OPENED, &found, NULL);
     }
     return judge_nested(nested, &found, event);
 }
@@ -207,7 +207,7 @@ static bool kill_nested(const struct nested *nested, nori_sim *sim)
     bool is_good;
 
     /* Here only what it shows is looked at, not what of that is durable. */
-    if (!is_crashed && known_find(&nested->explorer->expected, digest, &found, NULL))
+    if (!is_crashed && known_find(&nested->explorer->expected, digest, KNOWN_OPENED, &found, NULL))
         return judge_nested(nested, &found, nested->event);
     nori_sim_crash_kill(sim, &after);
     is_good = look_at_nested(nested, after, digest, nested->event, is_crashed);
@@ -223,7 +223,7 @@ static bool cut_nested(const struct nested *nested, const struct outcomes *outco
     nori_sim *after;
     bool is_good;
 
-    if (!is_crashed && known_find(&nested->explorer->expected, digest, &found, NULL))
+    if (!is_crashed && known_find(&nested->explorer->expected, digest, KNOWN_OPENED, &found, NULL))
         return judge_nested(nested, &found, ORACLE_POWER_CUT);
     after = outcomes_make(outcomes, i);
     is_good = look_at_nested(nested, after, digest, ORACLE_POWER_CUT, is_crashed);
@@ -328,10 +328,10 @@ static bool check_durable(struct explorer *explorer, nori_sim *state,
 
     (void)nori_sim_power_cut(state, 0, &after);
     digest = nori_sim_digest(after);
-    if (!known_find(&explorer->expected, digest, &again, NULL)) {
+    if (!known_find(&explorer->expected, digest, KNOWN_OPENED, &again, NULL)) {
         is_good = recover(explorer, after, &explorer->run.oracle, &again);
         if (is_good)
-            known_add(&explorer->expected, digest, &again, NULL);
+            known_add(&explorer->expected, digest, KNOWN_OPENED, &again, NULL);
     }
     if (is_good && !is_same(&again, found))
         is_good = oracle_complain(explorer->why,
@@ -419,7 +419,8 @@ static bool look_at_kill(struct explorer *explorer, nori_sim *after, bool is_wan
     uint64_t digest = known_kill_digest(after);
     char why[ORACLE_WHY_LEN];
 
-    if (!explorer->only_outcome && known_find(&explorer->expected, digest, ret_found, ret_durable))
+    if (!explorer->only_outcome &&
+        known_find(&explorer->expected, digest, KNOWN_LOOKED, ret_found, ret_durable))
         return true;
     if (!workload_read(&explorer->history->workload, after, &explorer->run.oracle,
                        NORI_VISIBLE_DURABLE, ret_durable, why))
@@ -428,7 +429,7 @@ static bool look_at_kill(struct explorer *explorer, nori_sim *after, bool is_wan
         return true;
     if (!look_at(explorer, after, ORACLE_PROCESS_CRASH, ret_found))
         return false;
-    known_add(&explorer->expected, digest, ret_found, ret_durable);
+    known_add(&explorer->expected, digest, KNOWN_LOOKED, ret_found, ret_durable);
     return true;
 }
 
@@ -461,7 +462,8 @@ static bool cut_here(struct explorer *explorer, const struct outcomes *outcomes,
     bool is_good;
 
     count_state(digest ^ ORACLE_POWER_CUT, false);
-    if (!explorer->only_outcome && known_find(&explorer->expected, digest, &found, NULL) &&
+    if (!explorer->only_outcome &&
+        known_find(&explorer->expected, digest, KNOWN_LOOKED, &found, NULL) &&
         expect(explorer, &found, ORACLE_POWER_CUT, shown_durable))
         return true;
     outcomes_name(outcomes, i, name);
@@ -471,7 +473,7 @@ static bool cut_here(struct explorer *explorer, const struct outcomes *outcomes,
     is_good = look_at(explorer, after, ORACLE_POWER_CUT, &found);
     nori_sim_free(after);
     if (is_good)
-        known_add(&explorer->expected, digest, &found, NULL);
+        known_add(&explorer->expected, digest, KNOWN_LOOKED, &found, NULL);
     return is_good && expect(explorer, &found, ORACLE_POWER_CUT, shown_durable);
 }
 

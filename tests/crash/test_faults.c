@@ -115,7 +115,7 @@ static bool is_known_good(const struct scene *scene, const struct expected *expe
     struct oracle_found found;
     char why[ORACLE_WHY_LEN];
 
-    return known_find(expected, digest, &found, NULL) &&
+    return known_find(expected, digest, KNOWN_LOOKED, &found, NULL) &&
            oracle_expect(&scene->run.oracle, &found, event, why);
 }
 
@@ -129,7 +129,7 @@ static bool reopen_after(struct scene *scene, nori_sim *after, const struct expe
 
     nori_sim_free(after);
     if (is_good)
-        known_add(expected, digest, &found, NULL);
+        known_add(expected, digest, KNOWN_LOOKED, &found, NULL);
     return is_good;
 }
 

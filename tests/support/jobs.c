@@ -20,6 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef __GLIBC__
+#    include <malloc.h>
+#endif
+
 #define JOBS_MAX 64
 #define HANDFUL  27 /* neighbours share beginnings, and so disks that need not be recovered again */
 
@@ -36,6 +40,22 @@ static size_t job_count(void)
 
     return count < 1 ? 1 : count > JOBS_MAX ? JOBS_MAX : (size_t)count;
 }
+
+/* Machines and logs come and go ten thousand times a second: their memory shall neither be given
+ * back to the kernel each time nor be tidied up. */
+#ifdef __GLIBC__
+static void keep_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 25);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 28);
+    (void)mallopt(M_TOP_PAD, 1 << 22);
+    (void)mallopt(M_MXFAST, 0);
+}
+#else
+static void keep_memory(void)
+{
+}
+#endif
 
 static void work(struct shared *shared, struct job *job,
                  bool (*try_case)(struct job *job, uint64_t number))
@@ -137,6 +157,7 @@ bool jobs_run(const struct torture_options *options, const char *name,
         if (fork() > 0)
             continue;
         repeat_catch();
+        keep_memory();
         work(sum.shared, &sum.shared->jobs[running], try_case);
         _exit(0);
     }

@@ -10,8 +10,9 @@
 struct known {
     uint64_t digest; /* 0: free */
     uint32_t contents, places;
-    uint16_t front, end;
-    uint16_t durable_front, durable_end;
+    uint8_t how;
+    uint8_t front, end; /* at most KNOWN_RECORDS_MAX */
+    uint8_t durable_front, durable_end;
 };
 
 static struct known *table;
@@ -61,13 +62,13 @@ void expected_note(struct expected *expected, const struct workload *workload,
     }
 }
 
-bool known_find(const struct expected *expected, uint64_t digest, struct oracle_found *ret_found,
-                struct oracle_found *ret_durable)
+bool known_find(const struct expected *expected, uint64_t digest, enum known_how how,
+                struct oracle_found *ret_found, struct oracle_found *ret_durable)
 {
     const struct known *known = place_of(digest);
 
-    if (digest == 0 || known->digest != digest || known->end > expected->begun ||
-        known->contents != expected->contents[known->end])
+    if (digest == 0 || known->digest != digest || known->how < how ||
+        known->end > expected->begun || known->contents != expected->contents[known->end])
         return false;
     /* One in doubt may lie anywhere; no later one has a place. */
     if (known->end <= expected->returned && known->places != expected->places[known->end])
@@ -83,8 +84,8 @@ bool known_find(const struct expected *expected, uint64_t digest, struct oracle_
     return true;
 }
 
-void known_add(const struct expected *expected, uint64_t digest, const struct oracle_found *found,
-               const struct oracle_found *durable)
+void known_add(const struct expected *expected, uint64_t digest, enum known_how how,
+               const struct oracle_found *found, const struct oracle_found *durable)
 {
     size_t returned = found->end < expected->returned ? found->end : expected->returned;
     uint32_t places = expected->places[returned];
@@ -92,12 +93,13 @@ void known_add(const struct expected *expected, uint64_t digest, const struct or
     for (size_t i = returned; i < found->end; i++)
         places = add_place(places, found->in_doubt[i - returned]);
     *place_of(digest) = (struct known){.digest = digest,
+                                       .how = (uint8_t)how,
                                        .contents = expected->contents[found->end],
                                        .places = places,
-                                       .front = (uint16_t)found->front,
-                                       .end = (uint16_t)found->end,
-                                       .durable_front = (uint16_t)(durable ? durable->front : 0),
-                                       .durable_end = (uint16_t)(durable ? durable->end : 0)};
+                                       .front = (uint8_t)found->front,
+                                       .end = (uint8_t)found->end,
+                                       .durable_front = (uint8_t)(durable ? durable->front : 0),
+                                       .durable_end = (uint8_t)(durable ? durable->end : 0)};
 }
 
 uint64_t known_kill_digest(nori_sim *sim)

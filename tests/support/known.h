@@ -29,14 +29,20 @@ struct expected {
 void expected_note(struct expected *expected, const struct workload *workload,
                    const struct oracle *oracle);
 
-/* Whether this disk is known, and what it showed: `found`, and to readers before recovery, as
- * durable, `durable`. Of both only front and end are told; ret_durable may be NULL. */
-bool known_find(const struct expected *expected, uint64_t digest, struct oracle_found *ret_found,
-                struct oracle_found *ret_durable);
+/* What was done with a disk. */
+enum known_how {
+    KNOWN_OPENED, /* it was opened, read and closed */
+    KNOWN_LOOKED  /* all was done that the caller does with one */
+};
+
+/* Whether this disk is known, at least so well, and what it showed: `found`, and to readers before
+ * recovery, as durable, `durable`. Of both only front and end are told; ret_durable may be NULL. */
+bool known_find(const struct expected *expected, uint64_t digest, enum known_how how,
+                struct oracle_found *ret_found, struct oracle_found *ret_durable);
 
 /* It showed that. durable may be NULL. */
-void known_add(const struct expected *expected, uint64_t digest, const struct oracle_found *found,
-               const struct oracle_found *durable);
+void known_add(const struct expected *expected, uint64_t digest, enum known_how how,
+               const struct oracle_found *found, const struct oracle_found *durable);
 
 /* What a kill leaves is more than a disk: what of it is durable counts, too, and what will be if it
  * is synced: all, but for what the kernel has given up. */

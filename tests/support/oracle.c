@@ -56,7 +56,8 @@ void oracle_copy(struct oracle *target, const struct oracle *source)
     reserve(target, source->begun);
     copy.records = target->records;
     copy.capacity = target->capacity;
-    memcpy(copy.records, source->records, source->begun * sizeof *copy.records);
+    if (source->begun > 0)
+        memcpy(copy.records, source->records, source->begun * sizeof *copy.records);
     *target = copy;
 }
 
