@@ -177,10 +177,11 @@ struct nori_folder_ops {
     int (*move)(struct nori_folder *folder, const char *name, struct nori_folder *target_folder,
                 const char *target);
 
-    /* Optional. Sync a file, and let go of what the system keeps in memory of its bytes from offset
-     * on, or of more of them, but for what is mapped: from now on they are read from the medium.
-     * For where a write failed in the background, after which memory shows what the medium does not
-     * have. */
+    /* Optional. Sync a file, of which earlier syncs may have failed, and let go of what the system
+     * keeps in memory of its bytes from offset on, or of more of them, but for what is mapped: from
+     * now on they are read from the medium. For where a write failed in the background, after which
+     * memory shows what the medium does not have. What can be read then is durable once it is
+     * written again and synced, which it need not be without. */
     int (*forget)(struct nori_folder *folder, const char *name, uint64_t offset);
 };
 

@@ -70,6 +70,10 @@ int nw_posix_system_allocate(int fd, uint64_t offset, uint64_t len);
 /* fdatasync, or what the system has instead. */
 int nw_posix_system_sync(int fd);
 
+/* The same for a file of which earlier syncs may have failed: what is there is durable afterwards,
+ * whatever those left undone. */
+int nw_posix_system_sync_again(int fd);
+
 /* Rename, EEXIST if target exists. */
 int nw_posix_system_rename(int source_fd, const char *source, int target_fd, const char *target);
 

@@ -458,7 +458,7 @@ int nw_posix_file_forget(int folder_fd, const char *name, uint64_t offset)
 
     if (rc < 0)
         return rc;
-    if (nw_posix_system_sync(fd) < 0)
+    if (nw_posix_system_sync_again(fd) < 0)
         rc = nw_posix_error(errno);
     else
         (void)posix_fadvise(fd, (off_t)(offset / FOLIO_LEN_MAX * FOLIO_LEN_MAX), 0,

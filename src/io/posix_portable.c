@@ -37,6 +37,11 @@ int nw_posix_system_sync(int fd)
 }
 #endif
 
+int nw_posix_system_sync_again(int fd)
+{
+    return nw_posix_system_sync(fd);
+}
+
 int nw_posix_system_rename(int source_fd, const char *source, int target_fd, const char *target)
 {
     struct stat found;

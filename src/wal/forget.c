@@ -6,7 +6,8 @@
  * write that again is not enough everywhere: ext4 (seen with Linux 6.18) takes reserved space for
  * written once the first attempt has failed, writes the data, lets the sync succeed, and after the
  * next mount reads zeros there. A page that was dropped and is read anew is written as any other.
- * So what is dirty is synced, and then what lies above the watermark is dropped: recovery judges
+ * btrfs forgets to note what a failed sync did write. So what is dirty is synced (on btrfs its
+ * transaction is committed), and then what lies above the watermark is dropped: recovery judges
  * what the disk has. What lies below it was synced, so memory is right there; a large cached log
  * need not be read again.
  *
