@@ -184,43 +184,15 @@ static void fail_story(const struct story *story, const char *why)
              why);
 }
 
-/* Open what is left, and compare it with what it was and what returned. */
 static void recover_and_check(struct story *story)
 {
     struct nori_wal_config config = story_config(story);
-    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
-    struct nori_error error = NORI_ERROR_INIT;
-    struct found now = {.lives = story->found.lives};
-    nori_reader *reader = NULL;
-    nori_wal *wal = NULL;
-    char why[128];
+    char why[LIVES_WHY];
 
     config.verify = torture_random(&story->seed, 2) ? NORI_VERIFY_FULL : NORI_VERIFY_TAIL;
-    if (nori_wal_open(&config, &wal, &info, &error) != NORI_OK)
-        fail_story(story, error.message);
-    if (info.corruption_detected)
-        fail_story(story, info.message);
-    if (!is_same_position(durable_of(wal), position_of(wal)))
-        fail_story(story, "what was recovered is not durable"); /* D5 */
-    assert_int_equal(nori_wal_read_from(wal, OLDEST, &reader), NORI_OK);
-    if (!found_read(&now, reader, VALUE_MAX, why) ||
-        !found_check(&now, &story->found, story->life, why))
+    if (!found_recover(&story->found, &config, story->life, VALUE_MAX, why))
         fail_story(story, why);
-    nori_reader_close(reader);
-    close_log(wal);
     atomic_fetch_add(&story->tally->appends, life_returned(story->life));
-    story->found = now;
-    story->found.lives++;
-}
-
-static uint64_t found_total(const struct found *found)
-{
-    uint64_t sum = 0;
-
-    for (uint64_t i = 0; i < found->lives; i++)
-        for (size_t thread = 0; thread < LIFE_THREADS; thread++)
-            sum += found->records[i][thread];
-    return sum;
 }
 
 static void live_and_die(struct story *story)

@@ -241,7 +241,7 @@ static void recover(struct walk *walk, const char *dir)
     struct nori_error error = NORI_ERROR_INIT;
     nori_reader *reader = NULL;
     nori_wal *wal = NULL;
-    char why[128];
+    char why[LIVES_WHY];
 
     info.size = sizeof info;
     walk->recoveries++;
@@ -293,7 +293,7 @@ static void check(struct walk *walk, bool was_call)
 {
     static const struct found none;
     bool is_changed = was_call;
-    char why[128];
+    char why[LIVES_WHY];
 
     if (was_call)
         map_control(walk);
@@ -506,7 +506,7 @@ static bool begin_life(struct walk *walk)
 static void end_life(struct walk *walk)
 {
     static const struct found none;
-    char why[128];
+    char why[LIVES_WHY];
 
     assert_int_equal(kill(walk->process, SIGKILL), 0);
     while (waitpid(-1, NULL, __WALL) > 0)

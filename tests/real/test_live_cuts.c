@@ -39,7 +39,7 @@ struct round {
     size_t ring_len;
     struct life *life; /* what is `returned` here is durable */
     struct found found;
-    uint64_t cuts, durable, records;
+    uint64_t cuts, durable;
 };
 
 /* ---- writers ---- */
@@ -153,35 +153,12 @@ static void cut(struct round *round, struct life *promised)
 static void recover_and_check(struct round *round, const struct life *promised)
 {
     struct nori_wal_config config = config_of_round(round);
-    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
-    struct nori_error error = NORI_ERROR_INIT;
-    struct found now = {.lives = round->found.lives};
-    nori_reader *reader = NULL;
-    nori_wal *wal = NULL;
-    char why[128];
+    char why[LIVES_WHY];
 
     config.verify = torture_random(&round->seed, 2) ? NORI_VERIFY_FULL : NORI_VERIFY_TAIL;
-    if (nori_wal_open(&config, &wal, &info, &error) != NORI_OK)
-        fail_round(round, error.message);
-    if (info.corruption_detected)
-        fail_round(round, info.message);
-    if (!is_same_position(durable_of(wal), position_of(wal)))
-        fail_round(round, "what was recovered is not durable"); /* D5 */
-    if (nori_wal_read_from(wal, OLDEST, &reader) == NORI_OK) {
-        if (!found_read(&now, reader, VALUE_MAX, why))
-            fail_round(round, why);
-        nori_reader_close(reader);
-    }
-    if (!found_check(&now, &round->found, promised, why))
+    if (!found_recover(&round->found, &config, promised, VALUE_MAX, why))
         fail_round(round, why);
-    close_log(wal);
-    round->records = 0;
-    for (size_t i = 0; i <= now.lives; i++)
-        for (size_t thread = 0; thread < LIFE_THREADS; thread++)
-            round->records += now.records[i][thread];
     round->durable += life_returned(promised);
-    round->found = now;
-    round->found.lives++;
 }
 
 static void live_and_be_cut(struct round *round, struct life *promised)
@@ -198,7 +175,7 @@ static void live_and_be_cut(struct round *round, struct life *promised)
     mount_or_fail(round);
     recover_and_check(round, promised);
     round->cuts++;
-    if (round->found.lives == LIVES_MAX || round->records > RECORDS_MAX) {
+    if (round->found.lives == LIVES_MAX || found_total(&round->found) > RECORDS_MAX) {
         remove_dir(harness.place.wal);
         memset(&round->found, 0, sizeof round->found);
     }

@@ -67,7 +67,7 @@ void life_append(struct life *life, nori_wal *wal, uint32_t thread,
     atomic_store(&life->threads[thread].returned, count);
 }
 
-bool found_read(struct found *found, nori_reader *reader, size_t value_max, char why[128])
+bool found_read(struct found *found, nori_reader *reader, size_t value_max, char why[LIVES_WHY])
 {
     struct nori_record record;
     uint64_t life = 0;
@@ -82,13 +82,13 @@ bool found_read(struct found *found, nori_reader *reader, size_t value_max, char
         if (!is_numbered(&record, &number) || number >> 40 > found->lives ||
             (number >> 32 & 0xff) >= LIFE_THREADS ||
             record.value_len != value_len_of(number, value_max)) {
-            (void)snprintf(why, 128, "a record that nobody appended");
+            (void)snprintf(why, LIVES_WHY, "a record that nobody appended");
             return false;
         }
         thread = (uint32_t)(number >> 32 & 0xff);
         count = &found->records[number >> 40][thread];
         if (number >> 40 < life || (number & 0xffffffff) != *count + 1) {
-            (void)snprintf(why, 128, "life %llu, thread %u: record %llu behind record %llu",
+            (void)snprintf(why, LIVES_WHY, "life %llu, thread %u: record %llu behind record %llu",
                            (unsigned long long)(number >> 40), thread,
                            (unsigned long long)(number & 0xffffffff), (unsigned long long)*count);
             return false;
@@ -96,12 +96,12 @@ bool found_read(struct found *found, nori_reader *reader, size_t value_max, char
         life = number >> 40;
         ++*count;
     }
-    (void)snprintf(why, 128, "reading ends with %s", nori_error_name(rc));
+    (void)snprintf(why, LIVES_WHY, "reading ends with %s", nori_error_name(rc));
     return rc == NORI_END;
 }
 
 bool found_check(const struct found *now, const struct found *before, const struct life *life,
-                 char why[128])
+                 char why[LIVES_WHY])
 {
     for (uint64_t i = 0; i <= now->lives; i++) {
         for (uint32_t thread = 0; thread < LIFE_THREADS; thread++) {
@@ -114,13 +114,66 @@ bool found_check(const struct found *now, const struct found *before, const stru
 
             if (count >= least && count <= most)
                 continue;
-            (void)snprintf(why, 128, "life %llu, thread %u: %llu records, not %llu to %llu",
+            (void)snprintf(why, LIVES_WHY, "life %llu, thread %u: %llu records, not %llu to %llu",
                            (unsigned long long)i, thread, (unsigned long long)count,
                            (unsigned long long)least, (unsigned long long)most);
             return false;
         }
     }
     return true;
+}
+
+static bool complain(char why[LIVES_WHY], const char *what)
+{
+    (void)snprintf(why, LIVES_WHY, "%s", what);
+    return false;
+}
+
+static bool compare_and_close(nori_wal *wal, struct found *found, const struct life *life,
+                              size_t value_max, char why[LIVES_WHY])
+{
+    struct found now = {.lives = found->lives};
+    nori_reader *reader = NULL;
+    int rc;
+
+    if (!is_same_position(durable_of(wal), position_of(wal)))
+        return complain(why, "what was recovered is not durable"); /* D5 */
+    rc = nori_wal_read_from(wal, OLDEST, &reader);
+    if (rc < 0 && rc != NORI_E_NOTFOUND) /* there is no record */
+        return complain(why, nori_error_name(rc));
+    if (reader && !found_read(&now, reader, value_max, why))
+        return false;
+    nori_reader_close(reader);
+    if (!found_check(&now, found, life, why))
+        return false;
+    close_log(wal);
+    *found = now;
+    found->lives++;
+    return true;
+}
+
+bool found_recover(struct found *found, const struct nori_wal_config *config,
+                   const struct life *life, size_t value_max, char why[LIVES_WHY])
+{
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+    nori_wal *wal = NULL;
+
+    if (nori_wal_open(config, &wal, &info, &error) != NORI_OK)
+        return complain(why, error.message);
+    if (info.corruption_detected)
+        return complain(why, info.message);
+    return compare_and_close(wal, found, life, value_max, why);
+}
+
+uint64_t found_total(const struct found *found)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < found->lives; i++)
+        for (size_t thread = 0; thread < LIFE_THREADS; thread++)
+            sum += found->records[i][thread];
+    return sum;
 }
 
 void lives_in_memory(void)

@@ -17,6 +17,7 @@
 
 #define LIFE_THREADS 4
 #define LIVES_MAX    32
+#define LIVES_WHY    ((size_t)256)
 
 /* One life's counters; those of a thread are stored by it alone. */
 struct life {
@@ -47,11 +48,19 @@ void life_append(struct life *life, nori_wal *wal, uint32_t thread,
 
 /* Read all that is there. False, and `why`: a record is not one that was appended, is there twice,
  * or one before it is missing. */
-bool found_read(struct found *found, nori_reader *reader, size_t value_max, char why[128]);
+bool found_read(struct found *found, nori_reader *reader, size_t value_max, char why[LIVES_WHY]);
 
 /* Is what was found now as it must be after `before`, and after what `life` counted? */
 bool found_check(const struct found *now, const struct found *before, const struct life *life,
-                 char why[128]);
+                 char why[LIVES_WHY]);
+
+/* A life is over: open what it left, compare all of it with what was found before and with what
+ * `life` counted, and close it. Then *found is what is there now, one life more. False, and `why`:
+ * something is lost, damaged, or told to be durable although it is not (D1, D2, D5). */
+bool found_recover(struct found *found, const struct nori_wal_config *config,
+                   const struct life *life, size_t value_max, char why[LIVES_WHY]);
+
+uint64_t found_total(const struct found *found); /* records */
 
 /* Temporary folders in memory, where there is such a file system and TMPDIR does not say otherwise:
  * what a killed process leaves is the same everywhere, but here nothing waits for a disk. */
