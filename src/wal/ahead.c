@@ -7,8 +7,8 @@
  * caller's thread is one of them. Judging goes through the results in order, as if it had scanned
  * itself; what lies behind damage was then read for nothing, or counts as evidence of a watermark.
  *
- * Threads. `next` hands out links, `bytes` counts what was read; both are atomics. Each entry of
- * the results is written by the thread that took its link, and read after all have been joined.
+ * Threads. `next`, an atomic, hands out links. Each entry of the results is written by the thread
+ * that took its link, and read after all have been joined.
  * Memory is one window a thread, whatever the size of the log.
  *
  * Failure. Threads that cannot be started are done without. An error is not kept.
@@ -21,60 +21,32 @@
 #define THREADS_MAX    4                    /* the caller's included */
 #define WORTH_IT_BYTES ((uint64_t)32 << 20) /* a smaller log is read before threads have started */
 
+/* What the threads share. */
 struct crew {
     const struct nw_env *env;
     const struct nw_chain *chain;
     struct nw_ahead *ahead;
     uint64_t record_limit;
     _Atomic size_t next;
-    _Atomic uint64_t bytes;
-    _Atomic bool must_stop;
 };
-
-/* One of the threads: the caller's reports progress. */
-struct worker {
-    struct crew *crew;
-    nw_scan_progress progress;
-    void *context;
-    uint64_t told;
-};
-
-static int note_progress(void *context, uint64_t bytes)
-{
-    struct worker *worker = context;
-    struct crew *crew = worker->crew;
-    uint64_t all = atomic_fetch_add(&crew->bytes, bytes) + bytes;
-
-    if (atomic_load(&crew->must_stop))
-        return 1;
-    if (worker->progress && worker->progress(worker->context, all - worker->told) != 0)
-        atomic_store(&crew->must_stop, true);
-    worker->told = all;
-    return atomic_load(&crew->must_stop);
-}
 
 static void scan_links(void *argument)
 {
-    struct worker *worker = argument;
-    struct crew *crew = worker->crew;
+    struct crew *crew = argument;
     struct nw_cursor cursor;
+    size_t i;
 
     nw_cursor_begin(&cursor, crew->env->allocator, NULL, 2, 0, 0, 0, false);
-    while (!atomic_load(&crew->must_stop)) {
-        size_t i = atomic_fetch_add(&crew->next, 1);
+    while ((i = atomic_fetch_add(&crew->next, 1)) < crew->chain->count) {
+        const struct nw_link *link = &crew->chain->links[i];
         struct nori_error ignored = NORI_ERROR_INIT;
-        const struct nw_link *link;
-        struct nw_segment_scan scan;
+        struct nw_segment_scan scan = {.end = link->begin,
+                                       .next_sequence = link->header.base_sequence};
 
-        if (i >= crew->chain->count)
-            break;
-        link = &crew->chain->links[i];
         if (!link->is_live || link->format != 2)
             continue;
-        scan = (struct nw_segment_scan){.end = link->begin,
-                                        .next_sequence = link->header.base_sequence};
-        if (nw_segment_scan(crew->env, crew->chain, link, &cursor, crew->record_limit, &scan,
-                            note_progress, worker, &ignored) < 0)
+        if (nw_segment_scan(crew->env, crew->chain, link, &cursor, crew->record_limit, &scan, NULL,
+                            NULL, &ignored) < 0)
             continue;
         crew->ahead->scans[i] = scan;
         crew->ahead->is_done[i] = true;
@@ -82,23 +54,16 @@ static void scan_links(void *argument)
     nw_cursor_done(&cursor);
 }
 
-static void run_crew(struct crew *crew, nw_scan_progress progress, void *context)
+static void run_crew(struct crew *crew)
 {
     const struct nori_vfs *vfs = crew->env->vfs;
     struct nori_thread *threads[THREADS_MAX - 1];
-    struct worker helper = {.crew = crew};
-    struct worker caller = {.crew = crew, .progress = progress, .context = context};
-    struct worker helpers[THREADS_MAX - 1];
     size_t count = 0;
 
-    while (count < THREADS_MAX - 1) {
-        helpers[count] = helper;
-        if (vfs->thread_start(vfs->context, "nori-scan", scan_links, &helpers[count],
-                              &threads[count]) < 0)
-            break;
+    while (count < THREADS_MAX - 1 &&
+           vfs->thread_start(vfs->context, "nori-scan", scan_links, crew, &threads[count]) >= 0)
         count++;
-    }
-    scan_links(&caller);
+    scan_links(crew);
     while (count > 0)
         vfs->thread_join(vfs->context, threads[--count]);
 }
@@ -121,7 +86,7 @@ static bool is_worth_it(const struct nw_chain *chain, size_t first)
 }
 
 void nw_ahead_scan(struct nw_ahead *ahead, const struct nw_env *env, const struct nw_chain *chain,
-                   size_t first, uint64_t record_limit, nw_scan_progress progress, void *context)
+                   size_t first, uint64_t record_limit)
 {
     struct nw_env files_only = *env; /* the ring is asked by one thread, where a file ends */
     struct crew crew = {
@@ -139,7 +104,7 @@ void nw_ahead_scan(struct nw_ahead *ahead, const struct nw_env *env, const struc
     }
     ahead->count = chain->count;
     atomic_store(&crew.next, first);
-    run_crew(&crew, progress, context);
+    run_crew(&crew);
 }
 
 void nw_ahead_done(struct nw_ahead *ahead)

@@ -15,11 +15,11 @@ struct nw_ahead {
 
 /*
  * Scan all live links of format 2 from index `first` on, each from its beginning. A log that one
- * thread reads soon enough is left alone. progress is called by the caller's thread only; what it
- * returns ends the scan. A link that met an error is just not done: who scans it again is told why.
+ * thread reads soon enough is left alone. A link that met an error is just not done: who scans it
+ * again is told why.
  */
 void nw_ahead_scan(struct nw_ahead *ahead, const struct nw_env *env, const struct nw_chain *chain,
-                   size_t first, uint64_t record_limit, nw_scan_progress progress, void *context);
+                   size_t first, uint64_t record_limit);
 void nw_ahead_done(struct nw_ahead *ahead);
 
 /* True, and the result, if link i was scanned. */

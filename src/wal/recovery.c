@@ -353,8 +353,7 @@ static int scan_live(struct judge *judge)
     if (judge->config->verify == NORI_VERIFY_TAIL)
         rc = skip_durable(judge, &i, &scan);
     else
-        nw_ahead_scan(&judge->ahead, judge->env, chain, i, judge->config->max_record_size,
-                      judge->progress, judge->context);
+        nw_ahead_scan(&judge->ahead, judge->env, chain, i, judge->config->max_record_size);
     if (rc < 0)
         return rc;
     for (bool is_first = true;; is_first = false) {
