@@ -220,8 +220,9 @@ struct nori_recovery_info {
  * NORI_E_VERSION      a newer format (D12)
  * NORI_E_READONLY     the folder or a file may not be written
  * NORI_E_NOSPACE      no room to make what was recovered durable (copy-on-write file systems)
- * NORI_E_UNSUPPORTED  format 1 was asked for, but the log has segments of format 2: nothing was
- *                     changed
+ * NORI_E_UNSUPPORTED  format 1 was asked for, but the log has segments of format 2; or `control`
+ *                     has records of a killed writer and cannot be mapped here any more: nothing
+ *                     was changed
  * NORI_E_IO, NORI_E_NOMEM
  * After an error there is no handle.
  */

@@ -115,6 +115,7 @@ static int map_if_ours(struct nw_control *control)
     if (!is_ours(&page, got, info.bytes))
         return NORI_E_NOTFOUND;
     control->is_in_place = is_in_place(&page, &info);
+    control->has_unwritten = atomic_load(&page.published) != atomic_load(&page.written);
     return map_file(control, (size_t)page.ring_len);
 }
 
@@ -191,6 +192,7 @@ int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
                              struct nw_control **ret_control, struct nori_error *error)
 {
     struct nw_control *control = new_control(env);
+    bool is_needed;
     int rc;
 
     *ret_control = NULL;
@@ -211,8 +213,10 @@ int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
         *ret_control = control;
         return NORI_OK;
     }
+    /* It was mapped here once: a writer waits for that, or what only its ring has is lost (D2). */
+    is_needed = for_writing && control->is_in_place && control->has_unwritten;
     nw_control_unref(control);
-    return is_none(rc, for_writing)
+    return is_none(rc, for_writing) && !is_needed
                ? NORI_OK
                : nw_io_error(error, rc, NW_NOWHERE, "look at %s", NW_NAME_CONTROL);
 }

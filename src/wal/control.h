@@ -100,7 +100,8 @@ struct nw_control {
     size_t ring_len;
     struct nori_file *file; /* NULL: in memory */
     bool is_writable;
-    bool is_in_place; /* the words were stored in this very file: it is not a copy */
+    bool is_in_place;   /* the words were stored in this very file: it is not a copy */
+    bool has_unwritten; /* when it was opened, its ring had what no segment has */
 };
 
 /* A ring is of such a size: at least one page, and a power of two. */
