@@ -26,8 +26,10 @@ fi
 # Only src/ counts, so nothing else is slowed down; atomic counters, so that threads lose none. Probes are a branch each
 # that is taken only while somebody traces.
 set_up() {
-    [ -f $build/build.ninja ] || CC=gcc meson setup $build --buildtype=plain -Db_coverage=true -Dtests=enabled \
-        -Dprobes=disabled '-Dc_args=-fprofile-update=atomic -fprofile-filter-files=.*/src/.*'
+    [ -f $build/build.ninja ] ||
+        CC=gcc meson setup $build --buildtype=plain -Db_coverage=true -Dtests=enabled -Dprobes=disabled \
+            '-Dc_args=-fprofile-update=atomic -fprofile-filter-files=.*/src/.*' || return
+    ninja -C $build build.ninja # so that it knows new tests
 }
 
 # The tests to run: all but those about the house, the tool and the examples, and those that the floors' file names.
@@ -43,6 +45,7 @@ programs() {
 
 run_tests() {
     find $build -name '*.gcda' -delete
+    rm -f $build/meson-logs/testlog.json
     # shellcheck disable=SC2046 # one word each
     NORI_SHARE=$share meson test -C $build --no-rebuild --quiet --timeout-multiplier 4 $(tests) >build/coverage.test.log 2>&1
     tools/count-tests.py --label coverage $build/meson-logs/testlog.json
