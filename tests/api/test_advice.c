@@ -460,6 +460,38 @@ static void whatever_call_fails_the_log_is_unharmed(void **state)
     }
 }
 
+/* The same before there is a log: it is kept, or the folder is as good as new. */
+static void whatever_call_fails_a_new_folder_can_be_advised_later(void **state)
+{
+    bool did_fail = true;
+
+    (void)state;
+    for (uint64_t nth = 1; did_fail; nth++) {
+        nori_sim *sim = nori_sim_new(NULL);
+        const struct nori_vfs *vfs = nori_sim_vfs(sim);
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        struct nori_wal_config config = always_config("wal");
+        struct nori_folder *folder = NULL;
+        int rc;
+
+        assert_int_equal(vfs->open_folder(vfs->context, "wal", NORI_FOLDER_CREATE, 0700, &folder),
+                         0);
+        folder->ops->close(folder);
+        options.fail_nth = nth;
+        nori_sim_set_options(sim, &options);
+        rc = advise_sim(sim);
+        did_fail = nori_sim_did_fail(sim);
+        nori_sim_set_options(sim, NULL);
+        assert_true(rc == NORI_OK || did_fail);
+        assert_int_equal(advise_sim(sim), NORI_OK);
+        config.vfs = vfs;
+        config.buffer_size = 4096;
+        make_log(&config);
+        expect_sim_log(sim);
+        nori_sim_free(sim);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,6 +508,7 @@ int main(void)
         ON_DISK(what_was_measured_on_another_device_is_not_believed),
         ON_DISK(a_senseless_advice_is_refused),
         cmocka_unit_test(whatever_call_fails_the_log_is_unharmed),
+        cmocka_unit_test(whatever_call_fails_a_new_folder_can_be_advised_later),
     };
 
     return cmocka_run_group_tests_name("advice", tests, NULL, NULL);

@@ -306,6 +306,26 @@ static void a_segment_that_has_no_name_yet_counts(void **state)
     assert_int_equal(after.spare_bytes, 0);
 }
 
+/* Only the oldest and the newest headers are looked at, however many segments there are. */
+static void positions_are_right_among_many_segments(void **state)
+{
+    const char *dir = dir_of(state);
+    nori_wal *wal = open_dir(dir);
+    struct nori_wal_stats inside, outside;
+
+    append_range(wal, 1, 15000, 1000);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    inside = numbers_of(wal);
+    outside = numbers_in(dir);
+    assert_true(inside.segments > 10);
+    assert_int_equal(outside.segments, inside.segments);
+    assert_true(is_same_position(outside.oldest, inside.oldest));
+    assert_true(is_same_position(outside.durable, inside.durable));
+    assert_true(is_same_position(outside.appended, inside.appended));
+    close_log(wal);
+    assert_true(is_same_position(numbers_in(dir).oldest, inside.oldest));
+}
+
 /* ---- failures ---- */
 
 /* D8 */
@@ -509,6 +529,7 @@ int main(void)
         IN_FOLDER(where_there_is_no_log_it_is_said),
         IN_FOLDER(a_copied_control_is_not_believed),
         IN_FOLDER(a_segment_that_has_no_name_yet_counts),
+        IN_FOLDER(positions_are_right_among_many_segments),
         cmocka_unit_test(a_failed_log_still_tells_its_numbers),
         IN_FOLDER(a_forked_child_is_refused),
         IN_FOLDER(a_shorter_struct_gets_as_much_as_it_holds_and_a_longer_one_zeros),

@@ -6,6 +6,8 @@
 #include "../api/encode.h"
 #include "../api/helpers.h"
 
+#include <nori/sim.h>
+
 #define LOG_ID 77u
 
 struct fixture {
@@ -73,6 +75,18 @@ static void store_four(const struct fixture *fixture)
     for (size_t i = 0; i < 4; i++)
         store_segment(fixture, segment_name(ids[i]),
                       header_of(ids[i], i == 0 ? RAW_NO_SEGMENT : ids[i - 1], i * 400));
+}
+
+static void poke_segment(nori_sim *sim, uint64_t id, struct raw_header header)
+{
+    struct bytes file = {0};
+    char path[32];
+
+    put_header(&file, &header);
+    put_zeros(&file, 300);
+    (void)snprintf(path, sizeof path, "wal/%s", segment_name(id));
+    assert_int_equal(nori_sim_file_poke(sim, path, 0, file.data, file.len), 0);
+    free_bytes(&file);
 }
 
 static void expect_live(const struct fixture *fixture, const uint64_t *ids, size_t count)
@@ -194,6 +208,24 @@ static void a_header_that_breaks_a_rule_is_damage(void **state)
     header = header_of(7, RAW_NO_SEGMENT, 0); /* it begins a log, behind another */
     store_segment(&fixture, segment_name(7), header);
     expect_damaged(&fixture, 7);
+
+    header = header_of(7, 3, (UINT64_C(1) << 62) + 1); /* positions that no log reaches */
+    store_segment(&fixture, segment_name(7), header);
+    expect_damaged(&fixture, 7);
+    header = header_of(7, 3, 1200);
+    header.prev_end = (UINT64_C(1) << 62) + 1;
+    store_segment(&fixture, segment_name(7), header);
+    expect_damaged(&fixture, 7);
+    header = header_of(7, 3, 1200);
+    header.base_sequence = (UINT64_C(1) << 62) + 1;
+    store_segment(&fixture, segment_name(7), header);
+    expect_damaged(&fixture, 7);
+
+    header = header_of(1, 0, 400); /* off the chain, and of another log: nothing may remove it */
+    header.log_id = 78;
+    store_segment(&fixture, segment_name(1), header);
+    assert_int_equal(load(&fixture), NORI_E_CORRUPT);
+    assert_int_equal(fixture.error.position.segment_id, 1);
     end(&fixture);
 }
 
@@ -258,7 +290,7 @@ static void a_spare_that_continues_nothing_is_left_alone(void **state)
 
     begin(&fixture, state);
     store_four(&fixture);
-    for (int way = 0; way < 6; way++) {
+    for (int way = 0; way < 7; way++) {
         header = header_of(8, 7, 1600);
         switch (way) {
         case 0:
@@ -275,6 +307,10 @@ static void a_spare_that_continues_nothing_is_left_alone(void **state)
             break;
         case 4:
             header.prev_id = 3;
+            break;
+        case 5: /* its predecessor ends inside its header */
+            header.prev_end = 100;
+            header.start = 1300;
             break;
         default:
             header = header_of(8, RAW_NO_SEGMENT, 0);
@@ -301,6 +337,18 @@ static void the_successor_is_found_without_walking(void **state)
     store_four(&fixture);
     assert_int_equal(load(&fixture), NORI_OK);
     assert_int_equal(nw_chain_extend(&fixture.chain, &fixture.env), 0);
+    for (int way = 0; way < 5; way++) {
+        struct raw_header header = header_of(8, 7, 1600);
+
+        header.segment_id += way == 0;
+        header.prev_salt += way == 1;
+        header.prev_id -= way == 2;
+        header.log_id += way == 3;
+        if (way == 4)
+            header.prev_end = header.start = 100;
+        store_segment(&fixture, segment_name(8), header); /* it is not the successor */
+        assert_int_equal(nw_chain_extend(&fixture.chain, &fixture.env), 0);
+    }
     store_segment(&fixture, segment_name(8), header_of(8, 7, 1600));
     assert_int_equal(nw_chain_extend(&fixture.chain, &fixture.env), 1);
     store_segment(&fixture, "spare", header_of(9, 8, 2001)); /* it does not fit */
@@ -309,6 +357,43 @@ static void the_successor_is_found_without_walking(void **state)
     assert_int_equal(nw_chain_extend(&fixture.chain, &fixture.env), 1);
     expect_live(&fixture, ids, 6);
     end(&fixture);
+}
+
+/* A reader that goes on in the successor is told later, not wrongly: the chain stays as it was. */
+static void whatever_call_fails_the_successor_is_found_or_not_yet(void **state)
+{
+    bool did_fail = true;
+
+    for (uint64_t nth = 1; did_fail; nth++) {
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        nori_sim *sim = nori_sim_new(NULL);
+        const struct nori_vfs *vfs = nori_sim_vfs(sim);
+        struct fixture fixture = {.env = {.vfs = vfs, .allocator = nori_sim_allocator(sim)}};
+        struct nori_file *file = NULL;
+        int rc, extended;
+
+        (void)state;
+        assert_int_equal(
+            vfs->open_folder(vfs->context, "wal", NORI_FOLDER_CREATE, 0700, &fixture.env.folder),
+            0);
+        poke_segment(sim, 0, header_of(0, RAW_NO_SEGMENT, 0));
+        nw_chain_init(&fixture.chain, fixture.env.allocator);
+        assert_int_equal(load(&fixture), NORI_OK);
+        poke_segment(sim, 1, header_of(1, 0, 400));
+        options.fail_nth = nth;
+        nori_sim_set_options(sim, &options);
+        extended = nw_chain_extend(&fixture.chain, &fixture.env);
+        rc = nw_link_open(&fixture.env, nw_chain_last(&fixture.chain), 0, &file, &fixture.error);
+        did_fail = nori_sim_did_fail(sim);
+        assert_int_equal(fixture.chain.count, 1 + (size_t)extended);
+        assert_true(rc == NORI_OK || rc == NORI_E_IO);
+        assert_true(did_fail || (extended && rc == NORI_OK));
+        if (rc == NORI_OK)
+            file->ops->close(file);
+        end(&fixture);
+        assert_int_equal(nori_sim_memory_blocks(sim), 0);
+        nori_sim_free(sim);
+    }
 }
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
@@ -324,6 +409,7 @@ int main(void)
         IN_FOLDER(a_spare_that_continues_the_chain_is_its_newest_link),
         IN_FOLDER(a_spare_that_continues_nothing_is_left_alone),
         IN_FOLDER(the_successor_is_found_without_walking),
+        cmocka_unit_test(whatever_call_fails_the_successor_is_found_or_not_yet),
     };
 
     return cmocka_run_group_tests_name("chain", tests, NULL, NULL);
