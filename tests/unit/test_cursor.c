@@ -6,6 +6,8 @@
 #include "../api/encode.h"
 #include "../api/helpers.h"
 
+#include <nori/sim.h>
+
 #define SALT 0x0123456789abcdefu
 
 struct fixture {
@@ -214,6 +216,84 @@ static void a_record_counts_only_in_its_place(void **state)
     free_bytes(&bytes);
 }
 
+/* ---- failing calls, and a file system that cannot map ---- */
+
+#define COUNT 40
+
+/* Read all records of `wal/records`, and try one that fails once more. Did anything fail? */
+static bool read_all(nori_sim *sim, const struct bytes *bytes, bool use_map)
+{
+    const struct nori_vfs *vfs = nori_sim_vfs(sim);
+    struct nori_folder *folder = NULL;
+    struct nori_file *file = NULL;
+    struct nori_sim_options none = NORI_SIM_OPTIONS_INIT;
+    struct nw_stored_record record;
+    struct nw_cursor cursor;
+    uint64_t failures = 0;
+    int count = 0;
+
+    if (vfs->open_folder(vfs->context, "wal", 0, 0, &folder) < 0)
+        return true;
+    if (folder->ops->open_file(folder, "records", 0, 0, &file) >= 0) {
+        nw_cursor_begin(&cursor, nori_sim_allocator(sim), file, 2, SALT, 0, 1 << 20, use_map);
+        for (;;) {
+            uint64_t offset = cursor.offset;
+            int rc = nw_cursor_next(&cursor, &record);
+
+            if (rc == 0) {
+                assert_memory_equal(record.key, "k", 1);
+                assert_int_equal(cursor.offset, offset + record.len);
+                count++;
+                continue;
+            }
+            if (rc == NW_CURSOR_SHORT)
+                break;
+            assert_true(rc == NORI_E_NOMEM || NORI_VFS_CODE(rc) == NORI_E_IO);
+            assert_int_equal(cursor.offset, offset);
+            assert_true(++failures <= 1);
+            nori_sim_set_options(sim, &none);
+        }
+        assert_int_equal(cursor.offset, bytes->len);
+        assert_int_equal(count, COUNT);
+        nw_cursor_done(&cursor);
+        file->ops->close(file);
+    }
+    folder->ops->close(folder);
+    return failures > 0 || nori_sim_did_fail(sim);
+}
+
+/* D11: an error is none of the ends, and what comes behind it can be had later. */
+static void a_record_that_could_not_be_read_is_read_later(void **state)
+{
+    struct bytes bytes = {0};
+
+    (void)state;
+    for (int i = 0; i < COUNT; i++)
+        (void)put_sized(&bytes, 9000, SALT); /* several windows, and records over their ends */
+    for (int way = 0; way < 3; way++) {
+        bool did_fail = true;
+
+        for (uint64_t nth = 1; did_fail; nth++) {
+            struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+            nori_sim *sim = nori_sim_new(NULL);
+            const struct nori_vfs *vfs = nori_sim_vfs(sim);
+            struct nori_folder *folder = NULL;
+
+            assert_int_equal(
+                vfs->open_folder(vfs->context, "wal", NORI_FOLDER_CREATE, 0700, &folder), 0);
+            folder->ops->close(folder);
+            assert_int_equal(nori_sim_file_poke(sim, "wal/records", 0, bytes.data, bytes.len), 0);
+            options.fail_nth = nth;
+            options.flags = way == 2 ? NORI_SIM_NO_MAP : 0;
+            nori_sim_set_options(sim, &options);
+            did_fail = read_all(sim, &bytes, way > 0);
+            assert_int_equal(nori_sim_memory_blocks(sim), 0);
+            nori_sim_free(sim);
+        }
+    }
+    free_bytes(&bytes);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
 
 int main(void)
@@ -225,6 +305,7 @@ int main(void)
         IN_FOLDER(any_flipped_bit_makes_a_record_bad_or_short),
         IN_FOLDER(a_record_over_the_limit_is_bad_at_once),
         IN_FOLDER(a_record_counts_only_in_its_place),
+        cmocka_unit_test(a_record_that_could_not_be_read_is_read_later),
     };
 
     return cmocka_run_group_tests_name("cursor", tests, NULL, NULL);
