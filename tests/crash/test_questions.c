@@ -128,6 +128,8 @@ static struct answer ask(const struct sample *sample, nori_sim *sim, int questio
 static void expect_as_good(int question, const struct answer *whole, const struct answer *got)
 {
     if (got->rc == whole->rc) {
+        if (question == VERIFY || question == REPAIR)
+            assert_true(got->rc < 0 || got->items >= whole->items);
         if (!whole->is_corrupt && (question == VERIFY || question == STAT)) {
             assert_true(got->records >= whole->records);
             assert_true(got->end_lsn >= whole->end_lsn);
@@ -225,6 +227,25 @@ static void a_damaged_log_is_never_called_sound(void **state)
         fail_each_call_of_each_question((enum sample_kind)kind, 'h', 1, 0);
         fail_each_call_of_each_question((enum sample_kind)kind, 'm', 1, 0);
     }
+}
+
+/* More to tell than there was room for at first. */
+static void what_is_told_of_many_files_is_told_whole_or_not_at_all(void **state)
+{
+    static struct sample sample;
+    nori_sim *disk;
+
+    (void)state;
+    sample_make(&sample, SAMPLE_CLOSED, 3);
+    nori_sim_crash_kill(sample.sim, &disk);
+    for (char name[] = SAMPLE_DIR "/a.wal"; name[sizeof SAMPLE_DIR] <= 'z';
+         name[sizeof SAMPLE_DIR]++)
+        assert_int_equal(nori_sim_file_poke(disk, name, 0, "x", 1), 0);
+    assert_in_range(ask(&sample, disk, VERIFY, 0).items, 26, 40);
+    fail_each_call(&sample, disk, VERIFY, 0);
+    fail_each_call(&sample, disk, REPAIR, 0);
+    nori_sim_free(disk);
+    sample_free(&sample);
 }
 
 /* Who says stop is not told more, and gets back what was said. */
@@ -379,6 +400,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_cannot_be_read_is_neither_damage_nor_missing),
         cmocka_unit_test(a_damaged_log_is_never_called_sound),
+        cmocka_unit_test(what_is_told_of_many_files_is_told_whole_or_not_at_all),
         cmocka_unit_test(an_answer_ends_at_any_item),
         cmocka_unit_test(beside_a_writer_damage_is_told_only_if_it_is_found_twice),
         cmocka_unit_test(an_answer_ends_within_a_long_segment),
