@@ -413,22 +413,20 @@ static int write_plan(struct nori_wal *wal, struct plan *plan, struct nori_posit
     uint64_t mark_offset = wal->mark_offset;
     uint64_t mark_durable_lsn = wal->mark_durable_lsn;
     uint64_t mark_len;
-    bool is_mark_late;
     int rc = make_room(wal, plan->bytes, error);
 
     if (rc < 0)
         return rc;
     begin = wal->offset;
     mark_len = is_mark_due(wal) ? NW_MARK_LEN : 0;
-    is_mark_late = mark_len > 0 && plan->count > 1 && NW_PLANT("mark-inside-batch");
     rc = nw_stage_begin(wal, plan->bytes + mark_len, error);
-    if (rc >= 0 && mark_len > 0 && !is_mark_late)
+    if (rc >= 0 && mark_len > 0 && !(NW_PLANT("mark-inside-batch") && plan->count > 1))
         rc = put_mark(wal, error);
     begin += mark_len;
     begin_encoding(wal, plan);
     for (size_t i = 0; rc >= 0 && i < plan->count; i++) {
         rc = put_record(wal, plan, i, &scratch_at, error);
-        if (rc >= 0 && i == 0 && is_mark_late)
+        if (NW_PLANT("mark-inside-batch") && rc >= 0 && i == 0 && mark_len > 0 && plan->count > 1)
             rc = put_mark(wal, error);
     }
     end_encoding(wal, plan);
