@@ -172,8 +172,8 @@ struct nw_link *nw_reader_find_link(struct nori_reader *reader, const struct nw_
     for (size_t i = reader->chain.first_live; i < reader->chain.count; i++) {
         struct nw_link *other = &reader->chain.links[i];
 
-        if (other->is_live && other->id == link->id && other->format == link->format &&
-            (link->format == 1 || other->header.salt == link->header.salt))
+        /* Those of format 1 have the salt 0. */
+        if (other->is_live && other->id == link->id && other->header.salt == link->header.salt)
             return other;
     }
     return NULL;
@@ -187,11 +187,9 @@ struct nw_link *nw_reader_find_successor(struct nori_reader *reader)
 
         if (!link->is_live || link->id <= reader->here.id)
             continue;
-        if (link->format == 1)
-            return reader->here.format == 1 ? link : NULL;
-        if (reader->here.format == 1
-                ? link->header.prev_salt == 0 && link->header.prev_id == reader->here.id
-                : link->header.prev_salt == reader->here.header.salt)
+        if (link->header.prev_salt == reader->here.header.salt &&
+            (reader->here.format == 2 || link->format == 1 ||
+             link->header.prev_id == reader->here.id))
             return link;
     }
     return NULL;

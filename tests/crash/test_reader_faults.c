@@ -17,6 +17,9 @@
 #include <nori/sim.h>
 
 #define RECORDS_MAX 200
+#define RING_LEN    ((size_t)64 << 10)
+#define SINGLE      NORI_SIM_ALL_CALLS
+#define STICKY      NORI_SIM_FAIL_STICKY
 #define TRIES       3 /* before the fault is mended */
 
 /*
@@ -24,13 +27,17 @@
  *   a  append a few records, of which the last two are a batch
  *   s  sync
  *   z  sleep: the threads of the log do what there is to do
- *   c  close the log and open it again
+ *   c  close the log and open it again    C  with a smaller staging ring
+ *   F  writes fail, and so the log does (D8)
+ *   L  what the staging ring has is lost
  *   x  close it
  *   K  kill the process: what the log has not written is only in the staging ring
  *   d  drop the segments before the last record
  *   r  open a reader on the log's handle    R  on its folder
  *   m  likewise, in the middle              M
+ *   q  likewise, at the last record         Q
  *   1  read one record                      n  read to the end
+ *   w  wait until there is one
  *   e  close the reader                     f  ask for the first position
  */
 struct story {
@@ -59,10 +66,13 @@ struct scene {
     nori_reader *reader;
     struct nori_position positions[RECORDS_MAX];
     uint64_t count; /* records are numbered from 1 */
-    uint64_t next;  /* number that the reader must show next; 0: it was told that it lost some */
+    size_t ring;
+    bool is_ring_lost;
+    uint64_t next; /* number that the reader must show next; 0: it was told that it lost some */
 };
 
 static uint64_t runs;
+static bool is_running; /* one that has not ended well yet */
 
 /* ---- faults, in the reader's steps ---- */
 
@@ -121,7 +131,7 @@ static struct nori_wal_config config_on(const struct scene *scene)
     config.vfs = nori_sim_vfs(scene->sim);
     config.allocator = nori_sim_allocator(scene->sim);
     config.preallocate = NORI_PREALLOCATE_OFF;
-    config.buffer_size = (size_t)64 << 10;
+    config.buffer_size = scene->ring;
     config.format = scene->story->format;
     return config;
 }
@@ -157,11 +167,47 @@ static void kill_it(struct scene *scene)
     scene->wal = NULL;
 }
 
-static void open_it(struct scene *scene, bool is_own, bool is_in_middle)
+/* It is opened again, and has what recovery found. */
+static void open_log_again(struct scene *scene)
+{
+    struct nori_wal_config config = config_on(scene);
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+
+    assert_int_equal(nori_wal_open(&config, &scene->wal, &info, NULL), NORI_OK);
+    if (!scene->story->may_lose)
+        assert_int_equal(info.valid_records, scene->count);
+    if (scene->is_ring_lost)
+        scene->count = info.valid_records;
+    scene->is_ring_lost = false;
+}
+
+static void fail_log(struct scene *scene)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+
+    options.fail_nth = 1;
+    options.fail_mask = NORI_SIM_WRITE;
+    options.flags = STICKY;
+    nori_sim_set_options(scene->sim, &options);
+    assert_true(nori_wal_flush(scene->wal) < 0);
+    nori_sim_set_options(scene->sim, NULL);
+}
+
+static void lose_ring(struct scene *scene)
+{
+    uint8_t *zeros = calloc(1, RING_LEN);
+
+    assert_int_equal(nori_sim_file_poke(scene->sim, "wal/control", 4096, zeros, RING_LEN), 0);
+    free(zeros);
+    scene->is_ring_lost = true;
+}
+
+/* where: 'r' at the oldest, 'm' in the middle, 'q' at the last record. */
+static void open_it(struct scene *scene, bool is_own, char where)
 {
     struct nori_reader_config config = NORI_READER_CONFIG_INIT;
-    uint64_t first = is_in_middle ? scene->count / 2 : 1;
-    struct nori_position position = is_in_middle ? scene->positions[first] : OLDEST;
+    uint64_t first = where == 'm' ? scene->count / 2 : where == 'q' ? scene->count : 1;
+    struct nori_position position = where == 'r' ? OLDEST : scene->positions[first];
 
     config.visibility = scene->story->visibility;
     config.flags = scene->story->flags;
@@ -226,6 +272,20 @@ static void ask_first(struct scene *scene)
     assert_true(is_same_position(position, scene->positions[1]));
 }
 
+static void wait_for_it(struct scene *scene)
+{
+    int rc;
+
+    for (int tries = 1;; tries++) {
+        rc = nori_reader_wait(scene->reader, 1000);
+        if (rc == NORI_OK || rc == NORI_E_TIMEOUT)
+            break;
+        expect_excused(scene, rc, tries, "nori_reader_wait");
+    }
+    if (scene->next <= scene->count || !nori_sim_did_fail(scene->sim)) /* else an error is due */
+        assert_int_equal(rc, scene->next <= scene->count ? NORI_OK : NORI_E_TIMEOUT);
+}
+
 static void close_it(struct scene *scene)
 {
     nori_reader_close(scene->reader);
@@ -235,8 +295,12 @@ static void close_it(struct scene *scene)
 static void take_reader_step(struct scene *scene, char step)
 {
     faults_on(scene);
-    if (strchr("rRmM", step))
-        open_it(scene, step == 'r' || step == 'm', step == 'm' || step == 'M');
+    if (strchr("rmq", step))
+        open_it(scene, true, step);
+    else if (strchr("RMQ", step))
+        open_it(scene, false, (char)(step - 'R' + 'r'));
+    else if (step == 'w')
+        wait_for_it(scene);
     else if (step == 'f')
         ask_first(scene);
     else
@@ -246,10 +310,9 @@ static void take_reader_step(struct scene *scene, char step)
 
 static void take_step(struct scene *scene, char step)
 {
-    struct nori_wal_config config = config_on(scene);
-    size_t dropped;
+    uint64_t dropped;
 
-    if (strchr("rRmM1nf", step)) {
+    if (strchr("rRmMqQ1nwf", step)) {
         take_reader_step(scene, step);
     } else if (step == 'a') {
         append_some(scene);
@@ -265,16 +328,24 @@ static void take_step(struct scene *scene, char step)
         close_it(scene);
     } else if (step == 'K') {
         kill_it(scene);
+    } else if (step == 'F') {
+        fail_log(scene);
+    } else if (step == 'L') {
+        lose_ring(scene);
     } else {
-        close_log(scene->wal);
-        scene->wal = step == 'c' ? open_log(&config) : NULL;
+        if (scene->wal)
+            (void)nori_wal_close(scene->wal); /* it may have failed */
+        scene->wal = NULL;
+        scene->ring /= step == 'C' ? 2 : 1;
+        if (step != 'x')
+            open_log_again(scene);
     }
 }
 
 /* Whether the fault was reached. */
 static bool run(const struct story *story, const struct fault *fault)
 {
-    struct scene scene = {.story = story, .fault = *fault};
+    struct scene scene = {.story = story, .fault = *fault, .ring = RING_LEN};
     struct nori_wal_config config;
 
     repeat_with("test_reader_faults %s visibility %u flags %u format %u: call %llu of kinds %x "
@@ -282,6 +353,7 @@ static bool run(const struct story *story, const struct fault *fault)
                 story->steps, story->visibility, story->flags, story->format,
                 (unsigned long long)fault->nth, fault->mask, fault->os_errno, fault->flags);
     runs++;
+    is_running = true;
     scene.sim = nori_sim_new(NULL);
     faults_off(&scene);
     config = config_on(&scene);
@@ -290,14 +362,13 @@ static bool run(const struct story *story, const struct fault *fault)
         take_step(&scene, *step);
     close_it(&scene);
     if (scene.wal)
-        close_log(scene.wal);
+        (void)nori_wal_close(scene.wal); /* what a reader had written may have failed */
     assert_int_equal(nori_sim_memory_blocks(scene.sim), 0);
     nori_sim_free(scene.sim);
+    is_running = false;
     return scene.calls >= fault->nth;
 }
 
-#define SINGLE NORI_SIM_ALL_CALLS
-#define STICKY NORI_SIM_FAIL_STICKY
 static const struct fault faults[] = {
     {SINGLE & ~NORI_SIM_MEMORY, 0, EIO, 0},
     {SINGLE & ~NORI_SIM_MEMORY, STICKY, EIO, 0},
@@ -335,6 +406,12 @@ static void whatever_fails_a_reader_beside_a_writer_skips_nothing(void **state)
         {.steps = "acasRnan", .flags = NORI_READER_PREAD},
         {.steps = "acasrnasn", .visibility = NORI_VISIBLE_DURABLE},
         {.steps = "acasf"},
+        {.steps = "RnanCan"},
+        {.steps = "rwawCawn"},
+        {.steps = "acaszaqn"},
+        {.steps = "asacasr1casn", .visibility = NORI_VISIBLE_DURABLE},
+        {.steps = "asacasMcasn", .visibility = NORI_VISIBLE_DURABLE},
+        {.steps = "asRnasn", .has_no_maps = true},
         {.steps = "arnan", .has_no_maps = true},
     };
 
@@ -349,6 +426,7 @@ static void whatever_fails_a_reader_without_a_writer_skips_nothing(void **state)
     static const struct story stories[] = {
         {.steps = "acasKRn"},
         {.steps = "acasaKMn"},
+        {.steps = "aszaKQn"},
         {.steps = "acaKRn", .flags = NORI_READER_PREAD},
         {.steps = "acasxRn", .visibility = NORI_VISIBLE_DURABLE},
     };
@@ -364,6 +442,10 @@ static void whatever_fails_a_reader_is_told_what_was_dropped(void **state)
         {.steps = "acacar1dacan", .may_lose = true},
         {.steps = "acacaR1dacan", .may_lose = true},
         {.steps = "acacaRnacadn", .may_lose = true},
+        {.steps = "aR111cacadn", .may_lose = true},
+        {.steps = "aR1cacadn", .may_lose = true, .has_no_maps = true},
+        {.steps = "aszRanFxLcn", .may_lose = true},
+        {.steps = "aszRanFxLcan", .may_lose = true},
     };
 
     (void)state;
@@ -384,21 +466,30 @@ static void whatever_fails_a_reader_of_format_1_skips_nothing(void **state)
     FAIL_EACH_OF(stories);
 }
 
+static int tell_failure(void **state)
+{
+    (void)state;
+    if (is_running)
+        repeat_print();
+    is_running = false;
+    return 0;
+}
+
+#define TOLD(test) cmocka_unit_test_teardown(test, tell_failure)
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whatever_fails_a_reader_beside_a_writer_skips_nothing),
-        cmocka_unit_test(whatever_fails_a_reader_without_a_writer_skips_nothing),
-        cmocka_unit_test(whatever_fails_a_reader_is_told_what_was_dropped),
-        cmocka_unit_test(whatever_fails_a_reader_of_format_1_skips_nothing),
+        TOLD(whatever_fails_a_reader_beside_a_writer_skips_nothing),
+        TOLD(whatever_fails_a_reader_without_a_writer_skips_nothing),
+        TOLD(whatever_fails_a_reader_is_told_what_was_dropped),
+        TOLD(whatever_fails_a_reader_of_format_1_skips_nothing),
     };
     int failed;
 
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     failed = cmocka_run_group_tests_name("reader_faults", tests, NULL, NULL);
-    if (failed)
-        repeat_print();
     print_message("reader faults: %llu runs\n", (unsigned long long)runs);
     return failed;
 }
