@@ -74,7 +74,6 @@ void nw_append_wait(struct nori_wal *wal)
         if (naps >= PATIENT_NAPS && !is_watched)
             is_watched = nw_watch_begin(wal, NW_STALL_LOCK, begun_ns);
     }
-    if (is_watched)
-        nw_watch_end(wal, NW_STALL_LOCK);
+    nw_watch_end(wal, NW_STALL_LOCK, is_watched);
     atomic_store_explicit(&wal->handed_over_ns, nw_now_ns(wal), memory_order_relaxed);
 }

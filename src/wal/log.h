@@ -250,7 +250,8 @@ void nw_watch_stop(struct nori_wal *wal);
 /* Something begins that may take long. True: it is watched until nw_watch_end; false: another
  * thread does the same already. mutex not held. */
 bool nw_watch_begin(struct nori_wal *wal, enum nw_stall stall, uint64_t now_ns);
-void nw_watch_end(struct nori_wal *wal, enum nw_stall stall);
+/* is_watched: what nw_watch_begin said. */
+void nw_watch_end(struct nori_wal *wal, enum nw_stall stall, bool is_watched);
 
 /* ---- append_lock.c ---- */
 void nw_append_wait(struct nori_wal *wal);

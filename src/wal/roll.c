@@ -305,8 +305,7 @@ int nw_roll(struct nori_wal *wal, struct nori_error *error)
     bool is_watched = nw_watch_begin(wal, NW_STALL_SEGMENT, begun_ns);
     int rc = roll(wal, begun_ns, error);
 
-    if (is_watched)
-        nw_watch_end(wal, NW_STALL_SEGMENT);
+    nw_watch_end(wal, NW_STALL_SEGMENT, is_watched);
     return rc;
 }
 

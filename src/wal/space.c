@@ -462,8 +462,7 @@ __attribute__((noinline)) static int wait_for_space(struct nori_wal *wal, uint64
         rc = wal->space_problem.code;
     }
     nw_unlock(wal, wal->mutex);
-    if (is_watched)
-        nw_watch_end(wal, NW_STALL_SPACE);
+    nw_watch_end(wal, NW_STALL_SPACE, is_watched);
     return rc;
 }
 

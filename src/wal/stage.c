@@ -160,8 +160,7 @@ static int write_spans(struct nori_wal *wal, struct nori_file *file, struct nori
     int rc = file->ops->write(file, spans, count, position.offset);
     uint64_t ns = nw_now_ns(wal) - begun_ns;
 
-    if (is_watched)
-        nw_watch_end(wal, NW_STALL_WRITE);
+    nw_watch_end(wal, NW_STALL_WRITE, is_watched);
     nw_stats_stage(wal, NW_STAGE_WRITE, ns);
     NW_PROBE(write, wal->name, position.segment_id, position.offset, bytes, ns);
     return rc;
@@ -258,8 +257,7 @@ __attribute__((noinline)) static int wait_for_room(struct nori_wal *wal, uint64_
     int rc = wal->writer_thread ? wait_for_writer(wal, target, error)
                                 : nw_stage_write_to(wal, target, error);
 
-    if (is_watched)
-        nw_watch_end(wal, NW_STALL_RING);
+    nw_watch_end(wal, NW_STALL_RING, is_watched);
     wal->free_until = atomic_load(&wal->written_lsn) + wal->ring_len;
     nw_stats_waited(wal, &wal->control->words->stats.room_waits, begun_ns);
     return rc;
@@ -276,8 +274,7 @@ __attribute__((noinline)) static int empty_ring(struct nori_wal *wal, struct nor
         return NORI_OK;
     is_watched = nw_watch_begin(wal, NW_STALL_RING, nw_now_ns(wal));
     rc = nw_stage_write_to(wal, target, error);
-    if (is_watched)
-        nw_watch_end(wal, NW_STALL_RING);
+    nw_watch_end(wal, NW_STALL_RING, is_watched);
     return rc;
 }
 

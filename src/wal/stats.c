@@ -54,21 +54,13 @@ static size_t bucket_of(uint64_t ns)
 
 static void *histogram_of(const struct nw_metrics *metrics, enum nw_stage stage)
 {
-    switch (stage) {
-    case NW_STAGE_ENCODE:
-        return metrics->stage_encode;
-    case NW_STAGE_WAIT:
-        return metrics->stage_wait;
-    case NW_STAGE_WRITE:
-        return metrics->stage_write;
-    case NW_STAGE_SYNC:
-        return metrics->stage_sync;
-    case NW_STAGE_WAKE:
-        return metrics->stage_wake;
-    case NW_STAGE_COUNT:
-        break;
-    }
-    return NULL;
+    void *const histograms[NW_STAGE_COUNT] = {
+        [NW_STAGE_ENCODE] = metrics->stage_encode, [NW_STAGE_WAIT] = metrics->stage_wait,
+        [NW_STAGE_WRITE] = metrics->stage_write,   [NW_STAGE_SYNC] = metrics->stage_sync,
+        [NW_STAGE_WAKE] = metrics->stage_wake,
+    };
+
+    return histograms[stage];
 }
 
 void nw_stats_stage(struct nori_wal *wal, enum nw_stage stage, uint64_t ns)

@@ -196,8 +196,7 @@ static int lead(struct nori_wal *wal)
     }
     nw_unlock(wal, wal->mutex);
     done_ns = nw_now_ns(wal);
-    if (is_watched)
-        nw_watch_end(wal, NW_STALL_SYNC);
+    nw_watch_end(wal, NW_STALL_SYNC, is_watched);
     nw_lock(wal, wal->mutex);
     if (rc >= 0 && (!atomic_load(&wal->has_failed) ||
                     NW_PLANT("ack-after-failure"))) /* D8: nothing more, whoever met the failure */

@@ -59,23 +59,13 @@ static uint64_t threshold_ns(const struct nori_wal *wal)
 
 static void *counter_of(const struct nw_metrics *metrics, enum nw_stall stall)
 {
-    switch (stall) {
-    case NW_STALL_RING:
-        return metrics->stalls_ring;
-    case NW_STALL_WRITE:
-        return metrics->stalls_write;
-    case NW_STALL_SYNC:
-        return metrics->stalls_sync;
-    case NW_STALL_SEGMENT:
-        return metrics->stalls_segment;
-    case NW_STALL_SPACE:
-        return metrics->stalls_space;
-    case NW_STALL_LOCK:
-        return metrics->stalls_lock;
-    case NW_STALL_COUNT:
-        break;
-    }
-    return NULL;
+    void *const counters[NW_STALL_COUNT] = {
+        [NW_STALL_RING] = metrics->stalls_ring,   [NW_STALL_WRITE] = metrics->stalls_write,
+        [NW_STALL_SYNC] = metrics->stalls_sync,   [NW_STALL_SEGMENT] = metrics->stalls_segment,
+        [NW_STALL_SPACE] = metrics->stalls_space, [NW_STALL_LOCK] = metrics->stalls_lock,
+    };
+
+    return counters[stall];
 }
 
 bool nw_watch_begin(struct nori_wal *wal, enum nw_stall stall, uint64_t now_ns)
@@ -137,10 +127,13 @@ static void tell_end(struct nori_wal *wal, enum nw_stall stall, uint64_t since_n
     tell(wal, stall, ns, true, message);
 }
 
-void nw_watch_end(struct nori_wal *wal, enum nw_stall stall)
+void nw_watch_end(struct nori_wal *wal, enum nw_stall stall, bool is_watched)
 {
-    uint64_t since_ns = atomic_exchange(&wal->watch.since_ns[stall], 0);
+    uint64_t since_ns;
 
+    if (!is_watched)
+        return;
+    since_ns = atomic_exchange(&wal->watch.since_ns[stall], 0);
     if (atomic_load(&wal->watch.told_ns[stall]) == since_ns)
         tell_end(wal, stall, since_ns, nw_now_ns(wal));
 }
