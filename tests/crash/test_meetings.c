@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * test_meetings.c: two things that go on at once and concern one segment: it is dropped while space
+ * is taken for it, while another thread drops, too, or while dead files go. On a simulated machine,
+ * at each moment of one beside the other, by slow calls and by seeds.
+ */
+#include "../api/helpers.h"
+
+#include <errno.h>
+#include <nori/sim.h>
+
+#define RECORD_LEN  ((size_t)4000)
+#define LONG_NS     ((uint64_t)1000000000)
+#define RECORDS_MAX 2000
+
+static struct nori_position positions[RECORDS_MAX + 1];
+
+static struct nori_wal_config config_on(nori_sim *sim)
+{
+    struct nori_wal_config config = config_of("wal");
+
+    config.vfs = nori_sim_vfs(sim);
+    config.preallocate = NORI_PREALLOCATE_OFF;
+    config.buffer_size = (size_t)64 << 10;
+    return config;
+}
+
+static void append_to(nori_wal *wal, uint64_t first, uint64_t last)
+{
+    for (uint64_t number = first; number <= last; number++)
+        positions[number] = append_numbered(wal, number, RECORD_LEN);
+}
+
+/* The log shows the records first .. last; whoever drops may leave some before. */
+static void expect_last(nori_wal *wal, uint64_t first, uint64_t last)
+{
+    nori_reader *reader = NULL;
+    struct nori_record record;
+    struct nori_position position;
+    uint64_t number = 0;
+    uint64_t before = 0;
+    int rc;
+
+    assert_int_equal(nori_wal_read_from(wal, OLDEST, &reader), NORI_OK);
+    while ((rc = nori_reader_next(reader, &record, &position)) == NORI_OK) {
+        assert_true(is_numbered(&record, &number));
+        assert_true(before == 0 ? number <= first : number == before + 1);
+        assert_true(is_same_position(position, positions[number]));
+        before = number;
+    }
+    assert_int_equal(rc, NORI_END);
+    assert_int_equal(before, last);
+    nori_reader_close(reader);
+}
+
+/* ---- taking space ---- */
+
+/*
+ * Taking space takes long. After each number of records all is dropped, which begins a segment:
+ * space may just be taken for the one that goes, or for the one that begins. What is then appended
+ * has its space (D9), and is there after a crash (D2).
+ */
+static void a_segment_may_go_or_begin_while_space_is_taken_for_it(void **state)
+{
+    (void)state;
+    for (uint64_t count = 40; count < RECORDS_MAX - 400; count += 20) {
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        nori_sim *sim = nori_sim_new(NULL);
+        struct nori_wal_config config = config_on(sim);
+        nori_sim *after = NULL;
+        uint64_t deleted = 0;
+        nori_wal *wal;
+
+        config.preallocate = NORI_PREALLOCATE_RESERVE;
+        config.max_segment_size = 4 * MIB;
+        wal = open_log(&config);
+        options.delay_ns = LONG_NS;
+        options.delay_mask = NORI_SIM_ALLOCATE;
+        nori_sim_set_options(sim, &options);
+        append_to(wal, 1, count);
+        assert_int_equal(nori_wal_delete_segments_before(wal, position_of(wal), &deleted), NORI_OK);
+        assert_true(deleted > 0);
+        append_to(wal, count + 1, count + 300);
+        expect_last(wal, count + 1, count + 300);
+        nori_sim_crash_kill(sim, &after);
+        close_log(wal);
+        nori_sim_free(sim);
+        config.vfs = nori_sim_vfs(after);
+        wal = open_log(&config);
+        expect_last(wal, count + 1, count + 300);
+        close_log(wal);
+        nori_sim_free(after);
+    }
+}
+
+/* ---- two who drop ---- */
+
+struct dropper {
+    nori_wal *wal;
+    struct nori_position position;
+    uint64_t deleted;
+    int rc;
+};
+
+static void drop(void *argument)
+{
+    struct dropper *dropper = argument;
+
+    dropper->rc =
+        nori_wal_delete_segments_before(dropper->wal, dropper->position, &dropper->deleted);
+}
+
+/* Each segment is dropped once, and nothing behind what either asked for. */
+static void two_may_drop_at_once(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        nori_sim *sim;
+        const struct nori_vfs *vfs;
+        struct nori_wal_config config;
+        struct dropper droppers[2];
+        struct nori_thread *thread = NULL;
+
+        options.seed = seed;
+        options.switch_percent = 50;
+        sim = nori_sim_new(&options);
+        vfs = nori_sim_vfs(sim);
+        config = config_on(sim);
+        droppers[0].wal = open_log(&config);
+        append_to(droppers[0].wal, 1, 1200); /* over four segments */
+        droppers[1].wal = droppers[0].wal;
+        droppers[0].position = positions[seed % 2 ? 600 : 1100];
+        droppers[1].position = positions[seed % 2 ? 1100 : 600];
+        assert_int_equal(vfs->thread_start(vfs->context, "drop", drop, &droppers[0], &thread), 0);
+        drop(&droppers[1]);
+        vfs->thread_join(vfs->context, thread);
+        assert_int_equal(droppers[0].rc, NORI_OK);
+        assert_int_equal(droppers[1].rc, NORI_OK);
+        assert_int_equal(droppers[0].deleted + droppers[1].deleted, positions[1100].segment_id);
+        expect_last(droppers[0].wal, 1100, 1200);
+        close_log(droppers[0].wal);
+        nori_sim_free(sim);
+    }
+}
+
+/* ---- files that somebody else removed ---- */
+
+/* It is gone, which is what was asked for; the rest goes, and the log goes on. */
+static void a_file_that_is_gone_already_is_as_good_as_dropped(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    nori_wal *wal = open_log(&config);
+    uint64_t deleted = 0;
+
+    (void)state;
+    append_to(wal, 1, 1000);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    assert_int_equal(nori_sim_file_unlink(sim, "wal/000001.wal"), 0);
+    assert_int_equal(nori_wal_delete_segments_before(wal, positions[1000], &deleted), NORI_OK);
+    assert_int_equal(deleted, positions[1000].segment_id);
+    append_to(wal, 1001, 1010);
+    expect_last(wal, 1000, 1010);
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
+/* The file is still there, so it is still a part of the log: the error says why, and once it can be
+ * removed it is. */
+static void a_file_that_cannot_be_removed_stays_a_part_of_the_log(void **state)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    nori_wal *wal = open_log(&config);
+    struct nori_error error = NORI_ERROR_INIT;
+    uint64_t deleted = 0;
+
+    (void)state;
+    append_to(wal, 1, 1000);
+    options.fail_nth = 1;
+    options.fail_mask = NORI_SIM_REMOVE;
+    options.fail_errno = EACCES;
+    nori_sim_set_options(sim, &options);
+    assert_int_equal(nori_wal_delete_segments_before(wal, positions[1000], &deleted),
+                     NORI_E_READONLY);
+    assert_int_equal(deleted, 0);
+    assert_int_equal(nori_wal_last_error(wal, &error), NORI_OK);
+    assert_non_null(strstr(error.message, "remove 000000.wal"));
+    assert_int_equal(nori_wal_failure(wal, &error), NORI_END); /* it has not failed */
+    expect_last(wal, 1, 1000);
+    assert_int_equal(nori_wal_delete_segments_before(wal, positions[1000], &deleted), NORI_OK);
+    assert_int_equal(deleted, positions[1000].segment_id);
+    expect_last(wal, 1000, 1000);
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
+/* ---- places that are none ---- */
+
+/* Who waits for a place where no record can be would wait for ever. */
+static void a_place_that_is_none_is_refused_at_once(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    nori_wal *wal = open_log(&config);
+    struct nori_position end;
+    uint64_t deleted = 77;
+
+    (void)state;
+    append_to(wal, 1, 600); /* over two segments */
+    end = position_of(wal);
+    for (uint64_t id = 0; id <= end.segment_id + 1; id++) {
+        struct nori_position none = {id, UINT64_MAX};
+
+        assert_int_equal(nori_wal_wait_durable(wal, none, -1), NORI_E_NOTFOUND);
+        none.offset = 8 * MIB;
+        assert_int_equal(nori_wal_wait_durable(wal, none, -1), NORI_E_NOTFOUND);
+    }
+    end.offset++;
+    assert_int_equal(nori_wal_wait_durable(wal, end, -1), NORI_E_NOTFOUND);
+    assert_int_equal(nori_wal_delete_segments_before(wal, end, &deleted), NORI_E_NOTFOUND);
+    end.offset--;
+    assert_int_equal(nori_wal_wait_durable(wal, end, INT64_MAX), NORI_OK);
+    assert_true(is_same_position(durable_of(wal), end));
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_segment_may_go_or_begin_while_space_is_taken_for_it),
+        cmocka_unit_test(two_may_drop_at_once),
+        cmocka_unit_test(a_file_that_is_gone_already_is_as_good_as_dropped),
+        cmocka_unit_test(a_file_that_cannot_be_removed_stays_a_part_of_the_log),
+        cmocka_unit_test(a_place_that_is_none_is_refused_at_once),
+    };
+
+    return cmocka_run_group_tests_name("meetings", tests, NULL, NULL);
+}
