@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * test_mend.c: what repair meets beside the damage: files of no log, strangers in quarantine, dead
+ * segments, a writer, a newer version's records, a caller who has had enough. Most logs are made by
+ * hand, so that each byte is where the test says.
+ */
+#include "encode.h"
+#include "helpers.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOG_ID 0x0123456789abcdefu
+#define SALT   0x1111111111111111u
+
+static struct {
+    char text[16384];   /* all messages and advice */
+    size_t errors;      /* findings that are damage */
+    size_t pieces;      /* of quarantine */
+    size_t items;       /* so far */
+    size_t stop_at;     /* report says so at this item; 0: never */
+    bool was_told_more; /* after that */
+    struct nori_log_item summary;
+} heard;
+
+static int hear(void *context, const struct nori_log_item *item)
+{
+    size_t len = strlen(heard.text);
+
+    (void)context;
+    (void)snprintf(heard.text + len, sizeof heard.text - len, "%s\n%s\n",
+                   item->message ? item->message : "", item->advice ? item->advice : "");
+    heard.errors += item->kind == NORI_LOG_FINDING && item->severity == NORI_SEVERITY_ERROR;
+    heard.pieces += item->kind == NORI_LOG_FINDING && item->severity == NORI_SEVERITY_INFO &&
+                    item->file && strncmp(item->file, "quarantine/", 11) == 0;
+    if (item->kind == NORI_LOG_SUMMARY)
+        heard.summary = *item;
+    heard.was_told_more |= heard.stop_at > 0 && heard.items >= heard.stop_at;
+    return ++heard.items == heard.stop_at ? 42 : 0;
+}
+
+static int repair_until(const char *dir, uint32_t flags, size_t stop_at)
+{
+    struct nori_log_options options = NORI_LOG_OPTIONS_INIT;
+
+    memset(&heard, 0, sizeof heard);
+    heard.stop_at = stop_at;
+    options.flags = flags;
+    return nori_log_repair(dir, &options, hear, NULL, NULL);
+}
+
+static int repair(const char *dir, uint32_t flags)
+{
+    return repair_until(dir, flags, 0);
+}
+
+static void expect_said(const char *text)
+{
+    if (!strstr(heard.text, text))
+        fail_msg("'%s' is not in:\n%s", text, heard.text);
+}
+
+static void expect_sound(const char *dir)
+{
+    assert_int_equal(nori_log_verify(dir, NULL, NULL, NULL, NULL), NORI_OK);
+}
+
+/* The values of the records that are there, each behind a space; a hole is a `!`. */
+static void expect_values(const char *dir, const char *values)
+{
+    nori_reader *reader = open_reader(dir, OLDEST);
+    struct nori_record record;
+    char found[256] = "";
+    int rc;
+
+    while ((rc = nori_reader_next(reader, &record, NULL)) != NORI_END) {
+        size_t len = strlen(found);
+
+        assert_true(rc == NORI_OK || rc == NORI_E_CORRUPT);
+        if (rc == NORI_OK)
+            (void)snprintf(found + len, sizeof found - len, " %.*s", (int)record.value_len,
+                           (const char *)record.value);
+        else
+            (void)snprintf(found + len, sizeof found - len, " !");
+    }
+    nori_reader_close(reader);
+    assert_string_equal(found, values);
+}
+
+/* A header; end: where the segment before it ends, which begins the log. */
+static void put_segment(struct bytes *file, uint64_t id, uint64_t salt, uint64_t sequence,
+                        uint64_t end)
+{
+    struct raw_header header = {.segment_id = id,
+                                .base_sequence = sequence,
+                                .log_id = LOG_ID,
+                                .salt = salt,
+                                .start = end,
+                                .durable_lsn = end,
+                                .max_record = 65536,
+                                .prev_id = end ? 0 : RAW_NO_SEGMENT,
+                                .prev_salt = end ? SALT : 0,
+                                .prev_end = end};
+
+    put_header(file, &header);
+}
+
+static void store(const char *dir, uint64_t id, const struct bytes *file)
+{
+    store_file(dir, segment_name(id), file->data, file->len);
+}
+
+/* ---- dead segments ---- */
+
+/* A segment, a dead one, and one behind it: damage is mended in those that live, and the dead one
+ * is no part of what is kept. */
+static void dead_segments_are_no_part_of_what_is_mended(void **state)
+{
+    static const char *const kept[2] = {" a", " a b c"};
+    const char *dir = dir_of(state);
+
+    for (int damaged = 0; damaged < 2; damaged++) { /* in the first or in the last */
+        struct bytes files[3] = {{0}, {0}, {0}};
+        size_t places[2];
+
+        put_segment(&files[0], 0, SALT, 1, 0);
+        put_plain(&files[0], "k", "a", SALT);
+        places[0] = put_plain(&files[0], "k", "b", SALT);
+        put_segment(&files[1], 1, 77, 3, files[0].len);
+        put_plain(&files[1], "k", "dead", 77);
+        put_segment(&files[2], 2, 88, 3, files[0].len);
+        put_plain(&files[2], "k", "c", 88);
+        places[1] = put_plain(&files[2], "k", "d", 88);
+        put_mark(&files[2], 88, LOG_ID, 5, files[0].len + files[2].len);
+        files[damaged ? 2 : 0].data[places[damaged] + 3] ^= 8;
+        make_dir(dir);
+        for (uint64_t id = 0; id < 3; id++)
+            store(dir, id, &files[id]);
+        assert_int_equal(repair(dir, 0), NORI_OK);
+        assert_int_equal(heard.errors, 1);
+        expect_values(dir, kept[damaged]);
+        expect_sound(dir);
+        assert_false(has_file(dir, segment_name(1)));
+        for (size_t i = 0; i < 3; i++)
+            free_bytes(&files[i]);
+        remove_dir(dir);
+    }
+}
+
+/* ---- holes ---- */
+
+/* No hole is as short as the damage: it covers the record before, too, back to the mark there, and
+ * says so. */
+static void a_stretch_too_short_for_a_hole_grows_back_to_a_mark(void **state)
+{
+    const char *dir = dir_of(state);
+    struct bytes file = {0};
+    size_t place;
+
+    put_segment(&file, 0, SALT, 1, 0);
+    put_plain(&file, "k", "a", SALT);
+    put_mark(&file, SALT, LOG_ID, 2, 128);
+    put_plain(&file, "k", "b", SALT);
+    place = put_plain(&file, "k", "c", SALT); /* nine bytes */
+    put_mark(&file, SALT, LOG_ID, 4, file.len);
+    put_plain(&file, "k", "d", SALT);
+    file.data[place + 4] ^= 1;
+    make_dir(dir);
+    store(dir, 0, &file);
+    assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+    expect_values(dir, " a ! d");
+    expect_sound(dir);
+    assert_int_equal(heard.summary.records_lost, 2);
+    free_bytes(&file);
+}
+
+/* ---- strangers ---- */
+
+/* D7: quarantine may be a place where a person keeps notes. They stay, and are told of nowhere. */
+static void what_a_person_keeps_in_quarantine_stays(void **state)
+{
+    static const char *const strangers[] = {
+        "x",
+        ".txt",
+        "a.txt",
+        "000000.wal.txt.1",
+        "notes.wal",
+        "what.wal.1-2",
+        "a name of more than ninety-six bytes, which no piece that was set aside ever has, however "
+        "long it may be",
+    };
+    const char *dir = dir_of(state);
+    char quarantine[300];
+    nori_wal *wal = open_dir(dir);
+    size_t len;
+
+    append_range(wal, 1, 100, 1000);
+    close_log(wal);
+    (void)snprintf(quarantine, sizeof quarantine, "%s/quarantine", dir);
+    make_dir(quarantine);
+    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++)
+        store_file(quarantine, strangers[i], "mine", 4);
+    flip_bit(dir, segment_name(0), 5000, 1);
+    clear_ring(dir);
+    assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+    assert_int_equal(heard.pieces, 1);
+    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
+        uint8_t *mine = load_file(quarantine, strangers[i], &len);
+
+        assert_int_equal(len, 4);
+        assert_memory_equal(mine, "mine", 4);
+        free(mine);
+    }
+    expect_sound(dir);
+}
+
+/* ---- a predecessor that was dropped ---- */
+
+/* A file without a record lies before a segment that says it had another predecessor: it alone is
+ * set aside, and nothing is lost. */
+static void an_empty_file_before_a_segment_is_set_aside_and_that_is_kept(void **state)
+{
+    const char *dir = dir_of(state);
+    struct bytes file = {0};
+
+    put_segment(&file, 7, 88, 50, 4096);
+    put_plain(&file, "k", "a", 88);
+    put_plain(&file, "k", "b", 88);
+    make_dir(dir);
+    store(dir, 7, &file);
+    store_file(dir, segment_name(3), "", 0);
+    assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+    expect_said("the file 000003.wal was set aside");
+    assert_int_equal(heard.pieces, 1);
+    assert_int_equal(heard.summary.records_lost, 0);
+    expect_values(dir, " a b");
+    expect_sound(dir);
+    free_bytes(&file);
+}
+
+/* ---- who else is there ---- */
+
+/* D12: what a newer version wrote is not mended, for that would destroy it. */
+static void a_record_of_a_newer_version_keeps_repair_from_all_changes(void **state)
+{
+    const struct raw_record newer = {
+        .key = "\11", .key_len = 1, .value = "?", .value_len = 1, .flags = RAW_CONTROL};
+    const char *dir = dir_of(state);
+
+    for (uint32_t flags = 0; flags <= NORI_LOG_SALVAGE; flags += NORI_LOG_SALVAGE) {
+        struct bytes files[2] = {{0}, {0}};
+        struct snapshot *before;
+        size_t place;
+
+        put_segment(&files[0], 0, SALT, 1, 0);
+        place = put_plain(&files[0], "k", "a", SALT);
+        put_plain(&files[0], "k", "b", SALT);
+        put_segment(&files[1], 1, 88, 3, files[0].len);
+        put_plain(&files[1], "k", "c", 88);
+        put_record(&files[1], &newer, 88);
+        put_plain(&files[1], "k", "d", 88);
+        files[0].data[place + 4] ^= 1;
+        make_dir(dir);
+        store(dir, 0, &files[0]);
+        store(dir, 1, &files[1]);
+        before = take_snapshot(dir);
+        assert_int_equal(repair(dir, flags), NORI_E_VERSION);
+        expect_unchanged(dir, before);
+        free_snapshot(before);
+        free_bytes(&files[0]);
+        free_bytes(&files[1]);
+        remove_dir(dir);
+    }
+}
+
+/* Beside a writer a finding counts only if it is found twice; damage is, and once only told. */
+static void damage_beside_a_writer_is_told_once(void **state)
+{
+    const char *dir = dir_of(state);
+    nori_wal *wal = open_dir(dir);
+    struct nori_position place = append_numbered(wal, 1, 1000);
+
+    append_range(wal, 2, 2500, 1000); /* over two segments */
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    flip_bit(dir, segment_name(0), place.offset + 50, 2);
+    assert_int_equal(repair(dir, NORI_LOG_DRY_RUN), NORI_E_CORRUPT);
+    assert_int_equal(heard.errors, 1);
+    flip_bit(dir, segment_name(0), place.offset + 50, 2);
+    assert_int_equal(repair(dir, NORI_LOG_DRY_RUN), NORI_OK);
+    assert_int_equal(heard.errors, 0);
+    close_log(wal);
+}
+
+/* Whoever ends a repair at whatever item finds the log as it was, or mended; he is told no more. */
+static void a_repair_may_be_ended_at_each_item(void **state)
+{
+    const struct temporary *temporary = *state;
+    struct nori_wal_config making = config_of(temporary->dir);
+    bool was_ended = true;
+    size_t unchanged = 0;
+    nori_wal *wal;
+
+    making.max_segment_size = 8 * MIB;
+    wal = open_log(&making);
+    append_range(wal, 1, 6000, 1000); /* so that there is progress to be told */
+    close_log(wal);
+    flip_bit(temporary->dir, segment_name(0), 5000, 1);
+    for (size_t stop_at = 1; was_ended; stop_at++) {
+        struct nori_wal_config config = config_of(temporary->other);
+        struct snapshot *before;
+        int rc;
+
+        copy_dir(temporary->dir, temporary->other);
+        before = take_snapshot(temporary->other);
+        rc = repair_until(temporary->other, NORI_LOG_SALVAGE, stop_at);
+        was_ended = heard.items >= stop_at;
+        assert_int_equal(rc, was_ended ? 42 : NORI_OK);
+        assert_false(heard.was_told_more);
+        if (nori_log_verify(temporary->other, NULL, NULL, NULL, NULL) != NORI_OK) {
+            expect_unchanged(temporary->other, before);
+            unchanged++;
+        } else {
+            assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+        }
+        free_snapshot(before);
+        remove_dir(temporary->other);
+    }
+    assert_in_range(unchanged, 2, 100); /* at some progress and at the finding */
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(dead_segments_are_no_part_of_what_is_mended),
+        IN_FOLDER(a_stretch_too_short_for_a_hole_grows_back_to_a_mark),
+        IN_FOLDER(what_a_person_keeps_in_quarantine_stays),
+        IN_FOLDER(an_empty_file_before_a_segment_is_set_aside_and_that_is_kept),
+        IN_FOLDER(a_record_of_a_newer_version_keeps_repair_from_all_changes),
+        IN_FOLDER(damage_beside_a_writer_is_told_once),
+        IN_FOLDER(a_repair_may_be_ended_at_each_item),
+    };
+
+    return cmocka_run_group_tests_name("mend", tests, NULL, NULL);
+}
