@@ -308,8 +308,10 @@ static struct nw_segment *segment_of_id(const struct nori_wal *wal, uint64_t id)
 {
     size_t low = 0;
     size_t high = wal->segment_count;
-    uint64_t guess = high > 0 ? id - wal->segments[0]->id : 0;
+    uint64_t guess;
 
+    nw_assert(high > 0); /* a log that had a segment has one */
+    guess = id - wal->segments[0]->id;
     /* Ids follow one another, but for those that a recovery left out. */
     if (guess < high && wal->segments[guess]->id == id)
         return wal->segments[guess];

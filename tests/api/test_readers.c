@@ -777,6 +777,49 @@ static void a_reader_at_the_end_does_not_mind_that_all_is_dropped(void **state)
     close_log(wal);
 }
 
+/* ---- damage under an open log ---- */
+
+/* D11: an ended segment's header is damaged, it is another log's, or it is shorter than it was. The
+ * handle that has the log open notices, and is not killed by a map that has no file behind it. */
+static void what_happens_to_a_segment_under_its_writer_is_told(void **state)
+{
+    const struct temporary *temporary = *state;
+    const char *dir = temporary->dir;
+    const char *name = segment_name(0);
+    nori_wal *wal = open_dir(temporary->other);
+    size_t len = 0;
+    uint8_t *others;
+
+    append_range(wal, 1, 2000, 1000);
+    close_log(wal);
+    others = load_file(temporary->other, name, &len);
+    for (int way = 0; way < 3; way++) {
+        struct nori_record record;
+        nori_reader *reader = NULL;
+        uint64_t count = 0;
+        int rc;
+
+        wal = open_dir(dir);
+        append_range(wal, 1, 2000, 1000); /* over two segments */
+        assert_int_equal(nori_wal_sync(wal), NORI_OK);
+        if (way == 0)
+            flip_bit(dir, name, 50, 1);
+        else if (way == 1)
+            store_file(dir, name, others, len);
+        else
+            cut_file(dir, name, len / 2);
+        rc = nori_wal_read_from(wal, OLDEST, &reader);
+        while (rc == NORI_OK && (rc = nori_reader_next(reader, &record, NULL)) == NORI_OK)
+            assert_int_equal(record.sequence, ++count);
+        assert_int_equal(rc, NORI_E_CORRUPT);
+        assert_in_range(count, way < 2 ? 0 : 1, way < 2 ? 0 : 1000);
+        nori_reader_close(reader);
+        close_log(wal);
+        remove_dir(dir);
+    }
+    free(others);
+}
+
 /* ---- holes ---- */
 
 /* Records with the sequence numbers in `numbers`, the last one behind a mark, and between them
@@ -872,6 +915,7 @@ int main(void)
         IN_FOLDER(a_reader_whose_next_segment_was_dropped_says_so),
         IN_FOLDER(a_reader_whose_own_segment_was_dropped_goes_on),
         IN_FOLDER(a_reader_at_the_end_does_not_mind_that_all_is_dropped),
+        IN_FOLDER(what_happens_to_a_segment_under_its_writer_is_told),
         IN_FOLDER(a_number_behind_a_hole_is_right_or_not_told),
     };
 

@@ -427,6 +427,7 @@ static void whatever_fails_a_reader_without_a_writer_skips_nothing(void **state)
         {.steps = "acasKRn"},
         {.steps = "acasaKMn"},
         {.steps = "aszaKQn"},
+        {.steps = "acaKcacamneqn"}, /* ids were left out */
         {.steps = "acaKRn", .flags = NORI_READER_PREAD},
         {.steps = "acasxRn", .visibility = NORI_VISIBLE_DURABLE},
     };
