@@ -208,6 +208,38 @@ static void dropped_segments_go_after_the_dead(void **state)
     nori_sim_free(sim);
 }
 
+/* D1: whoever comes first removes the dead ones, in any order of the threads; each once, and nothing
+ * that was appended since. */
+static void dead_segments_may_go_while_others_are_dropped(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        nori_sim *sim = with_two_dead_segments();
+        struct nori_wal_config config = config_on(sim);
+        uint64_t count = expect_opens(sim, 1);
+        uint64_t deleted = 0;
+        nori_wal *wal;
+
+        options.seed = seed;
+        options.switch_percent = 20 + (uint32_t)(seed % 3) * 30;
+        nori_sim_set_options(sim, &options);
+        wal = open_log(&config);
+        (void)append_numbered(wal, count + 1, 10);
+        if (seed % 2)
+            assert_int_equal(nori_wal_sync(wal), NORI_OK);
+        assert_int_equal(nori_wal_delete_segments_before(wal, position_of(wal), &deleted), NORI_OK);
+        assert_int_equal(deleted, 2);
+        assert_false(has_segment(sim, 0) || has_segment(sim, 1) || has_segment(sim, 2));
+        (void)append_numbered(wal, count + 2, 10);
+        assert_int_equal(nori_wal_sync(wal), NORI_OK);
+        close_log(wal);
+        nori_sim_set_options(sim, NULL);
+        assert_int_equal(expect_opens(sim, count + 2), 1);
+        nori_sim_free(sim);
+    }
+}
+
 /* ---- marks ---- */
 
 /* D6: a mark that claims what was not yet durable would make damage of every torn tail before it.
@@ -485,6 +517,7 @@ int main(void)
         cmocka_unit_test(no_third_ended_segment_waits_for_its_sync),
         cmocka_unit_test(dead_segments_outlive_the_crash_before_the_new_header),
         cmocka_unit_test(dropped_segments_go_after_the_dead),
+        cmocka_unit_test(dead_segments_may_go_while_others_are_dropped),
         cmocka_unit_test(a_power_cut_around_a_mark_leaves_a_torn_tail),
         cmocka_unit_test(a_batch_is_in_the_file_or_in_the_ring_as_a_whole),
         cmocka_unit_test(pages_lost_while_recovery_reads_cost_nothing_it_reported),
