@@ -57,10 +57,11 @@ static int name_segment(struct nori_wal *wal, struct nw_segment *segment)
 /* The newest segment, if it has no name yet. mutex held. */
 static struct nw_segment *unnamed(const struct nori_wal *wal)
 {
-    struct nw_segment *newest =
-        wal->segment_count > 0 ? wal->segments[wal->segment_count - 1] : NULL;
+    struct nw_segment *newest;
 
-    return newest && !newest->is_named ? newest : NULL;
+    nw_assert(wal->segment_count > 0);
+    newest = wal->segments[wal->segment_count - 1];
+    return newest->is_named ? NULL : newest;
 }
 
 int nw_sync_name(struct nori_wal *wal)

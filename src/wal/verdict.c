@@ -81,16 +81,21 @@ size_t nw_verdict_index(const struct nw_verdict *verdict)
     return nw_verdict_count();
 }
 
+static bool is_for(const struct rule *rule, const struct nw_facts *facts)
+{
+    return matches(rule->format, (int)facts->format) && matches(rule->place, (int)facts->place) &&
+           matches(rule->stop, (int)facts->stop) &&
+           matches(rule->is_below_watermark, facts->is_below_watermark) &&
+           matches(rule->is_strict, facts->is_strict);
+}
+
 const struct nw_verdict *nw_verdict_of(const struct nw_facts *facts)
 {
-    for (size_t i = 0; i < nw_verdict_count(); i++) {
-        const struct rule *rule = &rules[i];
+    size_t i = 0;
 
-        if (matches(rule->format, (int)facts->format) && matches(rule->place, (int)facts->place) &&
-            matches(rule->stop, (int)facts->stop) &&
-            matches(rule->is_below_watermark, facts->is_below_watermark) &&
-            matches(rule->is_strict, facts->is_strict))
-            return &rule->verdict;
+    while (!is_for(&rules[i], facts)) {
+        i++;
+        nw_assert(i < nw_verdict_count()); /* every combination has a row */
     }
-    nw_assert_failed("every combination of facts has a row", __FILE__, __LINE__);
+    return &rules[i].verdict;
 }
