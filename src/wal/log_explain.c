@@ -58,7 +58,7 @@ struct place {
     const char *shown;  /* what they are */
 };
 
-static void say_bytes(struct place *place, uint64_t from, uint64_t len, const char *what)
+static int say_bytes(struct place *place, uint64_t from, uint64_t len, const char *what)
 {
     struct nori_log_item item = {.kind = NORI_LOG_EXPLANATION};
     const struct nori_allocator *allocator = place->explain->env.allocator;
@@ -66,11 +66,13 @@ static void say_bytes(struct place *place, uint64_t from, uint64_t len, const ch
     uint8_t *bytes = nw_alloc(allocator, want ? want : 1);
     char name[NW_NAME_MAX];
     char text[128];
+    int rc = NORI_E_NOMEM;
 
-    if (!bytes || place->file->ops->read(place->file, bytes, want, from, &item.data_len) < 0 ||
-        item.data_len == 0) {
+    if (bytes)
+        rc = place->file->ops->read(place->file, bytes, want, from, &item.data_len);
+    if (rc < 0 || item.data_len == 0) {
         nw_free(allocator, bytes);
-        return;
+        return rc;
     }
     nw_link_name(place->link, name);
     (void)snprintf(text, sizeof text, "%s, %" PRIu64 " bytes from offset %" PRIu64, what, len,
@@ -82,11 +84,12 @@ static void say_bytes(struct place *place, uint64_t from, uint64_t len, const ch
     item.data = bytes;
     (void)nw_tell(&place->explain->teller, &item);
     nw_free(allocator, bytes);
+    return NORI_OK;
 }
 
 /* ---- header ---- */
 
-static void explain_header(struct place *place)
+static int explain_header(struct place *place)
 {
     const struct nw_link *link = place->link;
     const struct nw_header *header = &link->header;
@@ -97,8 +100,7 @@ static void explain_header(struct place *place)
                              "the place of the segment header, which is damaged; its own marks say "
                              "that the salt is %016" PRIx64 " and the log %016" PRIx64,
                              header->salt, header->log_id);
-        say_bytes(place, 0, NW_HEADER_LEN, "the damaged header");
-        return;
+        return say_bytes(place, 0, NW_HEADER_LEN, "the damaged header");
     }
     (void)nw_explain_say(explain, link, place->offset,
                          "inside the segment header, whose checksum holds: segment %" PRIu64
@@ -118,7 +120,7 @@ static void explain_header(struct place *place)
                              "it follows segment %" PRIu64 " (salt %016" PRIx64
                              "), which ends at offset %" PRIu64,
                              header->prev_id, header->prev_salt, header->prev_end);
-    say_bytes(place, 0, header->header_len, "the header");
+    return say_bytes(place, 0, header->header_len, "the header");
 }
 
 /* ---- what a record says ---- */
@@ -193,7 +195,7 @@ static void explain_record(struct place *place, const struct nw_stored_record *r
 /* ---- bytes that are no record ---- */
 
 /* If the lengths there make sense, what the checksum should have been. */
-static void explain_checksum(struct place *place)
+static int explain_checksum(struct place *place)
 {
     const struct nori_allocator *allocator = place->explain->env.allocator;
     struct nw_record_place where = {place->link->format, place->link->header.salt, place->begin};
@@ -204,8 +206,11 @@ static void explain_checksum(struct place *place)
     uint8_t flags;
     size_t covered;
     size_t got = 0;
+    int rc = NORI_E_NOMEM;
 
-    if (!bytes || place->file->ops->read(place->file, bytes, SHOWN_MAX, place->begin, &got) < 0)
+    if (bytes)
+        rc = place->file->ops->read(place->file, bytes, SHOWN_MAX, place->begin, &got);
+    if (rc < 0)
         goto out;
     scan = nw_scan_over(bytes, got);
     key_len = nw_scan_varint(&scan);
@@ -233,6 +238,7 @@ static void explain_checksum(struct place *place)
                              "the lengths that stand there do not fit: no checksum can be tried");
 out:
     nw_free(allocator, bytes);
+    return rc;
 }
 
 static const struct nw_finding *finding_at(const struct place *place)
@@ -250,7 +256,7 @@ static const struct nw_finding *finding_at(const struct place *place)
     return NULL;
 }
 
-static void explain_stop(struct place *place)
+static int explain_stop(struct place *place)
 {
     const struct nw_finding *finding = finding_at(place);
     struct nw_explain *explain = place->explain;
@@ -262,10 +268,9 @@ static void explain_stop(struct place *place)
                              "inside %" PRIu64 " bytes from offset %" PRIu64
                              " that do not verify: %s",
                              finding->bytes, finding->offset, finding->message);
-        explain_checksum(place);
         place->shown_len = nw_min_u64(finding->bytes, GLIMPSE_LEN);
         place->shown = "the first of them";
-        return;
+        return explain_checksum(place);
     }
     if (left == 0)
         (void)nw_explain_say(explain, place->link, place->begin,
@@ -276,9 +281,10 @@ static void explain_stop(struct place *place)
                              "unused space: the last record ends at offset %" PRIu64
                              ", and the file has %" PRIu64 " bytes",
                              place->begin, place->link->file_bytes);
+    return NORI_OK;
 }
 
-static void explain_beyond(struct place *place)
+static int explain_beyond(struct place *place)
 {
     (void)nw_explain_say(
         place->explain, place->link, place->offset,
@@ -286,21 +292,25 @@ static void explain_beyond(struct place *place)
         "; what stands here is of an earlier life, or was never durable, and is "
         "never read",
         place->link->end);
-    say_bytes(place, place->offset, 64, "the bytes there");
+    return say_bytes(place, place->offset, 64, "the bytes there");
 }
 
 /* ---- watermarks and the verdict ---- */
 
-static void explain_cover(struct place *place)
+static int explain_cover(struct place *place)
 {
     struct nw_explain *explain = place->explain;
     const struct nw_chain *chain = &explain->walk.chain;
     uint64_t lsn = place->link->start + place->begin;
     uint64_t control = explain->control_lsn;
-    uint64_t marks = nw_scan_watermark_behind(&explain->env, chain, place->link, place->begin);
+    uint64_t marks = 0;
     uint64_t headers = 0;
     bool is_below;
+    int rc = nw_scan_watermark_behind(&explain->env, chain, place->link, place->begin, &marks,
+                                      explain->error);
 
+    if (rc < 0)
+        return rc;
     for (size_t i = chain->first_live; i < chain->count; i++)
         if (chain->links[i].is_live && chain->links[i].format == 2)
             headers = nw_max_u64(headers, chain->links[i].header.durable_lsn);
@@ -326,6 +336,7 @@ static void explain_cover(struct place *place)
         (void)nw_explain_say(explain, place->link, place->begin, "recovery: %s",
                              nw_verdict_of(&facts)->why);
     }
+    return NORI_OK;
 }
 
 /* ---- finding the place ---- */
@@ -382,10 +393,26 @@ static int seek(struct place *place)
         place->shown_len = is_hole ? nw_min_u64(record.len, GLIMPSE_LEN) : record.len;
         place->shown = is_hole ? "its beginning" : "all of it";
     } else if (rc > 0) {
-        explain_stop(place);
+        rc = explain_stop(place);
     }
     nw_cursor_done(&cursor);
-    return rc > 0 ? NORI_OK : rc;
+    return rc;
+}
+
+/* Inside the live part of a segment. An error is described by now. */
+static int explain_inside(struct place *place, const char *name)
+{
+    struct nori_position position = {place->link->id, place->offset};
+    int rc = seek(place);
+
+    if (rc >= 0) {
+        rc = explain_cover(place);
+        if (rc < 0)
+            return rc;
+    }
+    if (rc >= 0 && place->shown_len > 0)
+        rc = say_bytes(place, place->begin, place->shown_len, place->shown);
+    return rc < 0 ? nw_io_error(place->explain->error, rc, position, "read %s", name) : NORI_OK;
 }
 
 int nw_explain_place(struct nw_explain *explain, struct nori_position position)
@@ -415,17 +442,15 @@ int nw_explain_place(struct nw_explain *explain, struct nori_position position)
         (void)nw_explain_say(explain, place.link, position.offset,
                              "in a file that is no part of the log now: left behind by an earlier "
                              "recovery, or what it was cannot be told");
-        say_bytes(&place, position.offset, 64, "the bytes there");
+        rc = say_bytes(&place, position.offset, 64, "the bytes there");
     } else if (place.link->format == 2 && position.offset < place.link->begin) {
-        explain_header(&place);
+        rc = explain_header(&place);
     } else if (position.offset >= place.link->end) {
-        explain_beyond(&place);
+        rc = explain_beyond(&place);
     } else {
-        rc = seek(&place);
-        if (rc >= 0)
-            explain_cover(&place);
-        if (rc >= 0 && place.shown_len > 0)
-            say_bytes(&place, place.begin, place.shown_len, place.shown);
+        rc = explain_inside(&place, name);
+        place.file->ops->close(place.file);
+        return rc;
     }
     place.file->ops->close(place.file);
     return rc < 0 ? nw_io_error(explain->error, rc, position, "read %s", name) : NORI_OK;

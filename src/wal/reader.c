@@ -55,42 +55,56 @@ static uint64_t published_limit(const struct nori_reader *reader)
 
 /* What is known to be durable when nobody writes: from `control` if it is believed, else from the
  * headers and the last segment's marks, which are read once for each chain. */
-static uint64_t watermark_without_writer(struct nori_reader *reader)
+static int watermark_without_writer(struct nori_reader *reader, uint64_t *ret_lsn)
 {
     const struct nw_link *last = nw_chain_last(&reader->chain);
-    uint64_t watermark = nw_control_watermark(reader->control, &reader->chain);
+    int rc;
 
-    if (watermark > 0 || !last)
-        return watermark;
-    if (!reader->has_marks_lsn)
-        reader->marks_lsn =
-            nw_scan_watermark_behind(&reader->env, &reader->chain, last, last->begin);
+    *ret_lsn = nw_control_watermark(reader->control, &reader->chain);
+    if (*ret_lsn > 0 || !last)
+        return NORI_OK;
+    if (!reader->has_marks_lsn) {
+        rc = nw_scan_watermark_behind(&reader->env, &reader->chain, last, last->begin,
+                                      &reader->marks_lsn, &reader->error);
+        if (rc < 0)
+            return rc; /* the end of what is durable would be a guess */
+    }
     reader->has_marks_lsn = true;
-    return nw_max_u64(nw_chain_watermark(&reader->chain), reader->marks_lsn);
+    *ret_lsn = nw_max_u64(nw_chain_watermark(&reader->chain), reader->marks_lsn);
+    return NORI_OK;
 }
 
-struct nw_reader_limit nw_reader_find_limit(struct nori_reader *reader)
+static int find_durable_limit(struct nori_reader *reader, struct nw_reader_limit *ret_limit)
 {
     uint64_t lsn = published_limit(reader);
-    struct nw_reader_limit known = {lsn, true};
-    struct nw_reader_limit open = {UINT64_MAX, false};
+    int rc = NORI_OK;
 
-    if (nw_reader_shows_durable_only(reader)) {
-        /* What was durable stays so unless something is cut off: no system call for each record. */
-        if (reader->has_place && nw_reader_lsn(reader) < reader->durable_lsn &&
-            nw_reader_current_cut(reader) == reader->cut)
-            return (struct nw_reader_limit){reader->durable_lsn, true};
-        if (!reader->control || !nw_reader_is_writer_alive(reader))
-            known.lsn = watermark_without_writer(reader);
-        reader->durable_lsn = known.lsn;
-        return known;
-    }
+    /* What was durable stays so unless something is cut off: no system call for each record. */
+    if (reader->has_place && nw_reader_lsn(reader) < reader->durable_lsn &&
+        nw_reader_current_cut(reader) == reader->cut)
+        lsn = reader->durable_lsn;
+    else if (!reader->control || !nw_reader_is_writer_alive(reader))
+        rc = watermark_without_writer(reader, &lsn);
+    if (rc < 0)
+        return rc;
+    reader->durable_lsn = lsn;
+    *ret_limit = (struct nw_reader_limit){lsn, true};
+    return NORI_OK;
+}
+
+int nw_reader_find_limit(struct nori_reader *reader, struct nw_reader_limit *ret_limit)
+{
+    uint64_t lsn = published_limit(reader);
+
+    if (nw_reader_shows_durable_only(reader))
+        return find_durable_limit(reader, ret_limit);
+    *ret_limit = (struct nw_reader_limit){UINT64_MAX, false};
     if (NW_PLANT("reader-ignores-limit"))
-        return open;
+        return NORI_OK;
     if (reader->control &&
         (!reader->has_place || nw_reader_lsn(reader) < lsn || nw_reader_is_writer_alive(reader)))
-        return known;
-    return open;
+        *ret_limit = (struct nw_reader_limit){lsn, true};
+    return NORI_OK;
 }
 
 /*
@@ -141,17 +155,22 @@ static int has_end_now(struct nori_reader *reader)
 /* The highest LSN known to have been durable, as recovery would find it: marks behind the bad bytes
  * count, too (D6). Reading them all takes time, so what was found is kept for as long as the reader
  * stands here. */
-static uint64_t believed_watermark(struct nori_reader *reader)
+static int believed_watermark(struct nori_reader *reader, uint64_t *ret_lsn)
 {
     uint64_t watermark = nw_control_watermark(reader->control, &reader->chain);
+    int rc;
 
     if (reader->looked_from != nw_reader_lsn(reader)) {
+        rc = nw_scan_watermark_behind(&reader->env, &reader->chain, &reader->here,
+                                      reader->cursor.offset, &reader->looked_watermark,
+                                      &reader->error);
+        if (rc < 0)
+            return rc; /* damage must not pass for the end of the log */
         reader->looked_from = nw_reader_lsn(reader);
-        reader->looked_watermark = nw_scan_watermark_behind(&reader->env, &reader->chain,
-                                                            &reader->here, reader->cursor.offset);
     }
     watermark = nw_max_u64(watermark, reader->looked_watermark);
-    return nw_max_u64(watermark, nw_chain_watermark(&reader->chain));
+    *ret_lsn = nw_max_u64(watermark, nw_chain_watermark(&reader->chain));
+    return NORI_OK;
 }
 
 static int corrupt(struct nori_reader *reader)
@@ -167,6 +186,7 @@ static int at_bad_bytes(struct nori_reader *reader, const struct nw_reader_limit
                         bool *has_looked_again)
 {
     struct nw_link *next;
+    uint64_t watermark;
     int rc = *has_looked_again ? 0 : nw_reader_ask_ring(reader);
 
     if (rc == 0)
@@ -195,7 +215,10 @@ static int at_bad_bytes(struct nori_reader *reader, const struct nw_reader_limit
     }
     if (limit->is_known && nw_reader_is_writer_alive(reader))
         return corrupt(reader);
-    if (nw_reader_lsn(reader) < believed_watermark(reader))
+    rc = believed_watermark(reader, &watermark);
+    if (rc < 0)
+        return rc;
+    if (nw_reader_lsn(reader) < watermark)
         return corrupt(reader);
     if (reader->control) /* nothing comes here before a writer raises `cut` */
         reader->end_lsn = nw_reader_lsn(reader);
@@ -395,14 +418,19 @@ int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
     if (reader->is_truncated)
         return nw_reader_truncated(reader);
     for (;;) {
-        struct nw_reader_limit limit = nw_reader_find_limit(reader); /* first */
+        struct nw_reader_limit limit;
         struct nw_stored_record record;
         uint64_t offset;
-        int rc;
+        int rc = NORI_OK;
 
-        if (reader->has_place &&
-            (reader->is_lost || nw_reader_current_cut(reader) != reader->cut || /* second */
-             is_chain_old(reader, &limit))) {
+        if (reader->is_lost && reader->has_place)
+            rc = nw_reader_relocate(reader);
+        if (rc >= 0)
+            rc = nw_reader_find_limit(reader, &limit); /* first */
+        if (rc < 0)
+            return rc;
+        if (reader->has_place && (nw_reader_current_cut(reader) != reader->cut || /* second */
+                                  is_chain_old(reader, &limit))) {
             rc = nw_reader_relocate(reader);
             if (rc < 0)
                 return rc;

@@ -132,7 +132,7 @@ struct nw_reader_limit {
     bool is_known;
 };
 
-struct nw_reader_limit nw_reader_find_limit(struct nori_reader *reader);
+int nw_reader_find_limit(struct nori_reader *reader, struct nw_reader_limit *ret_limit);
 
 /* The next record: nori_reader_next without what a wait has looked at. */
 int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,

@@ -88,7 +88,9 @@ static int go_to(struct nori_reader *reader, struct nori_position position)
     rc = nw_reader_enter(reader, link);
     if (rc < 0)
         return rc;
-    limit = nw_reader_find_limit(reader);
+    rc = nw_reader_find_limit(reader, &limit);
+    if (rc < 0)
+        return rc;
     /* What a writer published that is gone may be older than its segments: a power cut leaves any
      * mix of both. Then only the records lead to the position. */
     if (position.offset > reader->here.end ||

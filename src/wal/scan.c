@@ -398,15 +398,16 @@ int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
     return rc;
 }
 
-uint64_t nw_scan_watermark_behind(const struct nw_env *env, const struct nw_chain *chain,
-                                  const struct nw_link *link, uint64_t offset)
+int nw_scan_watermark_behind(const struct nw_env *env, const struct nw_chain *chain,
+                             const struct nw_link *link, uint64_t offset, uint64_t *ret_watermark,
+                             struct nori_error *error)
 {
     uint64_t watermark = 0;
     struct nw_cursor cursor;
+    int rc = NORI_OK;
 
     nw_cursor_begin(&cursor, env->allocator, NULL, 2, 0, 0, 0, false);
-    for (size_t i = chain->first_live; i < chain->count; i++) {
-        struct nori_error ignored = NORI_ERROR_INIT;
+    for (size_t i = chain->first_live; rc >= 0 && i < chain->count; i++) {
         const struct nw_link *other = &chain->links[i];
         struct nw_segment_scan scan = {.end = other->begin};
 
@@ -414,10 +415,15 @@ uint64_t nw_scan_watermark_behind(const struct nw_env *env, const struct nw_chai
             continue;
         if (other->id == link->id)
             scan.end = nw_max_u64(offset, other->begin);
-        if (scan.end < other->end &&
-            nw_segment_scan(env, chain, other, &cursor, 0, &scan, NULL, NULL, &ignored) >= 0)
+        if (scan.end >= other->end)
+            continue;
+        rc = nw_segment_scan(env, chain, other, &cursor, 0, &scan, NULL, NULL, error);
+        if (rc >= 0)
             watermark = nw_max_u64(watermark, nw_max_u64(scan.watermark_lsn, scan.behind_lsn));
+        else if (rc == NORI_E_NOTFOUND || rc == NORI_E_VERSION)
+            rc = NORI_OK; /* dropped meanwhile; or it tells nothing that we understand */
     }
     nw_cursor_done(&cursor);
-    return watermark;
+    *ret_watermark = watermark;
+    return rc;
 }

@@ -64,10 +64,12 @@ bool nw_scan_is_zero_from(struct nori_file *file, uint64_t offset);
 
 /*
  * The highest durable LSN that marks at or behind `offset` of a link, or in live links behind it,
- * tell; 0 if there are none. What cannot be read tells nothing.
+ * tell; 0 if there are none. What is gone, or of a newer version, tells nothing; what cannot be
+ * read is an error, for a watermark that is too low makes a torn tail of damage (D6).
  */
-uint64_t nw_scan_watermark_behind(const struct nw_env *env, const struct nw_chain *chain,
-                                  const struct nw_link *link, uint64_t offset);
+int nw_scan_watermark_behind(const struct nw_env *env, const struct nw_chain *chain,
+                             const struct nw_link *link, uint64_t offset, uint64_t *ret_watermark,
+                             struct nori_error *error);
 
 /*
  * Look for the last mark that lies wholly before `offset`: its offset, or link->begin if there is
