@@ -263,15 +263,20 @@ static int note_id(void *context, const char *name)
     return 0;
 }
 
-bool nw_quarantine_id_max(const struct nw_env *env, uint64_t *ret_id)
+int nw_quarantine_id_max(const struct nw_env *env, uint64_t *ret_id, struct nori_error *error)
 {
     struct nori_folder *folder = NULL;
     struct id_search search = {false, 0};
+    int rc = env->folder->ops->open_folder(env->folder, NW_NAME_QUARANTINE, 0, 0, &folder);
 
-    if (env->folder->ops->open_folder(env->folder, NW_NAME_QUARANTINE, 0, 0, &folder) < 0)
-        return false;
-    (void)folder->ops->list(folder, note_id, &search);
-    folder->ops->close(folder);
+    if (NORI_VFS_CODE(rc) == NORI_E_NOTFOUND || NORI_VFS_CODE(rc) == NORI_E_INVALID)
+        return 0;
+    if (rc >= 0) {
+        rc = folder->ops->list(folder, note_id, &search);
+        folder->ops->close(folder);
+    }
+    if (rc < 0)
+        return nw_io_error(error, rc, NW_NOWHERE, "look into %s", NW_NAME_QUARANTINE);
     *ret_id = search.id;
     return search.is_found;
 }

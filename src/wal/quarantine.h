@@ -36,7 +36,7 @@ int nw_quarantine_move_file(struct nw_quarantine *quarantine, const char *name,
                             struct nori_position position, const char *why,
                             struct nori_error *error);
 
-/* The highest segment id in names there; false if there is none, or no such folder. */
-bool nw_quarantine_id_max(const struct nw_env *env, uint64_t *ret_id);
+/* The highest segment id in names there: 1, or 0 if there is none, or no such folder. */
+int nw_quarantine_id_max(const struct nw_env *env, uint64_t *ret_id, struct nori_error *error);
 
 #endif

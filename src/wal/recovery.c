@@ -478,16 +478,17 @@ static int check_format(struct judge *judge)
 }
 
 /* Where the chain is damaged: does any file have a header, or had one? */
-static bool has_header(const struct nw_env *env)
+static int has_header(const struct judge *judge)
 {
-    struct nori_error ignored = NORI_ERROR_INIT;
-    bool is_found = false;
+    const struct nw_env *env = judge->env;
+    struct nori_error problem = NORI_ERROR_INIT;
+    int is_found = 0;
     struct nw_chain chain;
+    int rc;
 
     nw_chain_init(&chain, env->allocator);
-    if (nw_chain_list(&chain, env, &ignored) < 0)
-        chain.count = 0;
-    for (size_t i = 0; i < chain.count && !is_found; i++) {
+    rc = nw_chain_list(&chain, env, &problem);
+    for (size_t i = 0; i < chain.count && rc >= 0 && !is_found; i++) {
         uint8_t start[NW_HEADER_LEN];
         size_t len = sizeof start;
         struct nw_header header;
@@ -495,23 +496,32 @@ static bool has_header(const struct nw_env *env)
         char name[NW_NAME_MAX];
 
         nw_name_format(name, chain.links[i].id);
-        is_found = nw_env_read_start(env, name, start, &len, &bytes, &ignored) >= 0 &&
-                   (nw_header_decode(start, len, &header) != NW_HEADER_NONE ||
-                    nw_header_lacks_only_magic(start, len));
+        rc = nw_env_read_start(env, name, start, &len, &bytes, &problem);
+        is_found = rc >= 0 && (nw_header_decode(start, len, &header) != NW_HEADER_NONE ||
+                               nw_header_lacks_only_magic(start, len));
     }
     nw_chain_done(&chain);
-    return is_found;
+    if (rc < 0)
+        nw_error_copy(judge->error, &problem); /* else it keeps the place of the damage */
+    return rc < 0 ? rc : is_found;
 }
 
 /* Ids are never used twice, and never come to an end: *ret_next is behind all that were. */
 static int find_next_id(const struct judge *judge, uint64_t *ret_next)
 {
     const struct nw_chain *chain = &judge->recovered->chain;
+    struct nori_error problem = NORI_ERROR_INIT;
     uint64_t set_aside = 0;
-    bool is_any_used = nw_quarantine_id_max(judge->env, &set_aside) || chain->has_ids;
-    uint64_t used = nw_max_u64(chain->has_ids ? chain->id_max : 0, set_aside);
+    uint64_t used;
+    int rc = nw_quarantine_id_max(judge->env, &set_aside, &problem);
 
-    *ret_next = is_any_used ? used + 1 : 0;
+    /* Who writes may not use an id again that it cannot see; who reads uses none. */
+    if (rc < 0 && judge->for_writing) {
+        nw_error_copy(judge->error, &problem);
+        return rc;
+    }
+    used = nw_max_u64(chain->has_ids ? chain->id_max : 0, set_aside);
+    *ret_next = rc == 1 || chain->has_ids ? used + 1 : 0;
     if (used <= NW_ID_MAX || !judge->for_writing)
         return NORI_OK;
     return nw_error_set(judge->error, NORI_E_UNSUPPORTED, 0, (struct nori_position){used, 0},
@@ -557,12 +567,16 @@ static int load(struct judge *judge)
     struct nw_recovered *recovered = judge->recovered;
     struct nw_chain *chain = &recovered->chain;
     int rc = nw_chain_load(chain, judge->env, judge->for_writing, judge->error);
+    int other = NORI_OK;
 
-    if ((rc >= 0 || rc == NORI_E_CORRUPT) && find_next_id(judge, &recovered->next_id) < 0)
-        return NORI_E_UNSUPPORTED;
-    if (rc == NORI_E_CORRUPT && judge->for_writing && judge->config->format == 1 &&
-        has_header(judge->env))
+    if (rc >= 0 || rc == NORI_E_CORRUPT)
+        other = find_next_id(judge, &recovered->next_id);
+    if (other >= 0 && rc == NORI_E_CORRUPT && judge->for_writing && judge->config->format == 1)
+        other = has_header(judge);
+    if (other == 1)
         return refuse_format1(judge->error, judge->error->position.segment_id);
+    if (other < 0)
+        return other;
     if (rc < 0) {
         judge->info->corruption_detected = rc == NORI_E_CORRUPT;
         if (rc == NORI_E_CORRUPT)
