@@ -45,6 +45,7 @@ struct judge {
     void *context;
     bool for_writing;
     bool has_forgotten; /* what only memory may have */
+    bool is_tail;       /* verify = tail */
     struct nw_cursor cursor;
     struct nw_ahead ahead;
     uint64_t watermark;                /* in-band only */
@@ -136,8 +137,8 @@ static uint64_t known_end(const struct judge *judge, const struct nw_link *link)
 {
     const struct nw_control *control = judge->recovered->control;
 
-    if (judge->config->verify != NORI_VERIFY_TAIL || !control || link->format != 2 ||
-        link->end != NW_OPEN_END || atomic_load(&control->words->clean_salt) != link->header.salt ||
+    if (!judge->is_tail || !control || link->format != 2 || link->end != NW_OPEN_END ||
+        atomic_load(&control->words->clean_salt) != link->header.salt ||
         atomic_load(&control->words->clean) < link->start)
         return 0;
     return atomic_load(&control->words->clean) - link->start;
@@ -350,7 +351,7 @@ static int scan_live(struct judge *judge)
     int rc = NORI_OK;
 
     judge->first_sequence = chain->links[i].format == 2 ? chain->links[i].header.base_sequence : 1;
-    if (judge->config->verify == NORI_VERIFY_TAIL)
+    if (judge->is_tail)
         rc = skip_durable(judge, &i, &scan);
     else
         nw_ahead_scan(&judge->ahead, judge->env, chain, i, judge->config->max_record_size);
@@ -628,7 +629,7 @@ static int judge_all(struct judge *judge)
     recovered->is_new = !nw_chain_last(chain);
     if (!recovered->is_new) {
         rc = scan_live(judge);
-        if (rc >= 0 && judge->config->verify == NORI_VERIFY_TAIL)
+        if (rc >= 0 && judge->is_tail)
             rc = find_last_record(judge);
         if (rc < 0)
             return rc;
@@ -671,7 +672,8 @@ int nw_recovery_judge(const struct nw_env *env, const struct nori_wal_config *co
                           .info = info,
                           .error = error,
                           .progress = progress,
-                          .context = context};
+                          .context = context,
+                          .is_tail = config->verify == NORI_VERIFY_TAIL};
 
     return judge_with(&judge);
 }
@@ -797,6 +799,8 @@ static int judge_and_mend(struct judge *judge, struct nw_damage *accepted)
         if (rc < 0)
             break;
         judge->is_shortened |= rc == 1;
+        /* Behind a header that was made anew may be anything, as when a repair was interrupted. */
+        judge->is_tail = judge->is_tail && mode == NORI_RECOVER_PREFIX;
     }
     judge->info->bytes_quarantined = quarantined;
     judge->info->corruption_detected |= was_damaged;
@@ -875,7 +879,8 @@ static int recover(const struct nw_env *env, const struct nori_wal_config *confi
                           .info = info,
                           .error = error,
                           .for_writing = true,
-                          .accepted = &accepted};
+                          .accepted = &accepted,
+                          .is_tail = config->verify == NORI_VERIFY_TAIL};
     uint64_t watermark;
     int rc = judge_and_mend(&judge, &accepted);
 
