@@ -245,6 +245,18 @@ static int salvage_records(struct repair *repair, size_t index, const struct nw_
 
 /* ---- a damaged header made anew ---- */
 
+/* What the seam gave still has its errno; all else was described where it was met. */
+static int describe(const struct repair *repair, int rc, uint64_t segment_id, const char *what)
+{
+    char name[NW_NAME_MAX];
+
+    if (NORI_VFS_ERRNO(rc) == 0 && rc != NORI_E_NOMEM)
+        return rc;
+    nw_name_format(name, segment_id);
+    return nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "%s %s", what,
+                       name);
+}
+
 /* The header of a listed file: as nw_header_decode, or an error. */
 static int read_header(struct repair *repair, uint64_t segment_id, struct nw_header *ret_header)
 {
@@ -334,9 +346,14 @@ static int read_remains(struct repair *repair, struct nori_file *file, uint64_t 
     while (cursor.offset < mark_offset) {
         struct nw_stored_record record;
 
-        if (nw_cursor_next(&cursor, &record) != 0)
+        rc = nw_cursor_next(&cursor, &record);
+        if (rc != 0)
             break;
         count += !nw_record_is_control(&record);
+    }
+    if (rc < 0) {
+        nw_cursor_done(&cursor);
+        return rc; /* to know less than could be known would cost records */
     }
     *ret_remains = (struct remains){.salt = mark.salt, .log_id = mark.log_id};
     if (cursor.offset == mark_offset && mark.next_sequence > count)
@@ -536,8 +553,7 @@ static int salvage_header(struct repair *repair, uint64_t segment_id, uint64_t l
         return nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "open %s",
                            name);
     rc = find_remains(repair, segment_id, file, log_id, &remains);
-    if (rc < 0)
-        rc = nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "read %s", name);
+    rc = describe(repair, rc, segment_id, "read");
     if (rc == 1)
         rc = rebuild(repair, segment_id, &remains, &header);
     if (rc == 1) {
@@ -548,9 +564,7 @@ static int salvage_header(struct repair *repair, uint64_t segment_id, uint64_t l
             rc = file->ops->write(file, &span, 1, 0);
         if (rc >= 0)
             rc = file->ops->sync(file);
-        rc = rc < 0 ? nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0},
-                                  "make the header of %s anew", name)
-                    : 1;
+        rc = rc < 0 ? describe(repair, rc, segment_id, "make a new header for") : 1;
     }
     file->ops->close(file);
     return rc;
@@ -633,7 +647,7 @@ static int refuse_newer_files(struct repair *repair, uint64_t log_id)
             return nw_error_set(repair->error, NORI_E_VERSION, 0, position,
                                 "%s: a record of a newer version of the format", name);
         if (rc < 0)
-            return nw_io_error(repair->error, rc, position, "read %s", name);
+            return describe(repair, rc, position.segment_id, "read");
     }
     return NORI_OK;
 }
@@ -654,8 +668,7 @@ static int has_wrong_header(struct repair *repair, uint64_t segment_id,
         file->ops->close(file);
     }
     if (rc < 0)
-        return nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "read %s",
-                           name);
+        return describe(repair, rc, segment_id, "read");
     return rc == 1 && remains.salt != header->salt;
 }
 
@@ -708,8 +721,7 @@ int nw_repair_can_rebuild(const struct nw_env *env, const struct nori_wal_config
     if (rc == 1)
         rc = rebuild(&repair, segment_id, &remains, &header);
     nw_chain_done(&repair.chain);
-    return rc < 0 ? nw_io_error(error, rc, (struct nori_position){segment_id, 0}, "read %s", name)
-                  : rc;
+    return describe(&repair, rc, segment_id, "read");
 }
 
 /* ---- a predecessor that is missing ---- */
@@ -840,9 +852,13 @@ int nw_repair_can_join(const struct nw_env *env, const struct nori_wal_config *c
 
     nw_chain_init(&repair.chain, env->allocator);
     rc = has_only_empty_before(&repair, segment_id);
-    rc = rc == 1 ? NW_JOIN_BEHIND_EMPTY : rc;
-    if (rc == 0)
-        rc = find_gap(&repair, segment_id, &gap) == 1 ? NW_JOIN_BY_HOLES : NW_JOIN_NOT;
+    if (rc == 1) {
+        rc = NW_JOIN_BEHIND_EMPTY;
+    } else if (rc == 0) {
+        rc = find_gap(&repair, segment_id, &gap);
+        if (rc >= 0)
+            rc = rc == 1 ? NW_JOIN_BY_HOLES : NW_JOIN_NOT;
+    }
     nw_chain_done(&repair.chain);
     return rc;
 }
