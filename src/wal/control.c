@@ -119,20 +119,36 @@ static int map_if_ours(struct nw_control *control)
     return map_file(control, (size_t)page.ring_len);
 }
 
-bool nw_control_copy(const struct nw_env *env, struct nw_control_words *ret_words)
+/* There is no such file, or it is not for us. Any other failure must be told: to go on without
+ * records that only the ring has, and to find them there later, would be worse than to wait. A
+ * writer that may not touch the file would even make it anew (D2). */
+static bool is_none(int rc, bool for_writing)
+{
+    int code = NORI_VFS_CODE(rc);
+
+    return code == NORI_E_NOTFOUND || code == NORI_E_INVALID || code == NORI_E_UNSUPPORTED ||
+           (code == NORI_E_READONLY && !for_writing);
+}
+
+int nw_control_copy(const struct nw_env *env, struct nw_control_words *ret_words,
+                    struct nori_error *error)
 {
     struct nori_file *file = NULL;
     struct nori_file_info info = {0};
     size_t got = 0;
     int rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL, 0, 0, &file);
 
+    if (is_none(rc, false))
+        return 0;
+    if (rc >= 0) {
+        rc = file->ops->stat(file, &info);
+        if (rc >= 0)
+            rc = file->ops->read(file, ret_words, sizeof *ret_words, 0, &got);
+        file->ops->close(file);
+    }
     if (rc < 0)
-        return false;
-    rc = file->ops->stat(file, &info);
-    if (rc >= 0)
-        rc = file->ops->read(file, ret_words, sizeof *ret_words, 0, &got);
-    file->ops->close(file);
-    return rc >= 0 && is_ours(ret_words, got, info.bytes) && is_in_place(ret_words, &info) &&
+        return nw_io_error(error, rc, NW_NOWHERE, "look at %s", NW_NAME_CONTROL);
+    return is_ours(ret_words, got, info.bytes) && is_in_place(ret_words, &info) &&
            atomic_load(&ret_words->stats.layout) == NW_STATS_LAYOUT;
 }
 
@@ -177,17 +193,6 @@ static int map_otherwise(struct nw_control *control, const struct nw_env *env, b
     return rc < 0 ? rc : map_if_ours(control);
 }
 
-/* There is no such file, or it is not for us. Any other failure must be told: to go on without
- * records that only the ring has, and to find them there later, would be worse than to wait. A
- * writer that may not touch the file would even make it anew (D2). */
-static bool is_none(int rc, bool for_writing)
-{
-    int code = NORI_VFS_CODE(rc);
-
-    return code == NORI_E_NOTFOUND || code == NORI_E_INVALID || code == NORI_E_UNSUPPORTED ||
-           (code == NORI_E_READONLY && !for_writing);
-}
-
 int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
                              struct nw_control **ret_control, struct nori_error *error)
 {
@@ -201,7 +206,7 @@ int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
     control->is_writable = true;
     rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL, NORI_FILE_WRITE, 0,
                                      &control->file);
-    if (rc < 0 && !for_writing && NORI_VFS_CODE(rc) != NORI_E_NOTFOUND) {
+    if (NORI_VFS_CODE(rc) == NORI_E_READONLY && !for_writing) {
         control->is_writable = false;
         rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL, 0, 0, &control->file);
     }

@@ -120,9 +120,10 @@ int nw_control_open(const struct nw_env *env, bool for_writing, struct nw_contro
 int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
                              struct nw_control **ret_control, struct nori_error *error);
 
-/* A copy of the page with its numbers, for show, without mapping it. False if there is none in this
- * very file that this version reads. */
-bool nw_control_copy(const struct nw_env *env, struct nw_control_words *ret_words);
+/* A copy of the page with its numbers, for show, without mapping it: 1, or 0 if there is none in
+ * this very file that this version reads and we may. */
+int nw_control_copy(const struct nw_env *env, struct nw_control_words *ret_words,
+                    struct nori_error *error);
 
 /* May the folder's control, believed or not, be of another log than this one? It says so, or it
  * cannot be read. */

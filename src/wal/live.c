@@ -284,8 +284,9 @@ static uint64_t find_start(const struct look *look, uint64_t id)
     return UNKNOWN_START;
 }
 
-/* Look at a file's header. False if it is gone, no segment of this log, or beyond this version. */
-static bool read_place(const struct look *look, const char *name, struct place *ret_place)
+/* Look at a file's header: 1, or 0 if it is gone, no segment of this log, or beyond this version. */
+static int read_place(const struct look *look, const char *name, struct place *ret_place,
+                      struct nori_error *error)
 {
     uint8_t bytes[NW_HEADER_LEN_MAX];
     size_t len = sizeof bytes;
@@ -293,52 +294,62 @@ static bool read_place(const struct look *look, const char *name, struct place *
     int rc;
 
     ret_place->file_bytes = 0;
-    if (nw_env_read_start(&look->env, name, bytes, &len, &ret_place->file_bytes, NULL) < 0)
-        return false;
+    rc = nw_env_read_start(&look->env, name, bytes, &len, &ret_place->file_bytes, error);
+    if (rc == NORI_E_NOTFOUND || rc == NORI_E_INVALID)
+        return 0;
+    if (rc < 0)
+        return rc;
     rc = nw_header_decode(bytes, len, &header);
     if (rc == NW_HEADER_NONE) {
         ret_place->begin = 0;
         if (!nw_name_parse(name, &ret_place->id))
-            return false;
+            return 0;
         ret_place->start = find_start(look, ret_place->id);
-        return true;
+        return 1;
     }
     if (rc != 0 || header.log_id != look->words.log_id)
-        return false;
+        return 0;
     ret_place->id = header.segment_id;
     ret_place->start = header.start;
     ret_place->begin = header.header_len;
-    return true;
+    return 1;
 }
 
-static void look_at_spare(struct look *look, struct place *ret_spare)
+static int look_at_spare(struct look *look, struct place *ret_spare, struct nori_error *error)
 {
-    look->is_newest_in_spare = read_place(look, NW_NAME_SPARE, ret_spare);
+    int rc = read_place(look, NW_NAME_SPARE, ret_spare, error);
+
+    look->is_newest_in_spare = rc == 1;
     look->spare_bytes = look->is_newest_in_spare ? 0 : ret_spare->file_bytes;
+    return rc < 0 ? rc : NORI_OK;
 }
 
 /* The segments that positions can lie in. */
-static void look_at_segments(struct look *look, const struct nw_chain *listed,
-                             const struct place *spare)
+static int look_at_segments(struct look *look, const struct nw_chain *listed,
+                            const struct place *spare, struct nori_error *error)
 {
     char name[NW_NAME_MAX];
+    int rc;
 
     for (size_t i = 0; i < listed->count; i++) {
         if (i >= OLDEST_PLACES && listed->count - i > NEWEST_PLACES)
             i = listed->count - NEWEST_PLACES;
         nw_assert(look->count < PLACES_MAX);
         nw_name_format(name, listed->links[i].id);
-        if (read_place(look, name, &look->places[look->count]))
-            look->count++;
+        rc = read_place(look, name, &look->places[look->count], error);
+        if (rc < 0)
+            return rc;
+        look->count += rc == 1;
     }
     if (!look->is_newest_in_spare)
-        return;
+        return NORI_OK;
     nw_assert(look->count < PLACES_MAX);
     /* Since it was read it may have got its name. */
     look->is_newest_in_spare =
         listed->count == 0 || listed->links[listed->count - 1].id < spare->id;
     if (look->is_newest_in_spare)
         look->places[look->count++] = *spare;
+    return NORI_OK;
 }
 
 static struct nori_position position_in(const struct look *look, uint64_t lsn)
@@ -373,11 +384,13 @@ static int look_at_log(struct look *look, struct nori_wal_stats *stats, struct n
     int rc;
 
     nw_chain_init(&listed, look->env.allocator);
-    look_at_spare(look, &spare); /* first: it may get its name before the folder is listed */
-    rc = nw_chain_list(&listed, &look->env, error);
+    /* First: it may get its name before the folder is listed. */
+    rc = look_at_spare(look, &spare, error);
+    if (rc >= 0)
+        rc = nw_chain_list(&listed, &look->env, error);
+    if (rc >= 0 && stats->is_known)
+        rc = look_at_segments(look, &listed, &spare, error);
     if (rc >= 0) {
-        if (stats->is_known)
-            look_at_segments(look, &listed, &spare);
         stats->segments = listed.count + look->is_newest_in_spare;
         if (stats->is_known && stats->is_writer_alive) /* dead files are not gone yet */
             stats->segments =
@@ -403,11 +416,13 @@ int nori_log_live_stats(const char *dir, const struct nori_log_options *options,
     rc = nw_inspect_begin(dir, options, 0, &look.env, &staged, &full, ret_error);
     if (rc < 0)
         return rc;
-    stats.is_writer_alive = look.env.folder->ops->is_locked(look.env.folder) == 1;
+    stats.is_writer_alive = staged.is_live;
     note_time(look.env.vfs, &stats);
-    if (nw_control_copy(&look.env, &look.words))
+    rc = nw_control_copy(&look.env, &look.words, ret_error);
+    if (rc == 1)
         take_page(&look.words, &stats);
-    rc = look_at_log(&look, &stats, ret_error);
+    if (rc >= 0)
+        rc = look_at_log(&look, &stats, ret_error);
     if (rc >= 0 && stats.is_known)
         take_places(&look, &stats);
     if (rc >= 0 && stats.segments == 0 && !stats.is_writer_alive)
