@@ -320,6 +320,7 @@ static int note_failure(struct step *step, int rc)
     if (!finding)
         return NORI_E_NOMEM;
     finding->code = code;
+    finding->os_errno = NORI_VFS_ERRNO(rc);
     finding->advice = code == NORI_E_VERSION ? advice_version : advice_device;
     return NORI_OK;
 }
@@ -551,6 +552,8 @@ int nw_walk_run(struct nw_walk *walk, struct nori_error *error)
 
     if (rc >= 0)
         rc = nw_scan_measure_format1(walk->env, &walk->chain, error);
+    if (rc == NORI_E_NOTFOUND && walk->is_alive)
+        rc = NORI_OK; /* dropped meanwhile */
     if (rc >= 0)
         rc = ask_control(walk, error);
     for (size_t i = walk->chain.first_live; rc >= 0 && i < walk->chain.count; i++) {
@@ -559,12 +562,21 @@ int nw_walk_run(struct nw_walk *walk, struct nori_error *error)
         rc = walk_link(walk, i, previous, &counted);
         previous = &walk->chain.links[i];
     }
-    if (rc >= 0 && walk->env->folder->ops->list(walk->env->folder, note_strange, &names) < 0)
-        rc = nw_error_set(error, NORI_E_IO, 0, NW_NOWHERE, "list the folder");
-    if (names.rc < 0)
-        rc = names.rc;
+    if (rc >= 0) {
+        rc = walk->env->folder->ops->list(walk->env->folder, note_strange, &names);
+        rc = rc < 0 ? nw_io_error(error, rc, NW_NOWHERE, "list the folder") : names.rc;
+    }
     settle(walk);
     return rc == NORI_E_NOMEM ? nw_no_memory(error) : rc;
+}
+
+int nw_finding_error(const struct nw_finding *finding, struct nori_error *error)
+{
+    (void)nw_error_set(
+        error, finding->code, 0, (struct nori_position){finding->segment_id, finding->offset},
+        "%s at %llu: %s", finding->file, (unsigned long long)finding->offset, finding->message);
+    error->os_errno = finding->os_errno;
+    return finding->code;
 }
 
 void nw_walk_confirm(struct nw_walk *walk, const struct nw_walk *before)

@@ -21,6 +21,7 @@ struct nw_finding {
     enum nw_finding_kind kind;
     uint32_t severity; /* enum nori_severity */
     int code;          /* NORI_OK for a note, else NORI_E_* */
+    int os_errno;      /* of what cannot be read; its text is in the message */
     uint64_t segment_id;
     uint64_t offset;
     uint64_t bytes;   /* up to where the log can be trusted again */
@@ -63,6 +64,9 @@ void nw_walk_done(struct nw_walk *walk);
  * returned.
  */
 int nw_walk_run(struct nw_walk *walk, struct nori_error *error);
+
+/* A finding as the error of an operation; returns its code. */
+int nw_finding_error(const struct nw_finding *finding, struct nori_error *error);
 
 /* Beside a live writer: keep only the damage that an earlier walk found in the same place. */
 void nw_walk_confirm(struct nw_walk *walk, const struct nw_walk *before);

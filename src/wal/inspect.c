@@ -155,10 +155,7 @@ static int result_of(struct inspection *inspection)
         const struct nw_finding *finding = &inspection->walk.findings[i];
 
         if (finding->severity >= NORI_SEVERITY_ERROR)
-            return nw_error_set(&inspection->error, finding->code, 0,
-                                (struct nori_position){finding->segment_id, finding->offset},
-                                "%s at %llu: %s", finding->file,
-                                (unsigned long long)finding->offset, finding->message);
+            return nw_finding_error(finding, &inspection->error);
     }
     return NORI_OK;
 }
@@ -341,6 +338,8 @@ static int run(struct inspection *inspection, const char *dir)
     if (rc == NORI_E_NOMEM)
         return rc;
     rc = judge_and_walk(inspection);
+    if (inspection->rc == NORI_E_NOMEM)
+        rc = inspection->rc; /* what could be told is not what the log is like */
     if (rc < 0 && inspection->teller.stopped == 0)
         goto out;
     if (inspection->rc >= 0) {
@@ -351,6 +350,8 @@ static int run(struct inspection *inspection, const char *dir)
         chain = &inspection->walk.chain;
         rc = NORI_OK;
     }
+    if (rc == NORI_E_NOMEM)
+        goto out;
     rc = rc < 0 && inspection->rc >= 0 ? rc : result_of(inspection);
     if (inspection->teller.stopped == 0) {
         tell_segments(inspection, chain, &summary);
@@ -392,8 +393,12 @@ int nw_inspect_begin(const char *dir, const struct nori_log_options *options, ui
     rc = env->vfs->open_folder(env->vfs->context, dir, 0, 0, &env->folder);
     if (rc < 0)
         return nw_io_error(ret_error, rc, NW_NOWHERE, "open %s", dir);
-    *staged = (struct nw_staged){.allocator = env->allocator};
-    staged->is_live = env->folder->ops->is_locked(env->folder) == 1;
+    rc = env->folder->ops->is_locked(env->folder);
+    if (rc < 0) {
+        env->folder->ops->close(env->folder);
+        return nw_io_error(ret_error, rc, NW_NOWHERE, "ask whether a writer has %s open", dir);
+    }
+    *staged = (struct nw_staged){.allocator = env->allocator, .is_live = rc == 1};
     env->staged = staged;
     *ret_options = full;
     return NORI_OK;

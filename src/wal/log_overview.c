@@ -18,12 +18,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* NULL: it cannot be read, and the error says why. */
 static const char *control_in_words(const struct nw_explain *explain,
                                     const struct nw_control *control)
 {
     uint64_t bytes = 0;
     size_t none = 0;
     char nothing;
+    int rc;
 
     if (control && control->words->log_id != explain->walk.chain.log_id)
         return "control: not believed: it is of another log";
@@ -31,9 +33,12 @@ static const char *control_in_words(const struct nw_explain *explain,
         return "control: of this log, but its watermark is in no segment that is part of it";
     if (control)
         return "control: believed: it is of this log and in its place";
-    if (nw_env_read_start(&explain->env, NW_NAME_CONTROL, &nothing, &none, &bytes, NULL) < 0)
+    rc = nw_env_read_start(&explain->env, NW_NAME_CONTROL, &nothing, &none, &bytes, explain->error);
+    if (rc == NORI_E_NOTFOUND)
         return "control: there is none; marks and headers tell how far the log was durable";
-    return "control: not believed: a copy, of another version, or not whole";
+    return rc < 0 && rc != NORI_E_INVALID
+               ? NULL
+               : "control: not believed: a copy, of another version, or not whole";
 }
 
 static void overview_advice(struct nw_explain *explain, const struct nw_control *control)
@@ -52,9 +57,13 @@ static void overview_advice(struct nw_explain *explain, const struct nw_control 
                              "whole");
 }
 
-static void overview_control(struct nw_explain *explain, const struct nw_control *control)
+static int overview_control(struct nw_explain *explain, const struct nw_control *control)
 {
-    (void)nw_explain_say(explain, NULL, 0, "%s", control_in_words(explain, control));
+    const char *words = control_in_words(explain, control);
+
+    if (!words)
+        return explain->error->code;
+    (void)nw_explain_say(explain, NULL, 0, "%s", words);
     overview_advice(explain, control);
     (void)nw_explain_say(explain, NULL, 0,
                          "watermarks: everything below LSN %" PRIu64
@@ -66,6 +75,7 @@ static void overview_control(struct nw_explain *explain, const struct nw_control
                              " bytes of records are only there; an open brings them to their "
                              "segments",
                              nw_staged_bytes(&explain->staged));
+    return NORI_OK;
 }
 
 static void overview_link(struct nw_explain *explain, const struct nw_link *link)
@@ -89,15 +99,17 @@ static void overview_link(struct nw_explain *explain, const struct nw_link *link
     }
 }
 
-static void overview_spare(struct nw_explain *explain)
+static int overview_spare(struct nw_explain *explain)
 {
     const struct nw_link *last = nw_chain_last(&explain->walk.chain);
-    struct nori_error ignored = NORI_ERROR_INIT;
     uint8_t start[NW_HEADER_LEN];
     size_t len = sizeof start;
     uint64_t bytes = 0;
+    int rc = nw_env_read_start(&explain->env, NW_NAME_SPARE, start, &len, &bytes, explain->error);
 
-    if (nw_env_read_start(&explain->env, NW_NAME_SPARE, start, &len, &bytes, &ignored) < 0)
+    if (rc < 0 && rc != NORI_E_NOTFOUND)
+        return rc;
+    if (rc < 0)
         (void)nw_explain_say(explain, NULL, 0, "spare: there is none");
     else if (last && last->is_spare)
         (void)nw_explain_say(explain, NULL, 0,
@@ -109,6 +121,7 @@ static void overview_spare(struct nw_explain *explain)
         (void)nw_explain_say(
             explain, NULL, 0,
             "spare: %" PRIu64 " bytes with a header that does not continue the log", bytes);
+    return NORI_OK;
 }
 
 static int say_piece(void *context, const char *name)
@@ -116,24 +129,32 @@ static int say_piece(void *context, const char *name)
     return nw_explain_say(context, NULL, 0, "%s/%s", NW_NAME_QUARANTINE, name);
 }
 
-static void overview_quarantine(struct nw_explain *explain)
+static int overview_quarantine(struct nw_explain *explain)
 {
     struct nori_folder *folder = explain->env.folder;
     struct nori_folder *quarantine = NULL;
+    int rc = folder->ops->open_folder(folder, NW_NAME_QUARANTINE, 0, 0, &quarantine);
 
-    if (folder->ops->open_folder(folder, NW_NAME_QUARANTINE, 0, 0, &quarantine) < 0) {
+    if (NORI_VFS_CODE(rc) == NORI_E_NOTFOUND) {
         (void)nw_explain_say(explain, NULL, 0, "quarantine: there is none");
-        return;
+        return NORI_OK;
     }
-    (void)quarantine->ops->list(quarantine, say_piece, explain);
-    quarantine->ops->close(quarantine);
+    if (rc >= 0) {
+        rc = quarantine->ops->list(quarantine, say_piece, explain);
+        quarantine->ops->close(quarantine);
+    }
+    if (rc < 0 && explain->teller.stopped == 0)
+        return nw_io_error(explain->error, rc, NW_NOWHERE, "list %s", NW_NAME_QUARANTINE);
+    return NORI_OK;
 }
 
-static void overview(struct nw_explain *explain, const struct nw_control *control)
+static int overview(struct nw_explain *explain, const struct nw_control *control)
 {
     const struct nw_walk *walk = &explain->walk;
+    int rc = overview_control(explain, control);
 
-    overview_control(explain, control);
+    if (rc < 0)
+        return rc;
     for (size_t i = 0; i < walk->chain.count; i++)
         overview_link(explain, &walk->chain.links[i]);
     for (size_t i = 0; i < walk->count; i++) {
@@ -142,8 +163,8 @@ static void overview(struct nw_explain *explain, const struct nw_control *contro
         (void)nw_explain_say(explain, NULL, 0, "%s at %" PRIu64 ": %s", finding->file,
                              finding->offset, finding->message);
     }
-    overview_spare(explain);
-    overview_quarantine(explain);
+    rc = overview_spare(explain);
+    return rc < 0 ? rc : overview_quarantine(explain);
 }
 
 /* The whole log, up to where recovery would end it. */
@@ -192,7 +213,7 @@ int nori_log_explain(const char *dir, const struct nori_log_options *options,
         rc = nw_control_open(&explain.env, false, &control, &error);
     explain.control_lsn = nw_control_watermark(control, &explain.walk.chain);
     if (rc >= 0 && full.position.segment_id == 0 && full.position.offset == 0)
-        overview(&explain, control);
+        rc = overview(&explain, control);
     else if (rc >= 0)
         rc = nw_explain_place(&explain, full.position);
     nw_control_unref(control);

@@ -79,18 +79,23 @@ static int compare_names(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-static int list_pieces(const struct nw_env *env, struct pieces *pieces)
+static int list_pieces(const struct nw_env *env, struct pieces *pieces, struct nori_error *error)
 {
     struct nori_folder *folder = NULL;
+    int rc = env->folder->ops->open_folder(env->folder, NW_NAME_QUARANTINE, 0, 0, &folder);
 
     pieces->allocator = env->allocator;
-    if (env->folder->ops->open_folder(env->folder, NW_NAME_QUARANTINE, 0, 0, &folder) < 0)
-        return NORI_OK; /* there is none */
-    (void)folder->ops->list(folder, keep_name, pieces);
-    folder->ops->close(folder);
+    if (NORI_VFS_CODE(rc) == NORI_E_NOTFOUND)
+        return NORI_OK;
+    if (rc >= 0) {
+        rc = folder->ops->list(folder, keep_name, pieces);
+        folder->ops->close(folder);
+    }
+    if (rc < 0)
+        return nw_io_error(error, rc, NW_NOWHERE, "list %s", NW_NAME_QUARANTINE);
     if (pieces->count > 1)
         qsort(pieces->names, pieces->count, sizeof *pieces->names, compare_names);
-    return pieces->is_short ? NORI_E_NOMEM : NORI_OK;
+    return pieces->is_short ? nw_no_memory(error) : NORI_OK;
 }
 
 static bool has_piece(const struct pieces *pieces, const char *name)
@@ -101,23 +106,23 @@ static bool has_piece(const struct pieces *pieces, const char *name)
     return false;
 }
 
-/* The size of a piece; 0 if it cannot be had. */
-static uint64_t size_of_piece(const struct mending *mending, const char *name)
+static int size_of_piece(const struct mending *mending, const char *name, uint64_t *ret_bytes,
+                         struct nori_error *error)
 {
     struct nw_env env = mending->env;
-    uint64_t bytes = 0;
     size_t none = 0;
     char nothing;
+    int rc = mending->env.folder->ops->open_folder(mending->env.folder, NW_NAME_QUARANTINE, 0, 0,
+                                                   &env.folder);
 
-    if (mending->env.folder->ops->open_folder(mending->env.folder, NW_NAME_QUARANTINE, 0, 0,
-                                              &env.folder) < 0)
-        return 0;
-    (void)nw_env_read_start(&env, name, &nothing, &none, &bytes, NULL);
+    if (rc < 0)
+        return nw_io_error(error, rc, NW_NOWHERE, "open %s", NW_NAME_QUARANTINE);
+    rc = nw_env_read_start(&env, name, &nothing, &none, ret_bytes, error);
     env.folder->ops->close(env.folder);
-    return bytes;
+    return rc;
 }
 
-static void tell_piece(struct mending *mending, const char *name)
+static int tell_piece(struct mending *mending, const char *name, struct nori_error *error)
 {
     struct nori_log_item item = {.kind = NORI_LOG_FINDING, .severity = NORI_SEVERITY_INFO};
     char file[PIECE_NAME_MAX + 16];
@@ -139,7 +144,10 @@ static void tell_piece(struct mending *mending, const char *name)
         (void)snprintf(message, sizeof message, "bytes %llu to %llu of %s were set aside", from, to,
                        segment);
     } else {
-        item.bytes = size_of_piece(mending, name);
+        int rc = size_of_piece(mending, name, &item.bytes, error);
+
+        if (rc < 0)
+            return rc;
         (void)snprintf(message, sizeof message, "the file %s was set aside",
                        segment[0] ? segment : name);
     }
@@ -147,6 +155,18 @@ static void tell_piece(struct mending *mending, const char *name)
     item.file = file;
     item.message = message;
     (void)nw_tell(&mending->teller, &item);
+    return NORI_OK;
+}
+
+/* What is in quarantine now and was not before. */
+static int tell_new_pieces(struct mending *mending, struct nori_error *error)
+{
+    int rc = list_pieces(&mending->env, &mending->after, error);
+
+    for (size_t i = 0; rc >= 0 && i < mending->after.count; i++)
+        if (!has_piece(&mending->before, mending->after.names[i]))
+            rc = tell_piece(mending, mending->after.names[i], error);
+    return rc;
 }
 
 /* ---- what is done about a finding ---- */
@@ -297,10 +317,7 @@ static int refuse_unreadable(struct mending *mending)
         const struct nw_finding *finding = &mending->walk.findings[i];
 
         if (finding->severity >= NORI_SEVERITY_ERROR && finding->code != NORI_E_CORRUPT)
-            return nw_error_set(mending->error, finding->code, 0,
-                                (struct nori_position){finding->segment_id, finding->offset},
-                                "%s at %llu: %s", finding->file,
-                                (unsigned long long)finding->offset, finding->message);
+            return nw_finding_error(finding, mending->error);
     }
     return NORI_OK;
 }
@@ -377,10 +394,7 @@ static int first_damage(const struct mending *mending)
         const struct nw_finding *finding = &walk->findings[i];
 
         if (finding->severity >= NORI_SEVERITY_ERROR)
-            return nw_error_set(mending->error, NORI_E_CORRUPT, 0,
-                                (struct nori_position){finding->segment_id, finding->offset},
-                                "%s at %llu: %s", finding->file,
-                                (unsigned long long)finding->offset, finding->message);
+            return nw_finding_error(finding, mending->error);
     }
     return NORI_OK;
 }
@@ -388,7 +402,9 @@ static int first_damage(const struct mending *mending)
 static int mend(struct mending *mending)
 {
     bool is_dry = (mending->options.flags & NORI_LOG_DRY_RUN) != 0;
+    struct nori_error problem = NORI_ERROR_INIT;
     int rc = look(mending);
+    int told;
 
     if (rc >= 0)
         rc = tell_findings(mending);
@@ -399,14 +415,15 @@ static int mend(struct mending *mending)
     if (is_dry) {
         rc = first_damage(mending);
     } else {
-        rc = list_pieces(&mending->env, &mending->before);
-        if (rc >= 0)
-            rc = open_and_close(mending);
-        if (list_pieces(&mending->env, &mending->after) < 0)
-            rc = NORI_E_NOMEM;
-        for (size_t i = 0; i < mending->after.count; i++)
-            if (!has_piece(&mending->before, mending->after.names[i]))
-                tell_piece(mending, mending->after.names[i]);
+        rc = list_pieces(&mending->env, &mending->before, mending->error);
+        if (rc < 0)
+            return rc;
+        rc = open_and_close(mending);
+        told = tell_new_pieces(mending, &problem);
+        if (rc >= 0 && told < 0) {
+            nw_error_copy(mending->error, &problem);
+            rc = told;
+        }
     }
     tell_summary(mending, rc);
     return rc;

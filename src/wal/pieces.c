@@ -209,6 +209,17 @@ static int note_missing(struct nw_walk *walk, const struct nw_link *newer)
     return NORI_OK;
 }
 
+static int read_described(struct nw_walk *walk, struct nw_link *link, struct nori_error *error)
+{
+    char name[NW_NAME_MAX];
+    int rc = read_piece(walk, link, error);
+
+    if (NORI_VFS_ERRNO(rc) == 0)
+        return rc;
+    nw_link_name(link, name);
+    return nw_io_error(error, rc, (struct nori_position){link->id, 0}, "read %s", name);
+}
+
 /* Link what fits together, from the newest file back. */
 static int join_pieces(struct nw_walk *walk)
 {
@@ -292,7 +303,7 @@ int nw_pieces_gather(struct nw_walk *walk, struct nori_error *error)
     if (rc == NORI_E_CORRUPT)
         rc = nw_chain_list(chain, walk->env, &problem);
     for (size_t i = 0; rc >= 0 && i < chain->count; i++)
-        rc = read_piece(walk, &chain->links[i], &problem);
+        rc = read_described(walk, &chain->links[i], &problem);
     if (rc >= 0)
         rc = judge_zeros(walk);
     if (rc >= 0)
