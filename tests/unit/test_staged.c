@@ -53,12 +53,22 @@ static struct nw_control control_of_ring(void)
     return control;
 }
 
+/* A file that the ring does not reach beyond. */
+static int stat_long(struct nori_file *file, struct nori_file_info *ret_info)
+{
+    (void)file;
+    ret_info->bytes = RING_LEN;
+    return 0;
+}
+
 /* How many bytes of this segment the ring adds behind its header, up to `end`. */
 static uint64_t added(const struct bytes *file, uint64_t end)
 {
     struct nw_control control = control_of_ring();
     struct nw_staged staged = {.allocator = nori_allocator_malloc(), .control = &control};
-    const struct nw_staged_place place = {SALT, 0, end, 65536};
+    const struct nori_file_ops ops = {.size = sizeof ops, .stat = stat_long};
+    struct nori_file segment = {&ops};
+    const struct nw_staged_place place = {SALT, 0, end, 65536, LOG_ID, &segment};
     uint64_t bytes;
     int rc;
 
