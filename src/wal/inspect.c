@@ -325,8 +325,11 @@ static int run(struct inspection *inspection, const char *dir)
 {
     struct nori_log_item summary = {0};
     const struct nw_chain *chain = &inspection->chain;
+    struct nori_error problem;
     int rc = nw_chain_load(&inspection->chain, &inspection->env, false, &inspection->error);
+    int loaded = rc;
 
+    problem = inspection->error;
     for (size_t i = 0; i < chain->count; i++)
         inspection->bytes_total +=
             chain->links[i].end == NW_OPEN_END ? chain->links[i].file_bytes : chain->links[i].end;
@@ -340,6 +343,11 @@ static int run(struct inspection *inspection, const char *dir)
     rc = judge_and_walk(inspection);
     if (inspection->rc == NORI_E_NOMEM)
         rc = inspection->rc; /* what could be told is not what the log is like */
+    if (loaded < 0 && loaded != NORI_E_CORRUPT && inspection->rc == NORI_E_CORRUPT &&
+        !inspection->is_walk) {
+        nw_error_copy(&inspection->error, &problem); /* a moment ago; no chain to tell about */
+        rc = loaded;
+    }
     if (rc < 0 && inspection->teller.stopped == 0)
         goto out;
     if (inspection->rc >= 0) {

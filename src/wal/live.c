@@ -284,7 +284,7 @@ static uint64_t find_start(const struct look *look, uint64_t id)
     return UNKNOWN_START;
 }
 
-/* Look at a file's header: 1, or 0 if it is gone, no segment of this log, or beyond this version. */
+/* Look at a file's header: 1, or 0 if it is gone, no segment of this log, or of a newer version. */
 static int read_place(const struct look *look, const char *name, struct place *ret_place,
                       struct nori_error *error)
 {
