@@ -363,7 +363,7 @@ static void fail_named(const char *call, const char *disk)
 static void no_reader_takes_damage_for_the_end(void **state)
 {
     (void)state;
-    fail_named("read", "damaged");
+    fail_named("read", "damaged-end");
     fail_named("read-durable", "damaged");
 }
 

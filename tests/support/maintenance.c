@@ -24,6 +24,7 @@ const struct disk disks[] = {
     {"no-control", SAMPLE_NO_CONTROL, WHOLE, 0},
     {"foreign-control", SAMPLE_CLOSED, FOREIGN, 0},
     {"damaged", SAMPLE_CLOSED, FLIPPED, 1},
+    {"damaged-end", SAMPLE_NO_CONTROL, FLIPPED, 2},
     {"damaged-ring", SAMPLE_STAGED, FLIPPED, 0},
     {"damaged-header", SAMPLE_CLOSED, HEADLESS, 2},
     {"missing", SAMPLE_KILLED, MISSING, 1},
