@@ -461,14 +461,18 @@ static const struct nw_link *link_of(const struct nw_walk *walk, const struct nw
     return NULL;
 }
 
-/* Above every watermark the log ends at the first stop: a torn tail, not damage. */
+/* Above every watermark the log ends at the first stop: a torn tail, not damage. Where something
+ * could not be read nobody knows every watermark, and neither is told. */
 static void settle(struct nw_walk *walk)
 {
     size_t kept = 0;
     bool is_over = false;
+    bool is_unread = false;
 
     if (walk->count > 1)
         qsort(walk->findings, walk->count, sizeof *walk->findings, compare_findings);
+    for (size_t i = 0; i < walk->count; i++)
+        is_unread |= walk->findings[i].os_errno != 0;
     for (size_t i = 0; i < walk->count; i++) {
         struct nw_finding finding = walk->findings[i];
         const struct nw_link *link = link_of(walk, &finding);
@@ -480,7 +484,7 @@ static void settle(struct nw_walk *walk)
         /* A clean end, as far as one can tell where nothing states it. */
         if (is_stop && finding.bytes == 0 && (is_torn || !is_last || finding.lsn == UINT64_MAX))
             continue;
-        if (is_torn && (is_over || walk->is_alive))
+        if (is_torn && (is_over || walk->is_alive || is_unread))
             continue;
         if (is_torn) {
             is_over = true;

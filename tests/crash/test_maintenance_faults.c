@@ -355,7 +355,7 @@ static void fail_named(const char *call, const char *disk)
         for (size_t j = 0; j < disk_count; j++)
             if (strcmp(calls[i].name, call) == 0 && strcmp(disks[j].name, disk) == 0) {
                 fail_call(&calls[i], &disks[j], memory_faults, COUNT(memory_faults), 1);
-                fail_call(&calls[i], &disks[j], faults, 2, 1);
+                fail_call(&calls[i], &disks[j], faults, 2, repeat_share(100) < 100 ? 20 : 1);
             }
 }
 
@@ -393,6 +393,7 @@ static void a_dry_run_tells_nothing_that_it_does_not_know(void **state)
 {
     (void)state;
     fail_named("dry-run-prefix", "closed");
+    fail_named("dry-run-prefix", "damaged-end");
     fail_named("dry-run-salvage", "missing");
 }
 
