@@ -480,7 +480,8 @@ static int find_start(struct repair *repair, const struct nw_link **before,
         *before = NULL;
     if (*before)
         header->prev_end = (*before)->format == 1 ? end : header->start - (*before)->start;
-    /* Its heir says where it starts, and so where the one before ends: garbage behind is no part. */
+    /* Its heir says where it starts, and so where the one before ends: what lies behind is none of
+     * it. */
     if (heir && *before && (*before)->format == 2 && end == header->prev_end)
         rc = 1;
     if (header->base_sequence != 0)
