@@ -40,7 +40,7 @@ struct corruption {
     bool is_hidden; /* nothing in the log can tell: only bytes are checked */
     /* Segments begin with the header, records and mark of others: all of them may be lost. */
     bool are_heads_exchanged;
-    bool is_compound; /* several damages: salvage may lose more than by each alone */
+    bool is_compound; /* several damages */
     struct sample_damage damage;
     const char *look; /* who is looking */
     char why[ORACLE_WHY_LEN];
@@ -57,8 +57,7 @@ static bool is_drawn;  /* by seed */
 static bool is_worker; /* it is a process of jobs.c */
 
 /* To repeat one. */
-static uint64_t only_number;
-static uint64_t next_number;
+static uint64_t only_number, next_number;
 
 static bool complain(struct corruption *corruption, const char *what, int rc)
 {
@@ -169,8 +168,7 @@ static bool check_salvaged(struct corruption *corruption, const struct sample_fo
     for (size_t i = 0; i < sample->record_count; i++) {
         if (found->is_present[i] || corruption->is_hidden)
             continue;
-        if (!corruption->damage.may_be_lost[i] && !corruption->are_heads_exchanged &&
-            !corruption->is_compound)
+        if (!corruption->damage.may_be_lost[i] && !corruption->are_heads_exchanged)
             return oracle_complain(corruption->why, "salvage lost record %zu", i + 1);
         if (i < last && i > found->first && found->holes == 0)
             return oracle_complain(corruption->why, "no hole tells that record %zu is missing",
@@ -351,7 +349,9 @@ static bool look(struct corruption *corruption, const struct look *look, int tai
             return false;
     } else {
         rc = verify_it(corruption);
-        if (tail_rc <= 0 && rc != tail_rc && !(corruption->is_compound && rc < 0 && tail_rc < 0))
+        /* Behind what open stopped at, verify may find what a newer version wrote. */
+        if (tail_rc <= 0 && rc != tail_rc &&
+            !(corruption->is_compound && tail_rc == NORI_E_CORRUPT && rc == NORI_E_VERSION))
             return complain(corruption, "it does not say what open says, but", rc);
     }
     return nori_sim_digest(corruption->sim) == digest ||
@@ -418,6 +418,8 @@ __attribute__((format(printf, 2, 3))) static void finish(struct corruption *corr
     is_last_gone = corruption->damage.is_gone[sample->file_count - 1];
     if (is_last_gone) /* the salt that `control` names is on no chain */
         sample_compare(sample, corruption->sim, false, &corruption->damage);
+    if (corruption->is_compound)
+        sample_allow_giving_up(sample, &corruption->damage);
     totals.tried++;
     sample->is_by_key = corruption->is_hidden;
     is_good = look_at(corruption, !corruption->is_byte || only_number != 0);

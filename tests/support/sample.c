@@ -521,6 +521,17 @@ void sample_compare(const struct sample *sample, nori_sim *damaged, bool has_con
     look_at_ring(sample, has_control, damage);
 }
 
+void sample_allow_giving_up(const struct sample *sample, struct sample_damage *damage)
+{
+    size_t first = sample->file_count; /* of those whose header is damaged */
+
+    for (size_t i = damage->range_count; i > 0; i--)
+        if (damage->ranges[i - 1].from < HEADER_LEN)
+            first = damage->ranges[i - 1].file;
+    for (size_t i = 0; i < sample->record_count; i++)
+        damage->may_be_lost[i] |= sample->records[i].file >= first;
+}
+
 /* ---- what is shown ---- */
 
 static size_t number_in(const uint8_t key[KEY_LEN])

@@ -111,6 +111,11 @@ struct sample_damage {
 void sample_compare(const struct sample *sample, nori_sim *damaged, bool has_control,
                     struct sample_damage *ret_damage);
 
+/* It was several damages. One that takes a header is survived, for others say what it said; several
+ * may leave too little to make it anew, and then salvage ends the log before that segment. Where no
+ * header is damaged, each costs no more than it does alone. */
+void sample_allow_giving_up(const struct sample *sample, struct sample_damage *damage);
+
 /* What a log shows. */
 struct sample_found {
     bool is_present[SAMPLE_RECORDS_MAX];
