@@ -20,6 +20,7 @@
  * fails, the next attempt drops the same pages and looks at what the medium has. A byte that is not
  * zero there has the file removed. What it is used with is synced again, and that is final.
  */
+#include "base/plant.h"
 #include "format/names.h"
 #include "wal/forget.h"
 #include "wal/log.h"
@@ -373,6 +374,7 @@ static void work(struct nori_wal *wal)
         wal->segment_count > 0 ? wal->segments[wal->segment_count - 1] : NULL;
 
     if (current && current->end == NW_OPEN_END &&
+        !(wal->space_problem.code < 0 && NW_PLANT("full-for-ever")) &&
         (atomic_load(&wal->is_extension_wanted) || wal->space_need > atomic_load(&current->owned)))
         extend_current(wal, current);
     atomic_store(&wal->is_extension_wanted, false);
