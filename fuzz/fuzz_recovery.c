@@ -83,6 +83,13 @@ static int look(nori_sim *sim, struct nori_position position, struct shown *ret_
     return rc;
 }
 
+/* A forged header or hole may say that the log has come to the last number there is: then it can be
+ * opened once, and not again. */
+static bool is_out_of_numbers(int rc)
+{
+    return is_forged && rc == NORI_E_UNSUPPORTED;
+}
+
 /* Append, and look at it once more: what was there, and one record. */
 static void go_on(nori_sim *sim, nori_wal *wal, const struct shown *shown)
 {
@@ -95,8 +102,8 @@ static void go_on(nori_sim *sim, nori_wal *wal, const struct shown *shown)
     rc = nori_wal_close(wal);
     fuzz_check(rc == NORI_OK, "closing gives %d", rc);
     wal = open_log(sim, NORI_RECOVER_TAIL, &rc);
-    if (is_forged && rc == NORI_E_UNSUPPORTED)
-        return; /* a header, or a hole, left just one number */
+    if (is_out_of_numbers(rc))
+        return;
     fuzz_check(rc == NORI_OK, "behind an append, opening gives %s", why);
     show(sim, NORI_VISIBLE_APPENDED, 0, &again);
     fuzz_check(again.end == NORI_END && again.records == shown->records + 1 &&
@@ -149,6 +156,8 @@ static void recover(nori_sim *sim, uint32_t mode, const struct shown *tail, stru
     rc = verify(sim);
     fuzz_check(rc == NORI_OK || rc == NORI_E_NOTFOUND, "after mode %u verify gives %s", mode, why);
     wal = open_log(sim, NORI_RECOVER_TAIL, &rc);
+    if (is_out_of_numbers(rc))
+        return;
     fuzz_check(rc == NORI_OK, "after mode %u opening it again gives %s", mode, why);
     show(sim, NORI_VISIBLE_APPENDED, 0, &again);
     fuzz_check(again.digest == ret_shown->digest && again.end == NORI_END,
