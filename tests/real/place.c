@@ -23,10 +23,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MIB         ((size_t)1 << 20)
-#define PREFIX      "nori-real-"
-#define ATTACH_MAX  100 /* others look for free loop devices, too */
-#define UNMOUNT_MAX 500 /* times to try, a hundredth of a second apart */
+#define MIB          ((size_t)1 << 20)
+#define PREFIX       "nori-real-"
+#define ATTACH_MAX   100 /* others look for free loop devices, too */
+#define FOLDER_TRIES 20
+#define UNMOUNT_MAX  500 /* times to try, a hundredth of a second apart */
 
 /* The same for ext4 and xfs; younger than the headers of some systems. */
 #define SHUT_DOWN         _IOR('X', 125, uint32_t)
@@ -95,31 +96,43 @@ static void sweep(const char *base)
         (void)closedir(folder);
 }
 
+/* False: it may be that another test, which sweeps, was faster than our lock. */
+static bool make_one(struct place *place, const char *base)
+{
+    int file = -1;
+    bool is_good;
+
+    join(place->top, base, PREFIX "XXXXXX");
+    if (!mkdtemp(place->top))
+        return false;
+    set_paths(place);
+    place->lock = open(place->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    is_good = place->lock >= 0 && flock(place->lock, LOCK_EX | LOCK_NB) == 0;
+    if (is_good)
+        file = open(place->device, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    is_good = file >= 0 && mkdir(place->mounted, 0700) == 0;
+    if (file >= 0)
+        (void)close(file);
+    if (!is_good)
+        place_leave(place);
+    return is_good;
+}
+
 static const char *make_folder(struct place *place)
 {
     const char *base = getenv("TMPDIR");
-    int file;
 
     if (!base || !base[0])
         base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     sweep(base);
-    join(place->top, base, PREFIX "XXXXXX");
-    if (!mkdtemp(place->top))
-        return "no folder can be made in TMPDIR";
-    set_paths(place);
-    place->lock = open(place->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    file = open(place->device, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (place->lock < 0 || flock(place->lock, LOCK_EX | LOCK_NB) < 0 || file < 0 ||
-        mkdir(place->mounted, 0700) < 0)
-        return "its folder cannot be made";
-    (void)close(file);
-    return NULL;
+    for (int i = 0; i < FOLDER_TRIES; i++)
+        if (make_one(place, base))
+            return NULL;
+    return "no folder can be made in TMPDIR";
 }
 
 const char *place_enter(struct place *place)
 {
-    const char *why;
-
     memset(place, 0, sizeof *place);
     place->lock = -1;
     if (geteuid() != 0)
@@ -130,10 +143,7 @@ const char *place_enter(struct place *place)
         return "it needs FUSE";
     if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return "it needs to mount";
-    why = make_folder(place);
-    if (why)
-        place_leave(place);
-    return why;
+    return make_folder(place);
 }
 
 void place_leave(struct place *place)
@@ -143,6 +153,7 @@ void place_leave(struct place *place)
     if (place->lock >= 0)
         (void)close(place->lock);
     place->lock = -1;
+    place->top[0] = '\0';
 }
 
 /* ---- file systems ---- */

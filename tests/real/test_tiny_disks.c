@@ -4,16 +4,20 @@
  *
  * What. A foreign file fills a small ext4, xfs or btrfs and leaves n times 512 bytes. In that room
  * a process appends until it is refused, syncs or not, and then closes, or is killed, or the file
- * system is cut off (FS_IOC_SHUTDOWN, not on btrfs). On the full disk the log must open, show all
- * that it must (what was refused is not there), sync, drop, and close; and with the foreign file
- * gone it must go on. n is the number that --from takes; from ROOMS on it begins anew with other
- * policies. Where blocks are larger than 512 bytes, the first record is longer by 512 at odd n.
+ * system is cut off (FS_IOC_SHUTDOWN, not on btrfs). Then the foreign file takes what is still
+ * free, or what a cut has given back; not on btrfs, which is slow enough. On the full disk the log
+ * must open, show all that it must (what was refused is not there), sync, drop, and close; and with
+ * the foreign file gone it must go on.
+ *
+ * The number that --from takes counts all rooms of ext4, then those of xfs, then those of btrfs,
+ * and from then on begins anew with other policies. Where blocks are larger than 512 bytes, the
+ * first record is longer by 512 at odd n.
  *
  * It needs root and loop devices.
  */
 #define _GNU_SOURCE 1 /* fallocate, syncfs */
 
-#include "harness.h"
+#include "crew.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,13 +30,19 @@
 #define SHARE       20
 #define STEP        ((uint64_t)512)
 #define ROOMS       ((uint64_t)8192) /* of STEP each: 4 MiB, all of the smallest ext4 */
+#define ROOMS_ALL   (3 * ROOMS)      /* on each file system */
 #define ROOMS_QUICK ((uint64_t)256)
 #define APPENDS_MAX 600
 #define SMALL_LEN   150
 #define PARTS_MAX   96 /* appends that fill the room, about */
 
 static struct harness harness = {
-    .program = "tiny_disks", .share = SHARE, .parts = 3, .options = {.seed = 1}};
+    .program = "tiny_disks", .share = SHARE, .parts = 1, .options = {.seed = 1}};
+
+enum count {
+    COUNT_FILLED,
+    COUNT_OPENED
+};
 
 enum ending {
     ENDING_CLOSE,
@@ -47,10 +57,13 @@ struct disk {
     uint64_t number;     /* of the try */
     uint64_t room;       /* bytes */
     enum ending ending;
-    uint64_t tries, refusals, opened;
-    uint64_t in_need; /* of room, to be opened */
-    char why[ORACLE_WHY_LEN];
+    struct crew *crew;
 };
+
+static void count(const struct disk *disk, enum count what)
+{
+    (void)atomic_fetch_add(&disk->crew->board->counts[what], 1);
+}
 
 /* ---- room ---- */
 
@@ -65,7 +78,7 @@ static void sync_disk(void)
 }
 
 /* Take all the space there is, in ever smaller steps, and give the room back. */
-static bool take_all_but(const struct disk *disk)
+static bool take_all_but(const struct disk *disk, uint64_t room)
 {
     int file = open(disk->ballast, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     uint64_t bytes = 0;
@@ -79,7 +92,7 @@ static bool take_all_but(const struct disk *disk)
         else
             is_good = false;
     }
-    is_good = is_good && ftruncate(file, (off_t)(bytes > disk->room ? bytes - disk->room : 0)) == 0;
+    is_good = is_good && ftruncate(file, (off_t)(bytes > room ? bytes - room : 0)) == 0;
     if (file >= 0)
         (void)close(file);
     sync_disk();
@@ -166,9 +179,9 @@ static bool fill(struct disk *disk)
     return true;
 }
 
-static bool complain(struct disk *disk, const char *what, const char *why)
+static bool complain(const struct disk *disk, const char *what, const char *why)
 {
-    return oracle_complain(disk->why, "%s, room %llu: %s: %.100s", disk->fs->name,
+    return oracle_complain(crew_why(disk->crew), "%s, room %llu: %s: %.100s", disk->fs->name,
                            (unsigned long long)disk->room, what, why);
 }
 
@@ -208,12 +221,7 @@ static bool fill_and_end(struct disk *disk)
 
 /* ---- what must go on a full disk, and behind it ---- */
 
-/* D9 has an exception: on btrfs the tail to write again may need room. */
-static bool may_need_room(const struct disk *disk)
-{
-    return disk->ending == ENDING_KILL && !disk->fs->has_shutdown;
-}
-
+/* Without any room: on btrfs, too, where the log's files are made without copy-on-write. */
 static nori_wal *open_full(struct disk *disk, struct oracle *oracle)
 {
     struct nori_wal_config config = config_of_disk(disk);
@@ -221,22 +229,17 @@ static nori_wal *open_full(struct disk *disk, struct oracle *oracle)
     enum oracle_event event = disk->ending == ENDING_CUT ? ORACLE_POWER_CUT : ORACLE_PROCESS_CRASH;
     struct oracle_found found;
     nori_wal *wal = NULL;
-    size_t count;
+    size_t records;
     int rc = nori_wal_open(&config, &wal, NULL, &error);
 
-    if (rc == NORI_E_NOSPACE && may_need_room(disk)) {
-        disk->in_need++;
-        give_room(disk);
-        rc = nori_wal_open(&config, &wal, NULL, &error);
-    }
     if (rc < 0) {
         (void)complain(disk, "opening a full disk", error.message);
         return NULL;
     }
-    disk->opened++;
-    if (story_read(wal, harness.place.wal, oracle, &found, &count, disk->story->why) &&
+    count(disk, COUNT_OPENED);
+    if (story_read(wal, harness.place.wal, oracle, &found, &records, disk->story->why) &&
         oracle_expect(oracle, &found, event, disk->story->why)) {
-        oracle_settle(oracle, &found, count);
+        oracle_settle(oracle, &found, records);
         return wal;
     }
     (void)complain(disk, "a full disk", disk->story->why);
@@ -318,7 +321,7 @@ static void begin_story(struct disk *disk)
     static const size_t rings[] = {4096, (size_t)64 << 10};
     struct story *story = disk->story;
     uint64_t seed = harness_story(&harness, disk->number);
-    uint64_t life = disk->number / ROOMS; /* other policies for the same room */
+    uint64_t life = disk->number / ROOMS_ALL; /* other policies for the same room */
 
     memset(story, 0, offsetof(struct story, records));
     story->is_refused = story->has_failed = false;
@@ -336,14 +339,18 @@ static void begin_story(struct disk *disk)
 static bool one_room(struct disk *disk)
 {
     begin_story(disk);
-    if (!take_all_but(disk))
+    if (!take_all_but(disk, disk->room))
         return complain(disk, "taking space", "it cannot be");
     if (!fill_and_end(disk))
         return false;
-    if (!disk->story->is_refused && !use_full(disk))
-        return false;
-    disk->tries++;
-    disk->refusals += disk->story->is_refused || disk->story->has_failed;
+    if (!disk->story->is_refused) {
+        if (disk->fs->has_shutdown && !take_all_but(disk, 0))
+            return complain(disk, "taking the rest", "it cannot be");
+        if (!use_full(disk))
+            return false;
+    }
+    if (disk->story->is_refused || disk->story->has_failed)
+        count(disk, COUNT_FILLED);
     give_room(disk);
     remove_log();
     return true;
@@ -351,70 +358,105 @@ static bool one_room(struct disk *disk)
 
 /* ---- all of them ---- */
 
-static void begin_disk(struct disk *disk, const struct file_system *fs)
+static const struct file_system *const all[] = {&place_ext4_tiny, &place_xfs_tiny,
+                                                &place_btrfs_tiny};
+
+/* A share of the rooms lies spread over all. On btrfs only over small ones: nearly full, it looks
+ * long for space at each store into a mapped page that was written back. */
+static uint64_t number_of(const struct crew *crew, uint64_t number)
 {
-    *disk = (struct disk){.fs = fs, .story = story_new()};
-    (void)snprintf(disk->ballast, sizeof disk->ballast, "%s/ballast", harness.place.mounted);
-    if (!disk->story || !place_make(&harness.place, fs) || !place_mount_image(&harness.place, fs))
-        harness_fail("no small file system can be made");
+    uint64_t which = number / ROOMS % 3;
+    uint64_t rooms = all[which]->has_shutdown ? ROOMS : ROOMS_QUICK;
+
+    if (crew->harness->options.count > 0)
+        return number;
+    return number - number % ROOMS + number % ROOMS * 2654435761u % rooms;
 }
 
-/* Every room once; a share of them lies spread over all. On btrfs only over small ones: nearly
- * full, it looks long for space at each store into a mapped page that was written back. */
-static uint64_t room_of(const struct disk *disk, uint64_t number, bool is_share)
+static void repeat_room(const struct crew *crew, uint64_t number)
 {
-    uint64_t rooms = disk->fs->has_shutdown ? ROOMS : ROOMS_QUICK;
-
-    return is_share ? number * 2654435761u % rooms : number;
+    repeat_with("./test_tiny_disks --seed %llu --from %llu --count 1",
+                (unsigned long long)crew->harness->options.seed,
+                (unsigned long long)number_of(crew, number));
 }
 
-static void fill_every_room(const struct file_system *fs)
+/* What one process of the crew does. */
+static bool fill_rooms(struct crew *crew)
 {
-    uint64_t wanted = harness_begin(&harness);
-    uint64_t number = harness.options.from;
-    bool is_share = harness.options.count == 0;
-    struct disk disk;
-    char why[ORACLE_WHY_LEN];
-    bool is_good = true;
+    struct disk disk = {.fs = all[crew->from / ROOMS % 3], .story = story_new(), .crew = crew};
+    bool is_good = disk.story && place_make(&harness.place, disk.fs) &&
+                   place_mount_image(&harness.place, disk.fs);
+    uint64_t number;
 
-    harness_need(fs);
-    begin_disk(&disk, fs);
-    while (is_good && disk.tries < wanted && harness_has_time(&harness)) {
-        disk.number = room_of(&disk, number++, is_share);
-        repeat_with("./test_tiny_disks --seed %llu --from %llu --count 3",
-                    (unsigned long long)harness.options.seed, (unsigned long long)disk.number);
+    (void)snprintf(disk.ballast, sizeof disk.ballast, "%s/ballast", harness.place.mounted);
+    if (!is_good)
+        (void)complain(&disk, "beginning", "no small file system can be made");
+    while (is_good && crew_take(crew, &number)) {
+        disk.number = number_of(crew, number);
+        repeat_room(crew, number);
         is_good = one_room(&disk);
-        harness_progress(&harness, number, disk.tries);
     }
-    harness_end(&harness, number, disk.tries);
-    print_message("# %s: %llu rooms, %llu of them were filled, full disks opened %llu times, of "
-                  "which %llu needed room, %.1f s\n",
-                  fs->name, (unsigned long long)disk.tries, (unsigned long long)disk.refusals,
-                  (unsigned long long)disk.opened, (unsigned long long)disk.in_need,
-                  repeat_now() - harness.begun);
     (void)umount2(harness.place.mounted, MNT_DETACH);
     story_free(disk.story);
-    memcpy(why, disk.why, sizeof why);
-    if (!is_good)
-        harness_fail(why);
+    return is_good;
+}
+
+/* All file systems share it. */
+static bool has_time(void)
+{
+    static double begun;
+
+    begun = begun > 0 ? begun : repeat_now();
+    return harness.options.seconds <= 0 || repeat_now() - begun < harness.options.seconds;
+}
+
+/* One after the other: none is begun before all rooms of the one before were tried. */
+static void fill_every_room(uint64_t which)
+{
+    uint64_t wanted = harness_begin(&harness) - harness.done;
+    struct crew crew = {
+        .harness = &harness, .work = fill_rooms, .has_time = has_time, .repeat = repeat_room};
+    uint64_t next, tried;
+
+    harness_need(all[which]);
+    crew.size = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+    crew.from = which * ROOMS;
+    if (harness.options.count > 0) {
+        crew.from = harness.options.from > harness.next ? harness.options.from : harness.next;
+        if (crew.from / ROOMS % 3 != which || wanted == 0 || !has_time())
+            return;
+    }
+    crew.end = (crew.from / ROOMS + 1) * ROOMS;
+    crew.end = crew.end - crew.from > wanted ? crew.from + wanted : crew.end;
+    next = crew_run(&crew);
+    tried = next - crew.from;
+    if (harness.options.count > 0)
+        harness_end(&harness, next, tried);
+    print_message("# %s: %llu rooms, %llu of them were filled, full disks opened %llu times, "
+                  "%.1f s\n",
+                  all[which]->name, (unsigned long long)tried,
+                  (unsigned long long)atomic_load(&crew.board->counts[COUNT_FILLED]),
+                  (unsigned long long)atomic_load(&crew.board->counts[COUNT_OPENED]),
+                  repeat_now() - harness.begun);
+    crew_done(&crew);
 }
 
 static void a_full_ext4_is_an_ordinary_day(void **state)
 {
     (void)state;
-    fill_every_room(&place_ext4_tiny);
+    fill_every_room(0);
 }
 
 static void a_full_xfs_is_an_ordinary_day(void **state)
 {
     (void)state;
-    fill_every_room(&place_xfs_tiny);
+    fill_every_room(1);
 }
 
 static void a_full_btrfs_is_an_ordinary_day(void **state)
 {
     (void)state;
-    fill_every_room(&place_btrfs_tiny);
+    fill_every_room(2);
 }
 
 int main(int argc, char **argv)
