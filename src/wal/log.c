@@ -162,28 +162,30 @@ struct nw_segment *nw_log_segment_at(struct nori_wal *wal, uint64_t lsn)
     return low > 0 ? wal->segments[low - 1] : NULL;
 }
 
-struct nori_position nw_log_position_of(struct nori_wal *wal, uint64_t lsn)
+struct nori_position nw_log_position_of(struct nori_wal *wal, const _Atomic uint64_t *lsn)
 {
     struct nori_position position = {0, 0};
     struct nw_segment *segment;
+    uint64_t now;
 
     nw_lock(wal, wal->mutex);
-    segment = nw_log_segment_at(wal, lsn);
+    now = atomic_load(lsn); /* under mutex: its segment cannot be dropped before it is found */
+    segment = nw_log_segment_at(wal, now);
     if (segment)
-        position = (struct nori_position){segment->id, lsn - segment->start};
+        position = (struct nori_position){segment->id, now - segment->start};
     nw_unlock(wal, wal->mutex);
     return position;
 }
 
 /* One of the published positions. */
-static int tell_position(struct nori_wal *wal, _Atomic uint64_t *lsn,
+static int tell_position(struct nori_wal *wal, const _Atomic uint64_t *lsn,
                          struct nori_position *ret_position)
 {
     struct nori_error error = NORI_ERROR_INIT;
 
     if (!ret_position)
         return nw_log_leave(wal, NORI_E_INVALID, &error);
-    *ret_position = nw_log_position_of(wal, atomic_load(lsn));
+    *ret_position = nw_log_position_of(wal, lsn);
     return nw_log_leave(wal, NORI_OK, &error);
 }
 

@@ -202,7 +202,8 @@ int nw_log_fail(struct nori_wal *wal, struct nori_error *error);
 /* The live segment that holds this LSN, or the last one that starts at or before it; NULL if
  * none. mutex held. */
 struct nw_segment *nw_log_segment_at(struct nori_wal *wal, uint64_t lsn);
-struct nori_position nw_log_position_of(struct nori_wal *wal, uint64_t lsn); /* takes mutex */
+/* One of the log's positions, as it is now. Takes mutex. */
+struct nori_position nw_log_position_of(struct nori_wal *wal, const _Atomic uint64_t *lsn);
 
 /* ---- stage.c: the way of the bytes into the ring and from there to the kernel (D2) ---- */
 /* append lock held: begin an append of so many bytes at `offset`, put its pieces, and end it. */

@@ -325,7 +325,7 @@ static void have_written(struct nori_wal *wal, struct nori_position position)
 
     if (written == published)
         return;
-    end = nw_log_position_of(wal, written);
+    end = nw_log_position_of(wal, &wal->written_lsn);
     if (position.segment_id > end.segment_id ||
         (position.segment_id == end.segment_id && position.offset >= end.offset))
         (void)nw_stage_write_to(wal, published, NULL); /* if it fails, the reader asks the ring */

@@ -89,10 +89,10 @@ bool nw_watch_begin(struct nori_wal *wal, enum nw_stall stall, uint64_t now_ns)
 static struct nori_position position_of(struct nori_wal *wal, enum nw_stall stall)
 {
     if (stall == NW_STALL_WRITE)
-        return nw_log_position_of(wal, atomic_load(&wal->written_lsn));
+        return nw_log_position_of(wal, &wal->written_lsn);
     if (stall == NW_STALL_SYNC)
-        return nw_log_position_of(wal, atomic_load(&wal->durable_lsn));
-    return nw_log_position_of(wal, atomic_load(&wal->published_lsn));
+        return nw_log_position_of(wal, &wal->durable_lsn);
+    return nw_log_position_of(wal, &wal->published_lsn);
 }
 
 static void tell(struct nori_wal *wal, enum nw_stall stall, uint64_t ns, bool is_over,

@@ -2,6 +2,8 @@
 /* test_retention.c: dropping segments: which go, which stay, and what the log is afterwards. */
 #include "helpers.h"
 
+#include <nori/sim.h>
+
 static uint64_t drop_before(nori_wal *wal, struct nori_position position)
 {
     uint64_t deleted = UINT64_MAX;
@@ -143,6 +145,63 @@ static void ids_only_grow(void **state)
     assert_true(last >= 29);
 }
 
+struct dropper {
+    nori_wal *wal;
+    struct nori_thread *thread;
+    int rc;
+};
+
+static void append_and_drop(void *argument)
+{
+    struct dropper *dropper = argument;
+
+    for (uint64_t number = 1; number <= 10 && dropper->rc == NORI_OK; number++) {
+        struct numbered memory;
+        struct nori_record record = make_numbered(&memory, number, 10);
+        struct nori_position end = {0, 0};
+
+        dropper->rc = nori_wal_append(dropper->wal, &record, NULL);
+        if (dropper->rc == NORI_OK)
+            dropper->rc = nori_wal_position(dropper->wal, &end);
+        if (dropper->rc == NORI_OK)
+            dropper->rc = nori_wal_delete_segments_before(dropper->wal, end, NULL);
+    }
+}
+
+/* However threads are interleaved, a position that is asked for is not that of an empty log. */
+static void positions_never_go_back_while_everything_is_dropped(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        struct nori_wal_config config = config_of("wal");
+        struct nori_position appended = {0, 0};
+        struct nori_position durable = {0, 0};
+        struct dropper dropper = {.rc = NORI_OK};
+        nori_sim *sim;
+
+        options.seed = seed;
+        options.switch_percent = 60;
+        sim = nori_sim_new(&options);
+        config.vfs = nori_sim_vfs(sim);
+        dropper.wal = open_log(&config);
+        append_range(dropper.wal, 0, 1, 10);
+        assert_int_equal(config.vfs->thread_start(config.vfs->context, "dropper", append_and_drop,
+                                                  &dropper, &dropper.thread),
+                         0);
+        for (int look = 0; look < 200; look++) {
+            assert_true(compare_positions(appended, position_of(dropper.wal)) <= 0);
+            assert_true(compare_positions(durable, durable_of(dropper.wal)) <= 0);
+            appended = position_of(dropper.wal);
+            durable = durable_of(dropper.wal);
+        }
+        config.vfs->thread_join(config.vfs->context, dropper.thread);
+        assert_int_equal(dropper.rc, NORI_OK);
+        close_log(dropper.wal);
+        nori_sim_free(sim);
+    }
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
 
 int main(void)
@@ -153,6 +212,7 @@ int main(void)
         IN_FOLDER(nothing_to_drop_is_no_error),
         IN_FOLDER(a_position_behind_the_end_is_refused),
         IN_FOLDER(ids_only_grow),
+        cmocka_unit_test(positions_never_go_back_while_everything_is_dropped),
     };
 
     return cmocka_run_group_tests_name("retention", tests, NULL, NULL);
