@@ -7,7 +7,7 @@
  * What. A round has one folder and one policy, and a few lives in it: the log is opened with a
  * ring, a way to take space and a patience of its own, threads use it, and it is closed. Appenders
  * put single records and batches, of which some do not fit a small ring, ask for syncs, and read
- * back what they have put. Tenders sync, flush, look, and in every other round drop segments, which
+ * back what they have put. Tenders sync, flush, look, and in half of the rounds drop segments, which
  * also begins new ones. Followers live through all of it. They opened their readers on the log or
  * on its folder, read, wait, fall behind, and now and then seek what they read before.
  *
@@ -37,6 +37,7 @@
 #define PLACES      8   /* that a follower remembers */
 
 static struct torture_options options = {0, 1, 0, 0};
+static double begun;
 static double deadline; /* 0: none */
 
 struct scene {
@@ -509,6 +510,11 @@ static void check_rest(struct scene *scene, uint64_t total)
         assert_int_equal(last.count, total);
 }
 
+static void tell_time(uint64_t next)
+{
+    torture_progress(next, (uint64_t)(repeat_now() - begun));
+}
+
 static void play_round(const char *dir, uint64_t number)
 {
     struct scene scene = {.dir = dir,
@@ -519,8 +525,10 @@ static void play_round(const char *dir, uint64_t number)
     uint64_t lives = 1 + torture_random(&seed, LIVES);
     uint64_t total = 0;
 
-    for (uint64_t i = 0; i < lives && !atomic_load(&scene.has_failed); i++)
+    for (uint64_t i = 0; i < lives && !atomic_load(&scene.has_failed); i++) {
         live(&scene, followers, &seed, i == 0);
+        tell_time(number);
+    }
     atomic_store(&scene.is_over, true);
     for (size_t i = 0; i < FOLLOWERS; i++)
         join(&followers[i].actor);
@@ -535,10 +543,10 @@ static void play_round(const char *dir, uint64_t number)
 
 static void many_threads_do_anything_and_nothing_is_lost_or_mixed_up(void **state)
 {
-    double begun = repeat_now();
     uint64_t number = options.from;
     uint64_t seconds = options.count;
 
+    begun = repeat_now();
     if (options.seconds > 0 && (seconds == 0 || options.seconds < (double)seconds))
         seconds = (uint64_t)options.seconds;
     if (seconds > 0)
@@ -547,7 +555,7 @@ static void many_threads_do_anything_and_nothing_is_lost_or_mixed_up(void **stat
         repeat_with("tests/test_thread_stress --seed %llu --from %llu --seconds 10",
                     (unsigned long long)options.seed, (unsigned long long)number);
         play_round(dir_of(state), number);
-        torture_progress(number + 1, (uint64_t)(repeat_now() - begun));
+        tell_time(number + 1);
     }
     torture_end(number, (uint64_t)(repeat_now() - begun));
 }
