@@ -7,8 +7,8 @@
  * What. A round has one folder and one policy, and a few lives in it: the log is opened with a
  * ring, a way to take space and a patience of its own, threads use it, and it is closed. Appenders
  * put single records and batches, of which some do not fit a small ring, ask for syncs, and read
- * back what they have put. Tenders sync, flush, look, and in half of the rounds drop segments, which
- * also begins new ones. Followers live through all of it. They opened their readers on the log or
+ * back what they have put. Tenders sync, flush, look, and in half of the rounds drop segments, so
+ * that new ones begin. Followers live through all of it. They opened their readers on the log or
  * on its folder, read, wait, fall behind, and now and then seek what they read before.
  *
  * In the end all that was appended was read, each record once and in order, but for what was
