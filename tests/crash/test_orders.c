@@ -208,8 +208,8 @@ static void dropped_segments_go_after_the_dead(void **state)
     nori_sim_free(sim);
 }
 
-/* D1: whoever comes first removes the dead ones, in any order of the threads; each once, and nothing
- * that was appended since. */
+/* D1: whoever comes first removes the dead ones, in any order of the threads; each once, and
+ * nothing that was appended since. */
 static void dead_segments_may_go_while_others_are_dropped(void **state)
 {
     (void)state;
