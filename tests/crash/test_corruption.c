@@ -181,11 +181,9 @@ static bool check_salvaged(struct corruption *corruption, const struct sample_fo
 static bool check_ring(struct corruption *corruption, const struct sample_found *found)
 {
     const struct sample *sample = corruption->sample;
-    size_t all = sample->record_count;
-    size_t kept = corruption->damage.is_ring_lost ? all - sample->staged_count : all;
 
     if (sample->staged_count == 0 || corruption->damage.range_count > 0 ||
-        corruption->are_names_changed || found->prefix >= kept)
+        corruption->are_names_changed || found->prefix >= corruption->damage.ring_kept)
         return true;
     return oracle_complain(corruption->why, "record %zu is lost, which the ring or the segment has",
                            found->prefix + 1);
@@ -214,7 +212,7 @@ static bool check_shown(struct corruption *corruption, uint32_t mode, bool was_d
     if (!check_ring(corruption, found))
         return false;
     if (mode == NORI_RECOVER_STRICT && found->count < all && !corruption->is_hidden &&
-        !corruption->damage.is_ring_lost) {
+        corruption->damage.ring_kept == all) {
         const struct sample_range *last =
             corruption->damage.range_count > 0
                 ? &corruption->damage.ranges[corruption->damage.range_count - 1]

@@ -473,17 +473,21 @@ static void allow_loss(const struct sample *sample, struct sample_damage *damage
     }
 }
 
-/* What only the ring has is lost with it, or where it no longer fits the end of the segment. */
-static void look_at_ring(const struct sample *sample, bool has_control,
+/* What only the ring has is lost with it, or where it no longer fits the end of the segment, and
+ * what of it lies beyond the segment's file. */
+static void look_at_ring(const struct sample *sample, nori_sim *damaged, bool has_control,
                          struct sample_damage *damage)
 {
     size_t last = sample->file_count - 1;
     size_t first = sample->record_count - sample->staged_count;
+    uint64_t bytes = 0;
 
-    if (sample->staged_count == 0 ||
-        (has_control && !damage->is_gone[last] && !is_touched(damage, last, 0, UINT64_MAX)))
-        return;
-    damage->is_ring_lost = true;
+    if (has_control && !damage->is_gone[last] && !is_touched(damage, last, 0, UINT64_MAX) &&
+        nori_sim_file_bytes(damaged, sample->files[last].path, &bytes) >= 0)
+        while (first < sample->record_count &&
+               sample->records[sample->records[first].batch_last].end <= bytes)
+            first++;
+    damage->ring_kept = first;
     for (size_t i = first; i < sample->record_count; i++)
         damage->may_be_lost[i] = true;
     damage->safe = damage->safe < first ? damage->safe : first;
@@ -518,7 +522,7 @@ void sample_compare(const struct sample *sample, nori_sim *damaged, bool has_con
     }
     for (size_t i = 0; i < damage->range_count; i++)
         allow_loss(sample, damage, &damage->ranges[i]);
-    look_at_ring(sample, has_control, damage);
+    look_at_ring(sample, damaged, has_control, damage);
 }
 
 void sample_allow_giving_up(const struct sample *sample, struct sample_damage *damage)

@@ -105,7 +105,7 @@ struct sample_damage {
     uint64_t watermark;                   /* the highest that is left */
     size_t safe;                          /* records before the first damage, in whole batches */
     bool may_be_lost[SAMPLE_RECORDS_MAX]; /* salvage may lose it */
-    bool is_ring_lost; /* what only the staging ring had may be lost by every mode */
+    size_t ring_kept; /* every mode may lose what only the ring had from this record on */
 };
 /* has_control: `control` still says what it said, and has what it had. */
 void sample_compare(const struct sample *sample, nori_sim *damaged, bool has_control,
