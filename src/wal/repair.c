@@ -260,7 +260,7 @@ static int describe(const struct repair *repair, int rc, uint64_t segment_id, co
 /* The header of a listed file: as nw_header_decode, or an error. */
 static int read_header(struct repair *repair, uint64_t segment_id, struct nw_header *ret_header)
 {
-    uint8_t start[NW_HEADER_LEN];
+    uint8_t start[NW_HEADER_LEN_MAX]; /* one of a later version may be longer than ours */
     size_t len = sizeof start;
     uint64_t bytes;
     char name[NW_NAME_MAX];
@@ -418,7 +418,7 @@ static int find_heir(struct repair *repair, uint64_t segment_id, uint64_t salt,
     int is_found = 0;
 
     for (size_t i = 0; rc >= 0 && i < repair->chain.count; i++) {
-        uint8_t start[NW_HEADER_LEN];
+        uint8_t start[NW_HEADER_LEN_MAX];
         size_t len = sizeof start;
         uint64_t bytes;
         char name[NW_NAME_MAX];

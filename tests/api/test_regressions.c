@@ -599,17 +599,26 @@ static void headers_behind_a_torn_tail_are_no_damage(void **state)
     assert_int_equal(nori_log_verify(config.dir, NULL, NULL, NULL, NULL), NORI_OK);
 }
 
-/* Two segments, a record of a newer version in the first, and one of the headers damaged. */
-static void store_newer(const char *dir, uint64_t damaged)
+/* Two segments, and a damaged header. */
+struct damaged_log {
+    struct raw_record record; /* in the first segment */
+    uint16_t header_len;      /* of that */
+    bool has_mark;            /* behind the record */
+    uint64_t damaged;         /* the segment whose header is */
+};
+
+static void store_damaged(const char *dir, const struct damaged_log *log)
 {
     struct raw_header header = {.log_id = 7, .salt = 9, .base_sequence = 1, .prev_id = UINT64_MAX};
-    struct raw_record newer = {.key = "k", .key_len = 1, .flags = RAW_LZ4 | RAW_ZSTD};
     struct bytes file = {0};
     uint64_t end;
 
     make_dir(dir);
+    header.header_len = log->header_len;
     put_header(&file, &header);
-    (void)put_record(&file, &newer, 9);
+    (void)put_record(&file, &log->record, 9);
+    if (log->has_mark)
+        (void)put_mark(&file, 9, 7, 2, 0);
     end = file.len;
     store_file(dir, segment_name(0), file.data, file.len);
     free_bytes(&file);
@@ -618,19 +627,24 @@ static void store_newer(const char *dir, uint64_t damaged)
     header.start = header.prev_end = header.durable_lsn = end;
     header.prev_salt = 9;
     put_header(&file, &header);
+    (void)put_mark(&file, 10, 7, 2, end);
     store_file(dir, segment_name(1), file.data, file.len);
     free_bytes(&file);
-    flip_bit(dir, segment_name(damaged), 50, 1);
+    flip_bit(dir, segment_name(log->damaged), 50, 1);
 }
 
 /* D12: before a damaged chain is mended, the records are looked through for a newer version's, also
- * behind a damaged header, whose salt the next one knows. */
+ * behind a damaged header, whose salt the next one knows, and behind one that is longer than those
+ * of this version. */
 static void a_damaged_chain_with_newer_records_is_left_alone(void **state)
 {
+    const struct raw_record newer = {.key = "k", .key_len = 1, .flags = RAW_LZ4 | RAW_ZSTD};
+    const struct damaged_log logs[] = {
+        {newer, 128, false, 0}, {newer, 128, false, 1}, {newer, 136, false, 1}};
     struct nori_wal_config config = config_of(dir_of(state));
 
-    for (uint64_t damaged = 0; damaged < 2; damaged++) {
-        store_newer(config.dir, damaged);
+    for (size_t i = 0; i < sizeof logs / sizeof logs[0]; i++) {
+        store_damaged(config.dir, &logs[i]);
         for (config.recovery_mode = NORI_RECOVER_PREFIX;
              config.recovery_mode <= NORI_RECOVER_SALVAGE; config.recovery_mode++) {
             struct snapshot *before = take_snapshot(config.dir);
@@ -657,6 +671,23 @@ static uint64_t records_in(const char *dir)
     assert_int_equal(rc, NORI_END);
     nori_reader_close(reader);
     return count - 1;
+}
+
+/* D12: a header that is longer than those of this version is not damaged: salvage, which makes the
+ * next one anew, keeps it and the record behind it. */
+static void salvage_leaves_a_longer_header_alone(void **state)
+{
+    const struct raw_record record = {.key = "k", .key_len = 1, .value = "v", .value_len = 1};
+    const struct damaged_log log = {record, 136, true, 1};
+    struct nori_wal_config config = config_of(dir_of(state));
+
+    store_damaged(config.dir, &log);
+    config.recovery_mode = NORI_RECOVER_SALVAGE;
+    assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+    assert_true(has_file(config.dir, "quarantine/000001.wal.0-128"));
+    assert_false(has_file(config.dir, "quarantine/000000.wal.0-128"));
+    assert_int_equal(records_in(config.dir), 1);
+    assert_int_equal(nori_log_verify(config.dir, NULL, NULL, NULL, NULL), NORI_OK);
 }
 
 /* D6: a mark that verifies and is of another log, or knows of more than lies before it, is as good
@@ -808,6 +839,7 @@ int main(void)
         TEST(damage_in_a_segment_without_a_name_is_mended),
         TEST(headers_behind_a_torn_tail_are_no_damage),
         TEST(a_damaged_chain_with_newer_records_is_left_alone),
+        TEST(salvage_leaves_a_longer_header_alone),
         TEST(a_mark_that_no_writer_sets_ends_the_log_for_all),
         TEST(a_spare_that_cannot_be_synced_costs_only_what_was_refused),
         TEST(a_log_without_numbers_left_is_not_continued),
