@@ -277,7 +277,7 @@ uint64_t nw_control_count(const struct nw_stored_record *record, uint64_t salt, 
         return mark.next_sequence;
     if (kind != NW_CONTROL_IS_HOLE || sequence == 0)
         return sequence;
-    if (nw_hole_hidden(record) == UINT64_MAX ||
+    if (nw_hole_hidden(record) == NW_HOLE_UNKNOWN ||
         nw_add_overflow(sequence, nw_hole_hidden(record), &sequence))
         return 0;
     return sequence;
@@ -285,5 +285,10 @@ uint64_t nw_control_count(const struct nw_stored_record *record, uint64_t salt, 
 
 uint64_t nw_hole_hidden(const struct nw_stored_record *record)
 {
-    return record->stored_len >= 8 ? nw_get_u64(record->stored) : UINT64_MAX;
+    return record->stored_len >= 8 ? nw_get_u64(record->stored) : NW_HOLE_UNKNOWN;
+}
+
+uint64_t nw_hole_hidden_max(const struct nw_stored_record *record)
+{
+    return record->len / NW_RECORD_LEN_MIN;
 }

@@ -29,14 +29,18 @@ void nw_mark_encode(uint8_t target[NW_MARK_LEN], const struct nw_mark *mark, uin
 
 /*
  * A hole covers a stretch of damaged bytes exactly: len bytes, NW_HOLE_LEN_MIN to NW_HOLE_LEN_MAX.
- * hidden: how many application records it hides (UINT64_MAX: unknown). Encodes all of it at target.
+ * hidden: how many application records it hides, or NW_HOLE_UNKNOWN. Encodes all of it at target.
  */
 #define NW_HOLE_LEN_MIN 16
 #define NW_HOLE_LEN_MAX ((size_t)1 << 20)
 void nw_hole_encode(uint8_t *target, size_t len, uint64_t hidden, uint64_t salt, uint64_t offset);
 
-/* How many records a hole hides; UINT64_MAX: unknown. */
+/* How many records a hole hides; NW_HOLE_UNKNOWN: it does not say. */
+#define NW_HOLE_UNKNOWN UINT64_MAX
 uint64_t nw_hole_hidden(const struct nw_stored_record *record);
+
+/* How many it may hide at most, if it does not say: as many as fit into it. */
+uint64_t nw_hole_hidden_max(const struct nw_stored_record *record);
 
 /* What a control record is. */
 #define NW_CONTROL_IS_MARK 1 /* *ret_mark is filled */

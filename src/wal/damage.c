@@ -84,6 +84,45 @@ struct nw_finding *nw_walk_note(struct nw_walk *walk, enum nw_finding_kind kind,
     return finding;
 }
 
+/* ---- sequence numbers ---- */
+
+struct tally {
+    uint64_t sequence; /* of the next record; 0: unknown */
+    uint64_t doubt;    /* by how much it may be more, behind holes that do not say what they hide */
+};
+
+static int count_hole(struct nw_walk *walk, struct tally *tally,
+                      const struct nw_stored_record *record)
+{
+    uint64_t hidden = nw_hole_hidden(record);
+
+    if (hidden == NW_HOLE_UNKNOWN) {
+        tally->doubt += nw_hole_hidden_max(record);
+        return NORI_OK;
+    }
+    if (hidden > NW_NUMBER_MAX || tally->sequence > NW_NUMBER_MAX - hidden)
+        return NORI_E_CORRUPT; /* no version writes that */
+    if (tally->sequence)
+        tally->sequence += hidden;
+    walk->hidden += hidden;
+    return NORI_OK;
+}
+
+/* A mark or header says which record comes next: from here on that counts. False if it cannot be,
+ * by the records before. */
+static bool take_number(struct nw_walk *walk, struct tally *tally, uint64_t said)
+{
+    struct tally before = *tally;
+
+    *tally = (struct tally){.sequence = said};
+    if (before.sequence == 0 || said == before.sequence)
+        return true;
+    if (before.doubt == 0 || said < before.sequence)
+        return false;
+    walk->hidden += said - before.sequence;
+    return true;
+}
+
 /* ---- one segment ---- */
 
 struct step {
@@ -91,10 +130,10 @@ struct step {
     const struct nw_link *link;
     const struct nw_link *next; /* the live link behind it that names it, or NULL */
     struct nori_file *file;
-    uint64_t end;      /* walk up to here; NW_OPEN_END: nothing states where it ends */
-    uint64_t offset;   /* behind the last whole batch */
-    uint64_t sequence; /* of the record there; 0: unknown */
-    bool knows_start;  /* link->start counts */
+    uint64_t end;    /* walk up to here; NW_OPEN_END: nothing states where it ends */
+    uint64_t offset; /* behind the last whole batch */
+    struct tally tally;
+    bool knows_start; /* link->start counts */
 };
 
 static struct nw_finding *note_here(struct step *step, enum nw_finding_kind kind, uint64_t offset,
@@ -113,12 +152,10 @@ static int walk_hole(struct step *step, const struct nw_stored_record *record, u
     struct nw_walk *walk = step->walk;
     uint64_t hidden = nw_hole_hidden(record);
     struct nw_finding *last = walk->count > 0 ? &walk->findings[walk->count - 1] : NULL;
+    int rc = count_hole(walk, &step->tally, record);
 
-    if (hidden > NW_NUMBER_MAX || step->sequence > NW_NUMBER_MAX - hidden)
-        return NORI_E_CORRUPT; /* no version writes that */
-    if (step->sequence)
-        step->sequence += hidden;
-    walk->hidden += hidden;
+    if (rc < 0)
+        return rc;
     if (!last || !last->is_hole || last->segment_id != step->link->id ||
         last->offset + last->bytes != offset) {
         last = note_here(step, NW_FINDING_NOTE, offset, "");
@@ -132,8 +169,15 @@ static int walk_hole(struct step *step, const struct nw_stored_record *record, u
                        "left of the bytes that stood here is in quarantine";
     }
     last->bytes += record->len;
-    last->records += hidden;
-    if (last->records == 0)
+    if (hidden == NW_HOLE_UNKNOWN || last->records == NW_RECORDS_UNKNOWN)
+        last->records = NW_RECORDS_UNKNOWN;
+    else
+        last->records += hidden;
+    if (last->records == NW_RECORDS_UNKNOWN)
+        (void)snprintf(last->message, sizeof last->message,
+                       "an earlier repair set damaged bytes aside here; how many records they held "
+                       "is not known");
+    else if (last->records == 0)
         (void)snprintf(last->message, sizeof last->message,
                        "an earlier repair set damaged bytes aside here");
     else
@@ -147,28 +191,26 @@ static int walk_hole(struct step *step, const struct nw_stored_record *record, u
 static int walk_mark(struct step *step, const struct nw_mark *mark, uint64_t offset)
 {
     struct nw_walk *walk = step->walk;
-    struct nw_finding *finding = NULL;
+    uint64_t counted = step->tally.sequence;
+    struct nw_finding *finding;
     char text[256];
 
     if (!nw_mark_is_credible(mark, walk->chain.log_id,
                              step->knows_start ? step->link->start + offset : UINT64_MAX))
         return NORI_E_CORRUPT;
-    if (step->sequence && mark->next_sequence != step->sequence) {
-        (void)snprintf(text, sizeof text,
-                       "a mark says that record %llu comes next, but by the records before it that "
-                       "is %llu",
-                       (unsigned long long)mark->next_sequence, (unsigned long long)step->sequence);
-        finding = note_here(step, NW_FINDING_CHAIN, offset, text);
-    } else {
+    if (take_number(walk, &step->tally, mark->next_sequence)) {
         walk->watermark = nw_max_u64(walk->watermark, mark->durable_lsn);
-        step->sequence = mark->next_sequence;
         return NORI_OK;
     }
+    (void)snprintf(text, sizeof text,
+                   "a mark says that record %llu comes next, but by the records before it that is "
+                   "%llu",
+                   (unsigned long long)mark->next_sequence, (unsigned long long)counted);
+    finding = note_here(step, NW_FINDING_CHAIN, offset, text);
     if (!finding)
         return NORI_E_NOMEM;
     finding->bytes = NW_MARK_LEN;
     finding->records = 0;
-    step->sequence = mark->next_sequence;
     return NORI_OK;
 }
 
@@ -211,7 +253,7 @@ static int walk_batches(struct step *step)
             if (nw_record_continues(&record))
                 continue;
             walk->records += batch;
-            step->sequence += step->sequence ? batch : 0;
+            step->tally.sequence += step->tally.sequence ? batch : 0;
             batch = 0;
         }
         step->offset = walk->cursor.offset;
@@ -271,11 +313,12 @@ static int walk_over(struct step *step)
     uint64_t from = step->offset;
     uint64_t resume = step->end;
     uint64_t sequence_after = 0;
+    const struct tally before = step->tally;
     struct nw_finding *finding;
     int is_marked = 0;
     int rc = NORI_OK;
 
-    step->walk->next_sequence = nw_max_u64(step->walk->next_sequence, step->sequence);
+    step->walk->next_sequence = nw_max_u64(step->walk->next_sequence, before.sequence);
     link.end = step->end;
     if (link.format == 2)
         is_marked = nw_scan_find_mark_behind(&link, step->walk->chain.log_id, step->file,
@@ -296,12 +339,12 @@ static int walk_over(struct step *step)
     if (!finding)
         return NORI_E_NOMEM;
     finding->bytes = resume - from;
-    if (step->sequence && sequence_after >= step->sequence)
-        finding->records = sequence_after - step->sequence;
-    finding->can_go_on = link.format == 2 && finding->records != NW_RECORDS_UNKNOWN;
+    finding->can_go_on = link.format == 2 && before.sequence && sequence_after >= before.sequence;
+    if (before.sequence && sequence_after >= before.sequence && before.doubt == 0)
+        finding->records = sequence_after - before.sequence;
     describe_stretch(finding);
     step->offset = resume;
-    step->sequence = sequence_after;
+    step->tally = (struct tally){.sequence = sequence_after};
     return is_marked;
 }
 
@@ -367,24 +410,26 @@ static int walk_file(struct step *step)
 
 /* ---- neighbours ---- */
 
-static int check_header(struct step *step, const struct nw_link *previous, uint64_t counted)
+static int check_header(struct step *step, const struct nw_link *previous, struct tally counted)
 {
+    struct nw_walk *walk = step->walk;
     const struct nw_header *header = &step->link->header;
+    const uint64_t expected = counted.sequence;
     const char *problem = NULL;
     char text[256];
     uint64_t end;
 
-    step->walk->watermark = nw_max_u64(step->walk->watermark, header->durable_lsn);
+    walk->watermark = nw_max_u64(walk->watermark, header->durable_lsn);
     if (previous && previous->format == 2 && previous->header.salt == header->prev_salt &&
         previous->header.header_len != 0) {
         if (nw_add_overflow(previous->start, header->prev_end, &end) || end != header->start ||
             header->prev_end < previous->begin || header->prev_id != previous->id)
             problem = "the header contradicts the segment before it";
-        if (!problem && counted && counted != header->base_sequence) {
+        if (!problem && !take_number(walk, &counted, header->base_sequence)) {
             (void)snprintf(text, sizeof text,
                            "the header says that its first record is %llu, but by the segment "
                            "before it that is %llu",
-                           (unsigned long long)header->base_sequence, (unsigned long long)counted);
+                           (unsigned long long)header->base_sequence, (unsigned long long)expected);
             problem = text;
         }
     }
@@ -402,7 +447,7 @@ static int check_header(struct step *step, const struct nw_link *previous, uint6
 /* ---- all segments ---- */
 
 static int walk_link(struct nw_walk *walk, size_t i, const struct nw_link *previous,
-                     uint64_t *counted)
+                     struct tally *counted)
 {
     const struct nw_link *link = &walk->chain.links[i];
     const struct nw_link *next = nw_chain_next_live(&walk->chain, i, &i);
@@ -411,7 +456,7 @@ static int walk_link(struct nw_walk *walk, size_t i, const struct nw_link *previ
                         .link = link,
                         .end = link->end,
                         .offset = link->begin,
-                        .sequence = link->format == 2 ? link->header.base_sequence : 0,
+                        .tally = {link->format == 2 ? link->header.base_sequence : 0, 0},
                         .knows_start = !is_lost || link->end != NW_OPEN_END};
     int rc = NORI_OK;
 
@@ -433,11 +478,11 @@ static int walk_link(struct nw_walk *walk, size_t i, const struct nw_link *previ
         rc = walk_file(&step);
         step.file->ops->close(step.file);
     }
-    *counted = step.sequence;
-    walk->next_sequence = nw_max_u64(walk->next_sequence, step.sequence);
+    *counted = step.tally;
+    walk->next_sequence = nw_max_u64(walk->next_sequence, counted->sequence);
     if (rc >= 0 || rc == NORI_E_NOMEM || NORI_VFS_CODE(rc) == NORI_E_CLOSED)
         return rc;
-    *counted = 0;
+    *counted = (struct tally){0};
     return note_failure(&step, rc);
 }
 
@@ -551,7 +596,7 @@ int nw_walk_run(struct nw_walk *walk, struct nori_error *error)
 {
     struct names names = {walk, NORI_OK};
     const struct nw_link *previous = NULL;
-    uint64_t counted = 0;
+    struct tally counted = {0};
     int rc = nw_pieces_gather(walk, error);
 
     if (rc >= 0)
@@ -566,6 +611,8 @@ int nw_walk_run(struct nw_walk *walk, struct nori_error *error)
         rc = walk_link(walk, i, previous, &counted);
         previous = &walk->chain.links[i];
     }
+    walk->hidden += counted.doubt; /* the next record gets a number that none of them can have */
+    walk->next_sequence += counted.doubt;
     if (rc >= 0) {
         rc = walk->env->folder->ops->list(walk->env->folder, note_strange, &names);
         rc = rc < 0 ? nw_io_error(error, rc, NW_NOWHERE, "list the folder") : names.rc;

@@ -130,7 +130,7 @@ static void explain_hole(struct place *place, const struct nw_stored_record *rec
     uint64_t hidden = nw_hole_hidden(record);
     char number[32] = "an unknown number of";
 
-    if (hidden != UINT64_MAX)
+    if (hidden != NW_HOLE_UNKNOWN)
         (void)snprintf(number, sizeof number, "%" PRIu64, hidden);
     (void)nw_explain_say(place->explain, place->link, place->begin,
                          "inside a hole: a repair set %zu damaged bytes aside and hid %s records; "

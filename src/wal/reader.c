@@ -259,6 +259,8 @@ static bool is_bad_control(const struct nori_reader *reader, const struct nw_sto
     struct nw_mark mark;
     int rc = nw_control_decode(record, reader->here.header.salt, &mark);
 
+    if (rc == NW_CONTROL_IS_HOLE && nw_hole_hidden(record) == NW_HOLE_UNKNOWN)
+        return false;
     if (rc == NW_CONTROL_IS_HOLE)
         return nw_hole_hidden(record) > NW_NUMBER_MAX ||
                reader->sequence > NW_NUMBER_MAX - nw_hole_hidden(record);

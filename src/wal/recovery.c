@@ -242,7 +242,8 @@ static int decide(struct judge *judge, size_t i, const struct nw_segment_scan *s
                             (unsigned long long)scan->end, verdict->why);
     }
     judge->recovered->end_lsn = link->start + scan->end;
-    judge->recovered->next_sequence = scan->next_sequence;
+    judge->recovered->next_sequence = scan->next_sequence + scan->doubt; /* none is given twice */
+    judge->hidden += scan->doubt;
     for (size_t later = i; nw_chain_next_live(chain, later, &later);)
         chain->links[later].is_live = false;
     (void)snprintf(judge->info->message, sizeof judge->info->message, "%s", verdict->why);
@@ -299,14 +300,20 @@ static int skip_durable(struct judge *judge, size_t *ret_index, struct nw_segmen
     return NORI_OK;
 }
 
-static int check_sequence(struct judge *judge, const struct nw_link *link, uint64_t expected,
-                          uint32_t previous_format)
+static int check_sequence(struct judge *judge, const struct nw_link *link,
+                          const struct nw_segment_scan *before, uint32_t previous_format)
 {
+    uint64_t base = link->header.base_sequence;
     /* A first header behind format 1 may count more than are left of those. */
-    if (link->format == 2 && (previous_format == 2 ? link->header.base_sequence != expected
-                                                   : link->header.base_sequence < expected))
+    bool is_exact = previous_format == 2 && before->doubt == 0;
+
+    if (link->format != 2)
+        return NORI_OK;
+    if (is_exact ? base != before->next_sequence : base < before->next_sequence)
         return corrupt_at(judge, link, 0,
                           "its first sequence number does not follow the segment before", 0);
+    if (before->doubt > 0)
+        judge->hidden += base - before->next_sequence;
     return NORI_OK;
 }
 
@@ -359,18 +366,18 @@ static int scan_live(struct judge *judge)
         return rc;
     for (bool is_first = true;; is_first = false) {
         struct nw_link *link = &chain->links[i];
-        uint64_t sequence = scan.next_sequence;
+        struct nw_segment_scan before = scan;
 
         if (!is_first || scan.end == 0) {
             scan = (struct nw_segment_scan){.end = link->begin};
             scan.next_sequence = link->format == 2 ? link->header.base_sequence
                                  : is_first        ? 1
-                                                   : sequence;
+                                                   : before.next_sequence;
         }
         if (!is_first)
-            rc = check_sequence(judge, link, sequence, previous_format);
+            rc = check_sequence(judge, link, &before, previous_format);
         if (!is_first && previous_format == 1 && link->format == 2)
-            judge->first_sequence += link->header.base_sequence - sequence;
+            judge->first_sequence += link->header.base_sequence - before.next_sequence;
         previous_format = link->format;
         if (rc < 0)
             return rc;

@@ -450,7 +450,7 @@ static int find_end(struct repair *repair, const struct nw_link *link, uint64_t 
                          repair->config->max_record_size, &scan, NULL, NULL, repair->error);
     nw_cursor_done(&cursor);
     *ret_end = scan.end;
-    *ret_sequence = scan.next_sequence;
+    *ret_sequence = scan.next_sequence + scan.doubt; /* no number is given twice */
     return rc < 0 ? rc : scan.stop == NW_STOP_CLEAN || scan.stop == NW_STOP_AT_END;
 }
 

@@ -21,6 +21,33 @@
 #define CHUNK_LEN      ((size_t)256 << 10)
 #define PROGRESS_EVERY ((uint64_t)4 << 20)
 
+static int take_hole(const struct nw_stored_record *record, struct nw_segment_scan *scan)
+{
+    uint64_t hidden = nw_hole_hidden(record);
+
+    if (hidden == NW_HOLE_UNKNOWN) {
+        scan->doubt += nw_hole_hidden_max(record);
+        return 0;
+    }
+    if (hidden > NW_NUMBER_MAX || scan->next_sequence > NW_NUMBER_MAX - hidden)
+        return NORI_E_CORRUPT; /* no version writes that */
+    scan->next_sequence += hidden;
+    scan->hidden += hidden;
+    return 0;
+}
+
+/* A mark counts as the records do; where they are in doubt it alone knows, but never goes back. */
+static void take_number(uint64_t next_sequence, struct nw_segment_scan *scan)
+{
+    if (scan->doubt > 0 && next_sequence >= scan->next_sequence) {
+        scan->hidden += next_sequence - scan->next_sequence;
+        scan->next_sequence = next_sequence;
+        scan->doubt = 0;
+    }
+    if (next_sequence != scan->next_sequence)
+        scan->is_sequence_wrong = true;
+}
+
 /* A control record, between batches: a mark raises the watermark. */
 static int take_control(const struct nw_link *link, uint64_t log_id,
                         const struct nw_stored_record *record, uint64_t offset,
@@ -31,20 +58,13 @@ static int take_control(const struct nw_link *link, uint64_t log_id,
 
     if (rc < 0)
         return rc;
-    if (rc == NW_CONTROL_IS_HOLE) {
-        uint64_t hidden = nw_hole_hidden(record);
-
-        if (hidden > NW_NUMBER_MAX || scan->next_sequence > NW_NUMBER_MAX - hidden)
-            return NORI_E_CORRUPT; /* no version writes that */
-        scan->next_sequence += hidden;
-        scan->hidden += hidden;
-    }
+    if (rc == NW_CONTROL_IS_HOLE)
+        return take_hole(record, scan);
     if (rc == NW_CONTROL_IS_MARK) {
         if (!nw_mark_is_credible(&mark, log_id, link->start + offset))
             return NORI_E_CORRUPT;
         scan->watermark_lsn = nw_max_u64(scan->watermark_lsn, mark.durable_lsn);
-        if (mark.next_sequence != scan->next_sequence)
-            scan->is_sequence_wrong = true;
+        take_number(mark.next_sequence, scan);
     }
     return 0;
 }

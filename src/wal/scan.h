@@ -22,6 +22,7 @@ struct nw_segment_scan {
      * date. */
     uint64_t end; /* offset behind the last whole batch */
     uint64_t next_sequence;
+    uint64_t doubt; /* by how much it may be more, behind holes that do not say what they hide */
     uint64_t known_end; /* if the scan stops exactly here, nothing lies behind; 0: not known */
 
     /* Found. */

@@ -652,6 +652,81 @@ static void unknown_control_records_are_refused_or_skipped_by_their_type(void **
     }
 }
 
+/* A hole behind record 1 that does not say how many it hides, and two records. `said`: what a mark,
+ * or with in_header the next header, says the second of them is; 0: nothing tells. Returns the
+ * hole's length. */
+static size_t make_uncounted(const char *dir, uint64_t said, bool in_header)
+{
+    uint8_t value[208] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    const struct raw_record hole = {
+        .key = "\3", .key_len = 1, .flags = RAW_CONTROL, .value = value, .value_len = 208};
+    struct raw_header header = first_header();
+    uint64_t salt = SALT_A;
+    struct bytes file = {0};
+    size_t hole_len;
+
+    remove_dir(dir);
+    make_dir(dir);
+    put_header(&file, &header);
+    (void)put_plain(&file, "a", "1", salt);
+    hole_len = file.len;
+    (void)put_record(&file, &hole, salt);
+    hole_len = file.len - hole_len;
+    (void)put_plain(&file, "b", "2", salt);
+    if (in_header) {
+        header = (struct raw_header){.segment_id = 1, .base_sequence = said, .prev_salt = salt};
+        header.log_id = first_header().log_id;
+        header.start = header.prev_end = header.durable_lsn = file.len;
+        header.salt = ++salt;
+        store(dir, 0, &file);
+        file = (struct bytes){0};
+        put_header(&file, &header);
+    } else if (said) {
+        (void)put_mark(&file, salt, header.log_id, said, header.start + file.len);
+    }
+    (void)put_plain(&file, "c", "3", salt);
+    store(dir, in_header, &file);
+    return hole_len;
+}
+
+/* Its number is told as unknown up to a mark or header; and no record gets one that was in use. */
+static void a_hole_of_unknown_size_is_read_and_no_number_given_twice(void **state)
+{
+    const char *dir = dir_of(state);
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    struct nori_record record;
+    nori_reader *reader;
+
+    for (int told = 0; told < 3; told++) { /* by nothing, a mark, a header */
+        size_t hole_len = make_uncounted(dir, told ? 50 : 0, told == 2);
+        uint64_t next = told ? 51 : 4 + hole_len / 7; /* no record is shorter */
+        struct nori_wal_config config = config_of(dir);
+        nori_wal *wal;
+
+        assert_int_equal(nori_log_verify(dir, NULL, NULL, NULL, NULL), NORI_OK);
+        assert_int_equal(nori_wal_open(&config, &wal, &info, NULL), NORI_OK);
+        assert_int_equal(info.valid_records, 3);
+        append_plain(wal, "d", "4");
+        close_log(wal);
+        reader = open_reader(dir, OLDEST);
+        expect_record(reader, "a", "1", 1);
+        assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_E_CORRUPT); /* once */
+        expect_record(reader, "b", "2", 0);
+        expect_record(reader, "c", "3", told ? 50 : 0);
+        expect_record(reader, "d", "4", next);
+        expect_end(reader);
+        nori_reader_close(reader);
+        assert_int_equal(nori_log_verify(dir, NULL, NULL, NULL, NULL), NORI_OK);
+        assert_int_equal(try_open(&config, &info, NULL), NORI_OK);
+        assert_int_equal(info.valid_records, 4);
+    }
+    for (int in_header = 0; in_header < 2; in_header++) {
+        (void)make_uncounted(dir, 2, in_header); /* the record before has that one at least */
+        expect_refused(dir, NORI_E_CORRUPT, in_header ? "000001" : "000000");
+        assert_int_equal(nori_log_verify(dir, NULL, NULL, NULL, NULL), NORI_E_CORRUPT);
+    }
+}
+
 /* D12: the checksum holds, so somebody meant these flags. */
 static void unknown_flags_of_a_record_are_a_newer_version(void **state)
 {
@@ -906,6 +981,7 @@ int main(void)
         IN_FOLDER(a_newer_version_is_told_and_is_not_damage),
         IN_FOLDER(unknown_compatible_features_stop_writers_only),
         IN_FOLDER(unknown_control_records_are_refused_or_skipped_by_their_type),
+        IN_FOLDER(a_hole_of_unknown_size_is_read_and_no_number_given_twice),
         IN_FOLDER(unknown_flags_of_a_record_are_a_newer_version),
         IN_FOLDER(every_bit_of_every_header_counts),
         IN_FOLDER(a_log_of_one_segment_without_its_magic_is_damaged),
