@@ -527,6 +527,7 @@ int nw_chain_load(struct nw_chain *chain, const struct nw_env *env, bool for_wri
 {
     struct nw_link spare = {.is_spare = true, .is_live = true, .end = NW_OPEN_END};
     struct nori_error problem = NORI_ERROR_INIT;
+    bool has_spare;
     int spare_rc;
     int rc;
 
@@ -537,18 +538,16 @@ int nw_chain_load(struct nw_chain *chain, const struct nw_env *env, bool for_wri
         rc = read_links(chain, env, for_writing, error);
     if (rc >= 0)
         rc = find_live(chain, env, error);
-    if (rc == NORI_E_CORRUPT && spare_rc == NORI_E_VERSION) {
+    has_spare = spare_rc != NORI_E_NOTFOUND && spare_rc != NORI_E_CORRUPT;
+    if (has_spare && spare_rc < 0 &&
+        (rc >= 0 || (rc == NORI_E_CORRUPT && (for_writing || spare_rc == NORI_E_VERSION)))) {
         nw_error_copy(error, &problem); /* D12: before any damage is mended */
         return spare_rc;
     }
     if (rc < 0)
         return rc;
-    if (spare_rc == NORI_E_NOTFOUND || spare_rc == NORI_E_CORRUPT)
+    if (!has_spare)
         return NORI_OK; /* none, or its header was torn: nothing in it was ever durable */
-    if (spare_rc < 0) {
-        nw_error_copy(error, &problem);
-        return spare_rc;
-    }
     return adopt_spare(chain, &spare) < 0 ? nw_no_memory(error) : NORI_OK;
 }
 

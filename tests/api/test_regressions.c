@@ -801,21 +801,29 @@ static void a_log_without_numbers_left_is_not_continued(void **state)
     struct raw_header header = {.log_id = 7, .salt = 9, .prev_id = UINT64_MAX};
     struct bytes file = {0};
 
-    make_dir(config.dir);
     header.base_sequence = UINT64_C(1) << 62;
     put_header(&file, &header);
     (void)put_plain(&file, "k", "v", 9);
-    store_file(config.dir, segment_name(0), file.data, file.len);
-    free_bytes(&file);
-    assert_int_equal(records_in(config.dir), 1);
-    for (config.recovery_mode = NORI_RECOVER_TAIL; config.recovery_mode <= NORI_RECOVER_SALVAGE;
-         config.recovery_mode++) {
-        struct snapshot *before = take_snapshot(config.dir);
+    for (int in_spare = 0; in_spare < 2; in_spare++) { /* beside a damaged segment */
+        make_dir(config.dir);
+        store_file(config.dir, segment_name(0), file.data, file.len);
+        if (in_spare) {
+            store_file(config.dir, "spare", file.data, file.len);
+            flip_bit(config.dir, segment_name(0), 50, 1);
+        } else {
+            assert_int_equal(records_in(config.dir), 1);
+        }
+        for (config.recovery_mode = NORI_RECOVER_TAIL; config.recovery_mode <= NORI_RECOVER_SALVAGE;
+             config.recovery_mode++) {
+            struct snapshot *before = take_snapshot(config.dir);
 
-        assert_int_equal(try_open(&config, NULL, NULL), NORI_E_UNSUPPORTED);
-        expect_unchanged(config.dir, before);
-        free_snapshot(before);
+            assert_int_equal(try_open(&config, NULL, NULL), NORI_E_UNSUPPORTED);
+            expect_unchanged(config.dir, before);
+            free_snapshot(before);
+        }
+        remove_dir(config.dir);
     }
+    free_bytes(&file);
 }
 
 int main(void)
