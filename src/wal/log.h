@@ -55,6 +55,7 @@ struct nw_spare {
     uint64_t owned;
     bool is_ready;
     bool is_grown;             /* it was tried to make it as large as a segment may be */
+    struct nw_header header;   /* of append lock: what may stand in it already; salt 0: nothing */
     struct nori_error problem; /* why the last preparation failed; code 0: it did not */
 };
 
@@ -120,7 +121,7 @@ struct nori_wal {
     uint64_t next_sequence;
     uint64_t mark_offset;      /* where the last mark (or the first record) of it lies */
     uint64_t mark_durable_lsn; /* what the last mark told */
-    bool must_roll;            /* a failed write left bytes behind `offset` */
+    bool must_roll;            /* a failed write left bytes behind `offset`, or a header */
     uint64_t free_until;       /* the ring is free up to this LSN, or further */
     bool is_direct;            /* the append under way is written before it returns */
     uint64_t flushed_lsn;      /* then: written so far */

@@ -15,7 +15,9 @@
  * Waiting. For `spare` to be prepared; for the current segment to have its name, since there is one
  * `spare`; and while two ended segments are unsynced (D3). No append waits for a sync otherwise.
  *
- * Failure. If the header cannot be written for want of space, nothing has changed. If it fails
+ * Failure. If the header cannot be written for want of space, all of it may stand in `spare`
+ * nevertheless, and it states where the current segment ends. So nothing is appended there any
+ * more (D1): the next append writes the very same header again, into the same file. If it fails
  * otherwise, the log has failed (D8).
  */
 #include "base/probe.h"
@@ -150,9 +152,7 @@ static int write_header(struct nori_wal *wal, const struct nw_header *header,
                       (unsigned long long)header->segment_id);
     if (error->code != NORI_E_NOSPACE)
         return nw_log_fail(wal, error);
-    nw_lock(wal, wal->mutex);
-    wal->spare.is_ready = false; /* it is not all zero any more: made anew before its next use */
-    nw_unlock(wal, wal->mutex);
+    wal->must_roll = true;
     return NORI_E_NOSPACE;
 }
 
@@ -161,18 +161,24 @@ static int begin_in_spare(struct nori_wal *wal, struct nw_segment *segment,
                           const struct nw_segment *previous, uint64_t previous_end,
                           struct nori_error *error)
 {
-    struct nw_header header;
-    int rc;
+    struct nw_header *header = &wal->spare.header;
 
-    fill_header(wal, previous, previous_end, &header);
-    rc = random_salt(wal, &header.salt, error);
-    if (rc < 0)
-        return rc;
-    segment->id = header.segment_id;
-    segment->salt = header.salt;
-    segment->start = header.start;
+    if (header->salt == 0) {
+        uint64_t salt;
+        int rc = random_salt(wal, &salt, error);
+
+        if (rc < 0)
+            return rc;
+        fill_header(wal, previous, previous_end, header);
+        header->salt = salt;
+    }
+    nw_assert(header->segment_id == wal->next_id);
+    nw_assert(header->start == atomic_load(&wal->published_lsn));
+    segment->id = header->segment_id;
+    segment->salt = header->salt;
+    segment->start = header->start;
     segment->begin = NW_HEADER_LEN;
-    return write_header(wal, &header, error);
+    return write_header(wal, header, error);
 }
 
 /* A log that fills its segments gets the next one whole: while that is being named, and the disk is

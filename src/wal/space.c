@@ -182,10 +182,7 @@ static void prepare_spare(struct nori_wal *wal)
     uint64_t step;
     int rc;
 
-    if (wal->spare.file) { /* its header could not be written: made anew */
-        wal->spare.file->ops->close(wal->spare.file);
-        wal->spare.file = NULL;
-    }
+    nw_assert(!wal->spare.file);
     step = nw_max_u64(wal->spare_step, next_step(wal, 0));
     nw_unlock(wal, wal->mutex);
     rc = make_spare(wal, &spare, step, &is_sync_failure);

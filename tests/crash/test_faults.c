@@ -619,6 +619,20 @@ static void a_ring_that_may_not_be_read_is_not_forgotten(void **state)
             (void)try_fault(&workload, "pDaaKq", &fault);
 }
 
+/* Found by singles: the header of a new segment was refused, and stood in `spare` all the same. It
+ * stated where the old one ends, while appends went on there: readers called the log corrupt, and a
+ * power cut took what had been durable (D1). */
+static void a_refused_header_ends_the_segment_all_the_same(void **state)
+{
+    struct workload workload = {.policy = NORI_FSYNC_OS, .preallocate = NORI_PREALLOCATE_OFF};
+    struct fault fault = {NORI_SIM_WRITE, NORI_SIM_FAIL_PARTLY, ENOSPC, 0, 0};
+
+    (void)state;
+    for (workload.seed = 1; workload.seed <= 200; workload.seed++)
+        for (fault.nth = 3; fault.nth < 6; fault.nth++)
+            (void)try_fault(&workload, "aDas", &fault);
+}
+
 /* FORMAT.POLICY.PREALLOCATE.VERIFY.SWITCH.SEED.STEPS:MASK.FLAGS.ERRNO.NTH.NTH_TOO */
 static void one_that_failed(void **state)
 {
@@ -790,6 +804,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_a_failed_write_left_is_never_part_of_a_record),
         cmocka_unit_test(a_file_system_that_turns_read_only_fails_like_any_other),
         cmocka_unit_test(a_ring_that_may_not_be_read_is_not_forgotten),
+        cmocka_unit_test(a_refused_header_ends_the_segment_all_the_same),
     };
     int failed;
 
