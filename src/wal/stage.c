@@ -25,7 +25,8 @@
  * Failure. An append that goes through the ring cannot fail once it has room. If what was accepted
  * cannot be written, the log has failed (D8); the ring still has it for the next recovery. A direct
  * append that fails for want of space leaves the log as if nothing had been tried: what it left
- * behind the end is cut off by beginning a new segment before anything else is appended.
+ * behind the end is made unreadable, durably, before it returns (else the log has failed), and cut
+ * off by beginning a new segment before anything else is appended.
  *
  * Not here. What the bytes are: append.c. When they become durable: sync.c.
  */
@@ -300,19 +301,38 @@ int nw_stage_begin(struct nori_wal *wal, uint64_t bytes, struct nori_error *erro
 }
 
 /*
- * A record that was refused must not come back (D9). What a failed write left lacks at least its
- * last byte; should that be the zero which stands there anyway, the record would be whole. So its
- * beginning is made unreadable, in a page that the write just touched. If even that fails, nothing
- * is worse; but in format 1 a batch that was cut off does not say so, and its first records would
- * come back.
+ * A record that was refused must not come back (D9), neither now nor after a power cut. Nobody
+ * knows how much a failed write has left: all of the record, or the first ones of a batch of format
+ * 1, which does not say that it goes on. So the beginning is made unreadable, durably. Mostly
+ * nothing was left: no record begins with so many zeros.
  */
-static int spoil(struct nori_wal *wal, uint64_t lsn)
+static int spoil(struct nori_wal *wal, uint64_t offset)
 {
-    static const uint8_t no_record[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     struct nori_file *file = wal->current->file;
-    struct nori_span span = {no_record, sizeof no_record};
+    uint8_t bytes[NW_RECORD_LEN_MIN];
+    struct nori_span span = {bytes, sizeof bytes};
+    size_t len = 0;
+    int rc = file->ops->read(file, bytes, sizeof bytes, offset, &len);
 
-    return file->ops->write(file, &span, 1, lsn - wal->current->start);
+    if (rc >= 0 && nw_nonzero_len(bytes, len) == 0)
+        return NORI_OK;
+    memset(bytes, 0xff, sizeof bytes);
+    rc = file->ops->write(file, &span, 1, offset);
+    return rc < 0 ? rc : file->ops->sync(file);
+}
+
+/* A write failed for want of space: as if nothing had been tried, or the log has failed. */
+static int refuse(struct nori_wal *wal, struct nori_error *error)
+{
+    struct nori_position end = {wal->current->id,
+                                atomic_load(&wal->published_lsn) - wal->current->start};
+    int rc = spoil(wal, end.offset);
+
+    if (rc >= 0)
+        return NORI_E_NOSPACE;
+    (void)nw_io_error(error, rc, end, "append: take back what a write left in %06llu.wal at %llu",
+                      (unsigned long long)end.segment_id, (unsigned long long)end.offset);
+    return nw_log_fail(wal, error);
 }
 
 /* A direct append: what the ring has of it goes to the file. */
@@ -338,10 +358,7 @@ static int flush(struct nori_wal *wal, struct nori_error *error)
     wal->free_until = 0; /* the pieces that were flushed are taken back: asked anew */
     (void)nw_io_error(error, rc, position, "append: write %06llu.wal at %llu",
                       (unsigned long long)position.segment_id, (unsigned long long)position.offset);
-    if (error->code == NORI_E_NOSPACE &&
-        (spoil(wal, atomic_load(&wal->published_lsn)) >= 0 || wal->config.format == 2))
-        return NORI_E_NOSPACE;
-    return nw_log_fail(wal, error);
+    return error->code == NORI_E_NOSPACE ? refuse(wal, error) : nw_log_fail(wal, error);
 }
 
 void nw_stage_begin_sum(struct nori_wal *wal)

@@ -633,6 +633,20 @@ static void a_refused_header_ends_the_segment_all_the_same(void **state)
             (void)try_fault(&workload, "aDas", &fault);
 }
 
+/* Found by singles: what a refused append had left was overwritten, but nothing was synced, so that
+ * a power cut brought it back (D9). In format 1 it is a whole record whenever a batch is cut. */
+static void what_was_refused_does_not_come_back_with_a_power_cut(void **state)
+{
+    struct workload workload = {
+        .policy = NORI_FSYNC_OS, .preallocate = NORI_PREALLOCATE_OFF, .format = 1};
+    struct fault fault = {NORI_SIM_WRITE, NORI_SIM_FAIL_PARTLY, ENOSPC, 0, 0};
+
+    (void)state;
+    for (workload.seed = 1; workload.seed <= 20; workload.seed++)
+        for (fault.nth = 2; fault.nth < 4; fault.nth++)
+            (void)try_fault(&workload, "aQ", &fault);
+}
+
 /* FORMAT.POLICY.PREALLOCATE.VERIFY.SWITCH.SEED.STEPS:MASK.FLAGS.ERRNO.NTH.NTH_TOO */
 static void one_that_failed(void **state)
 {
@@ -805,6 +819,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_file_system_that_turns_read_only_fails_like_any_other),
         cmocka_unit_test(a_ring_that_may_not_be_read_is_not_forgotten),
         cmocka_unit_test(a_refused_header_ends_the_segment_all_the_same),
+        cmocka_unit_test(what_was_refused_does_not_come_back_with_a_power_cut),
     };
     int failed;
 
