@@ -96,10 +96,13 @@ static int cut_tail(struct nori_wal *wal, const struct nw_segment *segment, uint
     return rc;
 }
 
-/* Is there anything behind the end of the segment that is to be ended? */
-static bool has_tail(const struct nori_wal *wal, const struct nw_segment *segment)
+/*
+ * Must the segment that is to be ended be cut? That of an earlier life always: what is seen of its
+ * end may be a cut that no sync has brought to the medium.
+ */
+static bool needs_cut(const struct nori_wal *wal, const struct nw_segment *segment)
 {
-    return segment == wal->current ? wal->must_roll : segment->needs_trim;
+    return segment != wal->current || wal->must_roll;
 }
 
 int nw_format1_begin(struct nori_wal *wal, struct nw_segment *segment,
@@ -113,7 +116,7 @@ int nw_format1_begin(struct nori_wal *wal, struct nw_segment *segment,
     nw_assert(!previous || previous->salt == 0);
     if (!NW_PLANT("successor-before-sync"))
         rc = nw_sync_to(wal, atomic_load(&wal->published_lsn), error);
-    if (rc >= 0 && previous && has_tail(wal, previous) && !NW_PLANT("torn-tail-not-cut"))
+    if (rc >= 0 && previous && needs_cut(wal, previous) && !NW_PLANT("torn-tail-not-cut"))
         rc = cut_tail(wal, previous, previous_end, error);
     if (rc < 0)
         return rc;

@@ -647,6 +647,22 @@ static void what_was_refused_does_not_come_back_with_a_power_cut(void **state)
             (void)try_fault(&workload, "aQ", &fault);
 }
 
+/* Found by pairs: the sync failed of a cut that took garbage away. The next life saw a file that
+ * ended well, and began another behind it; a power cut brought the garbage back, which nothing but
+ * the newest file may have: the log could not be opened any more (D3). */
+static void a_cut_that_was_never_synced_is_made_again(void **state)
+{
+    struct workload workload = {
+        .policy = NORI_FSYNC_BATCH, .preallocate = NORI_PREALLOCATE_OFF, .format = 1};
+    struct fault fault = {NORI_SIM_WRITE | NORI_SIM_SYNC, NORI_SIM_FAIL_PARTLY, ENOSPC, 0, 0};
+
+    (void)state;
+    for (workload.seed = 1; workload.seed <= 10; workload.seed++)
+        for (fault.nth = 2; fault.nth < 6; fault.nth++)
+            for (fault.nth_too = fault.nth + 1; fault.nth_too < fault.nth + 8; fault.nth_too++)
+                (void)try_fault(&workload, "bb", &fault);
+}
+
 /* FORMAT.POLICY.PREALLOCATE.VERIFY.SWITCH.SEED.STEPS:MASK.FLAGS.ERRNO.NTH.NTH_TOO */
 static void one_that_failed(void **state)
 {
@@ -820,6 +836,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_ring_that_may_not_be_read_is_not_forgotten),
         cmocka_unit_test(a_refused_header_ends_the_segment_all_the_same),
         cmocka_unit_test(what_was_refused_does_not_come_back_with_a_power_cut),
+        cmocka_unit_test(a_cut_that_was_never_synced_is_made_again),
     };
     int failed;
 
