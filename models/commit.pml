@@ -29,7 +29,7 @@
 /* The log: positions are in units. */
 byte published, durable, segments;
 bool is_named[SEGMENTS], is_synced[SEGMENTS];
-bool is_spare_ready, is_syncing, is_naming, is_sync_requested, is_window_running, has_failed, must_stop;
+bool is_spare_ready, is_spare_busy, is_syncing, is_naming, is_sync_requested, is_window_running, has_failed, must_stop;
 
 /* Who sleeps where, and who may go on. */
 bool append_lock;
@@ -42,6 +42,7 @@ byte done;
 
 #define ENDED(s)     ((s) + 1 < segments)
 #define UNNAMED      (segments > 0 && !is_named[segments - 1])
+#define CAN_PREPARE  (!is_spare_ready && !is_spare_busy && segments < SEGMENTS)
 #define BELOW(s, to) ((to) > (s) * UNITS -> ((to) - (s) * UNITS < UNITS -> (to) - (s) * UNITS : UNITS) : 0)
 #define TRUE_IN(s, to) (BELOW(s, to) == 0 || (on_medium[s] >= BELOW(s, to) && is_name_on_medium[s]))
 #define IS_TRUE(to)  (TRUE_IN(0, to) && TRUE_IN(1, to) && TRUE_IN(2, to) && TRUE_IN(3, to))
@@ -264,6 +265,16 @@ inline note_append()
     fi
 }
 
+/* src/wal/space.c: prepare_spare() */
+inline prepare_spare()
+{
+    is_spare_busy = true;
+    pause();
+    is_spare_busy = false;
+    is_spare_ready = true;
+    wake_changed()
+}
+
 /* src/wal/roll.c: nw_roll() */
 inline roll()
 {
@@ -281,8 +292,14 @@ inline roll()
     :: !has_failed && !UNNAMED && is_spare_ready -> rc = 0; break
     :: !has_failed && !UNNAMED && !is_spare_ready ->
 #endif
-       sleeps_for_space = false; /* src/wal/space.c: nw_space_require_spare() */
-       wait_changed()
+       do /* src/wal/space.c: nw_space_require_spare() */
+       :: is_spare_busy -> wait_changed()
+       :: else -> break
+       od;
+       if
+       :: !has_failed && !is_spare_ready -> prepare_spare()
+       :: else
+       fi
     od;
     if
     :: rc == 0 ->
@@ -363,10 +380,8 @@ proctype space_thread()
         do
         :: must_stop -> break
         :: !must_stop && !has_failed && UNNAMED -> name_newest()
-        :: !must_stop && !has_failed && !UNNAMED && !is_spare_ready && segments < SEGMENTS ->
-           is_spare_ready = true; /* src/wal/space.c: prepare_spare() */
-           wake_changed()
-        :: !must_stop && (has_failed || (!UNNAMED && (is_spare_ready || segments == SEGMENTS))) ->
+        :: !must_stop && !has_failed && !UNNAMED && CAN_PREPARE -> prepare_spare()
+        :: !must_stop && (has_failed || (!UNNAMED && !CAN_PREPARE)) ->
            sleeps_for_space = true;
            !sleeps_for_space
         od

@@ -45,8 +45,9 @@ struct nw_segment {
     struct nori_file *file; /* open while it is written, synced or trimmed; else NULL */
     bool is_named;          /* it has its own name, durably; else it lies in `spare` */
     bool is_synced;         /* ended, and all of it is durable */
-    bool needs_trim;        /* its file is longer than its end */
-    struct nw_map *map;     /* to be lent to readers; NULL: none, so far */
+    bool is_busy;       /* somebody takes space for it: not to be freed, file not to be closed */
+    bool needs_trim;    /* its file is longer than its end */
+    struct nw_map *map; /* to be lent to readers; NULL: none, so far */
 };
 
 /* The file `spare`: the next segment, prepared in the background. */
@@ -54,6 +55,7 @@ struct nw_spare {
     struct nori_file *file;
     uint64_t owned;
     bool is_ready;
+    bool is_busy;              /* somebody prepares it, or takes more space for it */
     bool is_grown;             /* it was tried to make it as large as a segment may be */
     struct nw_header header;   /* of append lock: what may stand in it already; salt 0: nothing */
     struct nori_error problem; /* why the last preparation failed; code 0: it did not */
@@ -137,12 +139,7 @@ struct nori_wal {
     bool is_sync_requested;
     bool is_dropping; /* somebody drops segments or removes dead files */
     struct nw_spare spare;
-    uint64_t spare_step;                /* so much space it takes at first */
-    uint64_t space_requests;            /* counted by those who wait for space */
-    uint64_t space_answers;             /* up to this request the space thread has tried */
-    uint64_t space_need;                /* the offset that the current segment must own at least */
-    struct nori_error space_problem;    /* why the last extension failed; code 0: it did not */
-    const struct nw_segment *extending; /* the space thread is at work on it: not to be freed */
+    uint64_t spare_step; /* so much space it takes at first */
     bool is_trim_wanted;
     uint64_t *dead_ids; /* files to remove once a new header is durable under its name */
     size_t dead_count;
@@ -291,9 +288,9 @@ int nw_format1_begin(struct nori_wal *wal, struct nw_segment *segment,
 void nw_space_run(void *wal);
 /* after an append: ask early */
 void nw_space_check(struct nori_wal *wal);
-/* wait until owned */
+/* append lock held: have it owned; have `spare` ready, with mutex held, released meanwhile */
 int nw_space_require(struct nori_wal *wal, uint64_t offset, struct nori_error *error);
-int nw_space_require_spare(struct nori_wal *wal, struct nori_error *error); /* mutex held */
+int nw_space_require_spare(struct nori_wal *wal, struct nori_error *error);
 /* At close, all threads gone: a closed log does not keep a whole segment ahead. */
 void nw_space_shrink_spare(struct nori_wal *wal);
 uint64_t nw_space_step(const struct nori_wal_config *config);

@@ -98,7 +98,6 @@ static int new_wal(const struct nori_wal_config *config, struct nori_wal **ret_w
     wal->env.vfs = config->vfs;
     wal->env.allocator = config->allocator;
     wal->spare.problem = (struct nori_error)NORI_ERROR_INIT;
-    wal->space_problem = (struct nori_error)NORI_ERROR_INIT;
     wal->failure = (struct nori_error)NORI_ERROR_INIT;
     wal->process_generation = config->vfs->process_generation(config->vfs->context);
     wal->dir = nw_strdup(config->allocator, config->dir);

@@ -120,7 +120,7 @@ static void forget_oldest(struct nori_wal *wal)
 
     nw_lock(wal, wal->mutex);
     oldest = wal->segments[0];
-    while (wal->extending == oldest)
+    while (oldest->is_busy)
         (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
     memmove(wal->segments, wal->segments + 1,
             (wal->segment_count - 1) * sizeof(struct nw_segment *));

@@ -198,6 +198,7 @@ static void take_over(struct nori_wal *wal, struct nw_segment *segment, struct n
 {
     nw_lock(wal, wal->mutex);
     segment->file = wal->spare.file;
+    segment->is_busy = wal->spare.is_busy; /* it may just be grown */
     atomic_store(&segment->owned, wal->spare.owned);
     memset(&wal->spare, 0, sizeof wal->spare);
     if (previous && previous->end == NW_OPEN_END) {

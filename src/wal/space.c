@@ -6,15 +6,16 @@
  * What. A thread keeps the current segment's owned space ahead of its end, in steps, and the next
  * segment's file `spare` prepared: created, empty, its first step taken, and all that durable. It
  * also gives back what ended segments own behind their end, once nobody maps it. An append looks
- * only at what is owned; it asks early, and waits only if it has caught up. Nobody but this thread
- * allocates, so a slow file system never stops an append that has room.
+ * only at what is owned; it asks early, so a slow file system never stops an append that has room.
  *
- * Waiting. Each wait is a numbered request; the thread answers all requests up to a number after it
- * has tried. It tries again only when asked again, so a full disk costs one attempt an append and
- * nothing in between.
+ * Waiting. An append that has caught up takes the space, or prepares `spare`, itself: it waits for
+ * what it needs and for nothing else that the thread may be at. Only if the thread is at that very
+ * file (is_busy) it waits until that is done, and takes what is still missing. Nobody else may take
+ * space for a busy file, or close it. So an attempt that began before an append came may serve it,
+ * but never refuses it; a full disk costs one attempt an append.
  *
- * Failure. Want of space (or any other failure to prepare) is kept with its cause, given to those
- * who wait, and the log stays as it is. A failed sync is final (D8), here as anywhere: it may have
+ * Failure. Want of space (or any other failure to prepare) is told to the append that tried, with
+ * its cause, and the log stays as it is. A failed sync is final (D8), here as anywhere: it may have
  * eaten the error of a write. But for one: an older `spare` is synced only to drop what is cached
  * of it (forget.h). No record was ever in it, and that it was synced is not believed: if that
  * fails, the next attempt drops the same pages and looks at what the medium has. A byte that is not
@@ -174,7 +175,7 @@ static int make_spare(struct nori_wal *wal, struct nw_spare *spare, uint64_t ste
     return rc;
 }
 
-/* mutex held; released meanwhile. */
+/* Nobody is at it. mutex held; released meanwhile. */
 static void prepare_spare(struct nori_wal *wal)
 {
     struct nw_spare spare = {.problem = NORI_ERROR_INIT};
@@ -182,7 +183,10 @@ static void prepare_spare(struct nori_wal *wal)
     uint64_t step;
     int rc;
 
-    nw_assert(!wal->spare.file);
+    nw_assert(!wal->spare.file && !wal->spare.is_busy);
+    if (wal->spare.problem.code < 0 && NW_PLANT("full-for-ever"))
+        return;
+    wal->spare.is_busy = true;
     step = nw_max_u64(wal->spare_step, next_step(wal, 0));
     nw_unlock(wal, wal->mutex);
     rc = make_spare(wal, &spare, step, &is_sync_failure);
@@ -197,6 +201,7 @@ static void prepare_spare(struct nori_wal *wal)
     nw_lock(wal, wal->mutex);
     spare.is_ready = rc >= 0;
     wal->spare = spare;
+    nw_log_wake(wal);
 }
 
 void nw_space_shrink_spare(struct nori_wal *wal)
@@ -205,29 +210,32 @@ void nw_space_shrink_spare(struct nori_wal *wal)
         (void)wal->spare.file->ops->truncate(wal->spare.file, SPARE_KEPT);
 }
 
-/* mutex held; released meanwhile. */
-static void extend_current(struct nori_wal *wal, struct nw_segment *segment)
+/* Take a step for the current segment, but at least up to `need`. Nobody is at it. mutex held;
+ * released meanwhile. */
+static int extend(struct nori_wal *wal, struct nw_segment *segment, uint64_t need,
+                  struct nori_error *error)
 {
-    struct nori_error problem = NORI_ERROR_INIT;
     uint64_t owned = atomic_load(&segment->owned);
-    uint64_t need = wal->space_need;
     int rc;
 
-    wal->extending = segment;
+    nw_assert(!segment->is_busy);
+    segment->is_busy = true;
     nw_unlock(wal, wal->mutex);
     rc = take_step(wal, segment->file, owned, next_step(wal, owned), need, &owned);
     if (rc < 0)
-        (void)nw_io_error(&problem, rc, (struct nori_position){segment->id, owned},
-                          "take space for %06llu.wal at %llu", (unsigned long long)segment->id,
-                          (unsigned long long)owned);
+        rc = nw_io_error(error, rc, (struct nori_position){segment->id, owned},
+                         "take space for %06llu.wal at %llu", (unsigned long long)segment->id,
+                         (unsigned long long)owned);
     /* D8: zeros are written, too; the file may lack what was written before. */
-    if (rc < 0 && problem.code != NORI_E_NOSPACE &&
-        wal->config.preallocate == NORI_PREALLOCATE_ZERO)
-        (void)nw_log_fail(wal, &problem);
+    if (rc < 0 && rc != NORI_E_NOSPACE && wal->config.preallocate == NORI_PREALLOCATE_ZERO)
+        rc = nw_log_fail(wal, error);
     nw_lock(wal, wal->mutex);
-    wal->extending = NULL;
-    wal->space_problem = problem;
+    segment->is_busy = false;
     atomic_store(&segment->owned, owned);
+    atomic_store(&wal->is_extension_wanted, false);
+    nw_log_wake(wal);
+    wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted); /* `spare` may grow */
+    return rc;
 }
 
 /* Once the current segment owns all that it may, the next one gets as much: when it begins, this
@@ -242,26 +250,37 @@ static bool should_grow_spare(const struct nori_wal *wal)
            wal->config.preallocate == NORI_PREALLOCATE_RESERVE;
 }
 
-/* If there is no space for that, it stays as it is. mutex held; released meanwhile: `spare` may
- * become the current segment. */
+/* `spare` has grown, and may have become a segment meanwhile. mutex held. */
+static void note_grown(struct nori_wal *wal, const struct nori_file *file, uint64_t owned)
+{
+    if (wal->spare.file == file) {
+        wal->spare.owned = owned;
+        wal->spare.is_busy = false;
+    }
+    for (size_t i = wal->segment_count; i > 0 && wal->spare.file != file; i--) {
+        if (wal->segments[i - 1]->file != file)
+            continue;
+        atomic_store(&wal->segments[i - 1]->owned, owned);
+        wal->segments[i - 1]->is_busy = false;
+    }
+    nw_log_wake(wal);
+}
+
+/* If there is no space for that, it stays as it is. mutex held; released meanwhile. */
 static void grow_spare(struct nori_wal *wal)
 {
     struct nori_file *file = wal->spare.file;
     uint64_t owned = wal->spare.owned;
     uint64_t more = wal->config.max_segment_size;
-    struct nw_segment *newest;
 
     wal->spare.is_grown = true;
     if (owned >= more)
         return;
+    wal->spare.is_busy = true;
     nw_unlock(wal, wal->mutex);
     (void)take_step(wal, file, owned, more, 0, &owned);
     nw_lock(wal, wal->mutex);
-    newest = wal->segments[wal->segment_count - 1];
-    if (wal->spare.file == file)
-        wal->spare.owned = owned;
-    else if (newest->file == file)
-        atomic_store(&newest->owned, owned);
+    note_grown(wal, file, owned);
 }
 
 /* Give back what an ended segment owns behind its end; true if that is done, or cannot be. No
@@ -363,33 +382,37 @@ static bool can_remove_dead(const struct nori_wal *wal)
            !has_unnamed(wal);
 }
 
+/* The current segment, if more space is wanted for it and nobody takes any. mutex held. */
+static struct nw_segment *find_to_extend(struct nori_wal *wal)
+{
+    struct nw_segment *newest =
+        wal->segment_count > 0 ? wal->segments[wal->segment_count - 1] : NULL;
+
+    return newest && newest->end == NW_OPEN_END && !newest->is_busy &&
+                   atomic_load(&wal->is_extension_wanted)
+               ? newest
+               : NULL;
+}
+
 /* One round of all there is to do. mutex held; released meanwhile. */
 static void work(struct nori_wal *wal)
 {
-    uint64_t request = wal->space_requests;
-    struct nw_segment *current =
-        wal->segment_count > 0 ? wal->segments[wal->segment_count - 1] : NULL;
+    struct nw_segment *current = find_to_extend(wal);
+    struct nori_error ignored = NORI_ERROR_INIT; /* who needs it tries again, and is told why */
 
-    if (current && current->end == NW_OPEN_END &&
-        !(wal->space_problem.code < 0 && NW_PLANT("full-for-ever")) &&
-        (atomic_load(&wal->is_extension_wanted) || wal->space_need > atomic_load(&current->owned)))
-        extend_current(wal, current);
-    atomic_store(&wal->is_extension_wanted, false);
+    if (current)
+        (void)extend(wal, current, 0, &ignored);
     if (has_unnamed(wal))
         (void)nw_sync_name(wal); /* fails with the log */
-    if (!wal->spare.is_ready && !has_unnamed(wal))
+    if (!wal->spare.is_ready && !wal->spare.is_busy && !has_unnamed(wal))
         prepare_spare(wal);
     else if (should_grow_spare(wal))
         grow_spare(wal);
-    wal->space_answers = request;
-    nw_log_wake(wal);
     if (wal->is_trim_wanted) {
         wal->is_trim_wanted = false;
         trim_ended(wal);
     }
     if (can_remove_dead(wal)) {
-        struct nori_error ignored = NORI_ERROR_INIT; /* tried again before anything is dropped */
-
         nw_unlock(wal, wal->mutex);
         wal->is_dead_stuck = nw_retention_remove_dead(wal, 1, &ignored) < 0;
         nw_lock(wal, wal->mutex);
@@ -402,10 +425,10 @@ void nw_space_run(void *argument)
 
     nw_lock(wal, wal->mutex);
     while (!wal->must_stop) {
-        bool must_work = wal->space_requests > wal->space_answers || wal->is_trim_wanted ||
-                         can_remove_dead(wal) || atomic_load(&wal->is_extension_wanted) ||
-                         has_unnamed(wal) || should_grow_spare(wal) ||
-                         (!wal->spare.is_ready && wal->spare.problem.code == 0);
+        bool must_work =
+            wal->is_trim_wanted || can_remove_dead(wal) || find_to_extend(wal) ||
+            has_unnamed(wal) || should_grow_spare(wal) ||
+            (!wal->spare.is_ready && !wal->spare.is_busy && wal->spare.problem.code == 0);
 
         if (must_work && !atomic_load(&wal->has_failed))
             work(wal);
@@ -415,32 +438,23 @@ void nw_space_run(void *argument)
     nw_unlock(wal, wal->mutex);
 }
 
-/* Ask, and wait until the thread has tried. mutex held. */
-static int request(struct nori_wal *wal, struct nori_error *error)
+int nw_space_require_spare(struct nori_wal *wal, struct nori_error *error)
 {
-    uint64_t mine = ++wal->space_requests;
     uint64_t begun_ns = nw_now_ns(wal);
-    int rc = NORI_OK;
+    int rc;
 
-    wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted);
-    while (wal->space_answers < mine) {
-        rc = nw_log_check(wal, error); /* first: nobody is answered in a failed log */
-        if (rc < 0)
-            break;
+    nw_assert(!has_unnamed(wal));
+    while (wal->spare.is_busy)
         (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
+    rc = nw_log_check(wal, error);
+    if (rc >= 0 && !wal->spare.is_ready) {
+        prepare_spare(wal);
+        rc = wal->spare.problem.code;
+        if (rc < 0)
+            nw_error_copy(error, &wal->spare.problem);
     }
     nw_stats_waited(wal, &wal->control->words->stats.space_waits, begun_ns);
     return rc;
-}
-
-int nw_space_require_spare(struct nori_wal *wal, struct nori_error *error)
-{
-    int rc = request(wal, error);
-
-    if (rc < 0 || wal->spare.is_ready || has_unnamed(wal))
-        return rc;
-    nw_error_copy(error, &wal->spare.problem);
-    return wal->spare.problem.code;
 }
 
 /* Out of the way of an append that need not wait. */
@@ -448,20 +462,20 @@ __attribute__((noinline)) static int wait_for_space(struct nori_wal *wal, uint64
                                                     struct nori_error *error)
 {
     struct nw_segment *segment = wal->current;
-    bool is_watched = nw_watch_begin(wal, NW_STALL_SPACE, nw_now_ns(wal));
+    uint64_t begun_ns = nw_now_ns(wal);
+    bool is_watched = nw_watch_begin(wal, NW_STALL_SPACE, begun_ns);
     int rc;
 
     nw_lock(wal, wal->mutex);
-    wal->space_need = offset;
-    rc = request(wal, error);
-    wal->space_need = 0;
-    if (rc >= 0 && offset > atomic_load(&segment->owned)) {
-        nw_assert(wal->space_problem.code < 0);
-        nw_error_copy(error, &wal->space_problem);
-        rc = wal->space_problem.code;
-    }
+    while (segment->is_busy)
+        (void)nw_log_wait(wal, wal->changed, UINT64_MAX);
+    rc = nw_log_check(wal, error);
+    if (rc >= 0 && offset > atomic_load(&segment->owned))
+        rc = extend(wal, segment, offset, error);
+    nw_stats_waited(wal, &wal->control->words->stats.space_waits, begun_ns);
     nw_unlock(wal, wal->mutex);
     nw_watch_end(wal, NW_STALL_SPACE, is_watched);
+    nw_assert(rc < 0 || offset <= atomic_load(&segment->owned));
     return rc;
 }
 

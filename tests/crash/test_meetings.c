@@ -11,6 +11,7 @@
 
 #define RECORD_LEN  ((size_t)4000)
 #define LONG_NS     ((uint64_t)1000000000)
+#define SLACK_NS    ((uint64_t)1000000)
 #define RECORDS_MAX 2000
 
 static struct nori_position positions[RECORDS_MAX + 1];
@@ -91,6 +92,60 @@ static void a_segment_may_go_or_begin_while_space_is_taken_for_it(void **state)
         close_log(wal);
         nori_sim_free(after);
     }
+}
+
+/* Append one record of this length, and tell how long that took. */
+static uint64_t append_for(nori_sim *sim, nori_wal *wal, size_t len)
+{
+    static const uint8_t bytes[3 * MIB];
+    const struct nori_vfs *vfs = nori_sim_vfs(sim);
+    struct nori_record record = {.key = "k", .key_len = 1, .value = bytes, .value_len = len};
+    uint64_t begun_ns = vfs->monotonic_ns(vfs->context);
+
+    assert_true(len <= sizeof bytes);
+    assert_int_equal(nori_wal_append(wal, &record, NULL), NORI_OK);
+    return vfs->monotonic_ns(vfs->context) - begun_ns;
+}
+
+/* Taking space takes long; appends come faster. One that has caught up waits for the space that it
+ * needs: not for what is prepared for the next segment, or an earlier attempt besides. A large
+ * record may need more than one that is under way brings: it waits for that one, and its own. */
+static void an_append_waits_for_one_allocation_only(void **state)
+{
+    static const uint32_t ways[] = {NORI_PREALLOCATE_OFF, NORI_PREALLOCATE_RESERVE,
+                                    NORI_PREALLOCATE_ZERO};
+    uint64_t waits = 0;
+
+    (void)state;
+    for (uint64_t run = 0; run < 3 * 4; run++) {
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        nori_sim *sim;
+        struct nori_wal_config config;
+        nori_wal *wal;
+
+        options.delay_ns = LONG_NS;
+        options.delay_mask = NORI_SIM_ALLOCATE;
+        options.seed = run;
+        options.switch_percent = run < 6 ? 0 : 5;
+        sim = nori_sim_new(&options);
+        config = config_on(sim);
+        config.preallocate = ways[run % 3];
+        config.max_segment_size = 4 * MIB;
+        config.format = run < 3 ? 1 : 2;
+        wal = open_log(&config);
+        for (size_t i = 0; i < RECORDS_MAX; i++) {
+            uint64_t ns = append_for(sim, wal, RECORD_LEN);
+
+            assert_in_range(ns, 0, LONG_NS + SLACK_NS);
+            waits += ns >= LONG_NS / 2;
+        }
+        assert_in_range(append_for(sim, wal, 3 * MIB), 0, 2 * LONG_NS + SLACK_NS);
+        nori_sim_sleep(sim, 10 * LONG_NS); /* nothing is under way any more */
+        assert_in_range(append_for(sim, wal, 3 * MIB), 0, LONG_NS + SLACK_NS);
+        close_log(wal);
+        nori_sim_free(sim);
+    }
+    assert_true(waits >= 100);
 }
 
 /* ---- two who drop ---- */
@@ -232,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_segment_may_go_or_begin_while_space_is_taken_for_it),
+        cmocka_unit_test(an_append_waits_for_one_allocation_only),
         cmocka_unit_test(two_may_drop_at_once),
         cmocka_unit_test(a_file_that_is_gone_already_is_as_good_as_dropped),
         cmocka_unit_test(a_file_that_cannot_be_removed_stays_a_part_of_the_log),
