@@ -432,8 +432,12 @@ int nw_posix_file_open(int folder_fd, const char *name, uint32_t flags, uint32_t
     rc = open_descriptor(folder_fd, name, flags, mode, &fd);
     if (rc < 0)
         return rc;
+    if (fstat(fd, &found) < 0) { /* whatever it is: not to be taken for no file of ours */
+        rc = nw_posix_error(errno);
+        goto out;
+    }
     rc = NORI_VFS_ERROR(NORI_E_INVALID, EINVAL);
-    if (fstat(fd, &found) < 0 || !S_ISREG(found.st_mode))
+    if (!S_ISREG(found.st_mode))
         goto out;
     rc = NORI_VFS_ERROR(NORI_E_NOMEM, ENOMEM);
     file = calloc(1, sizeof *file);

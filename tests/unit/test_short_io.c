@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -35,6 +36,7 @@ static struct {
     uint64_t noise;
     uint32_t interrupted, shortened, syncs;
     int fail_sync; /* errno */
+    int fail_stat; /* likewise */
     bool writes_nothing;
 } kernel;
 
@@ -77,6 +79,8 @@ int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
+int __real_fstat64(int fd, struct stat *found);
+int __wrap_fstat64(int fd, struct stat *found);
 
 ssize_t __wrap_pread64(int fd, void *target, size_t len, off_t offset)
 {
@@ -139,6 +143,14 @@ int __wrap_fdatasync(int fd)
 int __wrap_fsync(int fd)
 {
     return fail_sync_once() < 0 ? -1 : __real_fsync(fd);
+}
+
+int __wrap_fstat64(int fd, struct stat *found)
+{
+    if (kernel.fail_stat == 0)
+        return __real_fstat64(fd, found);
+    errno = kernel.fail_stat;
+    return -1;
 }
 
 /* ---- a file ---- */
@@ -289,6 +301,25 @@ static void a_sync_that_failed_is_never_tried_again(void **state)
     }
 }
 
+/* `control` that is no regular file is left alone: one that cannot be asked about must not be taken
+ * for that, for its ring may have what no segment has (D2). */
+static void a_file_that_cannot_be_asked_about_is_not_called_something_else(void **state)
+{
+    const int errnos[] = {EIO, ENOMEM, EOVERFLOW};
+    struct place *place = *state;
+
+    for (size_t i = 0; i < sizeof errnos / sizeof errnos[0]; i++) {
+        struct nori_file *file = NULL;
+        int rc;
+
+        kernel.fail_stat = errnos[i];
+        rc = place->folder->ops->open_file(place->folder, "file", NORI_FILE_WRITE, 0, &file);
+        assert_int_equal(NORI_VFS_CODE(rc), errnos[i] == ENOMEM ? NORI_E_NOMEM : NORI_E_IO);
+        assert_int_equal(NORI_VFS_ERRNO(rc), errnos[i]);
+        assert_null(file);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +328,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(taking_space_goes_on_after_a_signal, setup, teardown),
         cmocka_unit_test_setup_teardown(writing_nothing_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(a_sync_that_failed_is_never_tried_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_file_that_cannot_be_asked_about_is_not_called_something_else, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
