@@ -40,7 +40,7 @@ tests() {
 
 # The programs of these tests, as Ninja knows them.
 programs() {
-    sed 's,^fuzz_,fuzz/replay_,; t; s,^,tests/test_,'
+    sed 's,^fuzz_,fuzz/replay_,; t; s,^golden$,tests/golden,; t; s,^,tests/test_,'
 }
 
 run_tests() {
