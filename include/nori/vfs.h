@@ -34,9 +34,10 @@
 extern "C" {
 #endif
 
-#define NORI_VFS_ERROR(code, os_errno) (-(int)((unsigned)(-(code)) | ((unsigned)(os_errno) << 8)))
-#define NORI_VFS_CODE(rc)              ((rc) < 0 ? -(int)((unsigned)(-(rc)) & 0xffu) : (rc))
-#define NORI_VFS_ERRNO(rc)             ((rc) < 0 ? (int)((unsigned)(-(rc)) >> 8) : 0)
+/* Of what is not negative, 0 or a small number, CODE is the number itself and ERRNO is 0. */
+#define NORI_VFS_ERROR(code, os_errno) ((int)(code) - 256 * (int)(os_errno))
+#define NORI_VFS_CODE(rc)              ((int)(rc) % 256)
+#define NORI_VFS_ERRNO(rc)             (-((int)(rc) / 256))
 
 struct nori_vfs;
 struct nori_file;
