@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * test_poor_seam.c: a seam that offers no more than it must, or refuses what it offers.
+ *
+ * What nori/vfs.h calls optional may be NULL, or lie beyond the size of a table. A reader may be of
+ * another user, who must not write. The log is slower then, not worse (D1, D2, D3, D11); or it is
+ * refused, and nothing has changed.
+ */
+#include "../api/helpers.h"
+
+#include <nori/sim.h>
+
+#define DIR "wal"
+
+/* ---- the seam ---- */
+
+enum lack {
+    LACKS_NOTHING,
+    IS_NULL,   /* what is optional */
+    IS_BEYOND, /* the size of its table */
+};
+
+static struct {
+    const struct nori_vfs *under;
+    const struct nori_folder_ops *folder_ops; /* of the seam below */
+    const struct nori_file_ops *file_ops;
+    enum lack lack;
+    const char *unwritable; /* a file that may be read only, or NULL */
+    int forget_rc;
+} seam;
+
+static struct nori_vfs vfs;
+static struct nori_folder_ops folder_ops;
+static struct nori_file_ops file_ops;
+
+static int open_file(struct nori_folder *folder, const char *name, uint32_t flags, uint32_t mode,
+                     struct nori_file **ret_file)
+{
+    int rc;
+
+    if (seam.unwritable && strcmp(name, seam.unwritable) == 0 && (flags & NORI_FILE_WRITE))
+        return NORI_VFS_ERROR(NORI_E_READONLY, 13);
+    rc = seam.folder_ops->open_file(folder, name, flags, mode, ret_file);
+    if (rc < 0)
+        return rc;
+    seam.file_ops = (*ret_file)->ops;
+    file_ops = *seam.file_ops;
+    if (seam.lack != LACKS_NOTHING)
+        file_ops.map = NULL;
+    if (seam.lack == IS_NULL)
+        file_ops.detach = NULL;
+    if (seam.lack == IS_BEYOND)
+        file_ops.size = offsetof(struct nori_file_ops, detach);
+    (*ret_file)->ops = &file_ops;
+    return 0;
+}
+
+static int forget(struct nori_folder *folder, const char *name, uint64_t offset)
+{
+    (void)folder;
+    (void)name;
+    (void)offset;
+    return seam.forget_rc;
+}
+
+static int take_folder(int rc, struct nori_folder *folder)
+{
+    if (rc < 0)
+        return rc;
+    if (folder->ops != &folder_ops)
+        seam.folder_ops = folder->ops;
+    folder->ops = &folder_ops;
+    return rc;
+}
+
+static int open_folder(struct nori_folder *folder, const char *name, uint32_t flags, uint32_t mode,
+                       struct nori_folder **ret_folder)
+{
+    int rc = seam.folder_ops->open_folder(folder, name, flags, mode, ret_folder);
+
+    return take_folder(rc, rc < 0 ? NULL : *ret_folder);
+}
+
+static int open_path(void *context, const char *path, uint32_t flags, uint32_t mode,
+                     struct nori_folder **ret_folder)
+{
+    int rc = seam.under->open_folder(context, path, flags, mode, ret_folder);
+
+    if (rc < 0)
+        return rc;
+    folder_ops = *(*ret_folder)->ops;
+    folder_ops.open_file = open_file;
+    folder_ops.open_folder = open_folder;
+    folder_ops.size = sizeof folder_ops;
+    folder_ops.forget = forget;
+    if (seam.lack == IS_NULL)
+        folder_ops.forget = NULL;
+    if (seam.lack == IS_BEYOND)
+        folder_ops.size = offsetof(struct nori_folder_ops, forget);
+    return take_folder(rc, *ret_folder);
+}
+
+static const struct nori_vfs *seam_over(nori_sim *sim, enum lack lack)
+{
+    memset(&seam, 0, sizeof seam);
+    seam.under = nori_sim_vfs(sim);
+    seam.lack = lack;
+    vfs = *seam.under;
+    vfs.open_folder = open_path;
+    if (lack == IS_NULL)
+        vfs.process_id = NULL;
+    if (lack == IS_BEYOND)
+        vfs.size = offsetof(struct nori_vfs, process_id);
+    return &vfs;
+}
+
+static struct nori_wal_config config_over(nori_sim *sim, enum lack lack)
+{
+    struct nori_wal_config config = config_of(DIR);
+
+    config.vfs = seam_over(sim, lack);
+    config.allocator = nori_sim_allocator(sim);
+    config.buffer_size = 65536;
+    config.preallocate = NORI_PREALLOCATE_OFF;
+    return config;
+}
+
+static nori_reader *reader_on(nori_sim *sim)
+{
+    struct nori_reader_config config = NORI_READER_CONFIG_INIT;
+    nori_reader *reader = NULL;
+
+    config.vfs = &vfs;
+    config.allocator = nori_sim_allocator(sim);
+    assert_int_equal(nori_reader_open_with(DIR, &config, OLDEST, &reader, NULL), NORI_OK);
+    return reader;
+}
+
+/* What a machine shows whose seam lacks nothing. */
+static void expect_records(nori_sim *sim, uint64_t count)
+{
+    nori_reader *reader;
+
+    (void)seam_over(sim, LACKS_NOTHING);
+    reader = reader_on(sim);
+    expect_range(reader, 1, count, 1);
+    nori_reader_close(reader);
+}
+
+/* ---- what is optional ---- */
+
+#define COUNT     3000 /* some segments of 1 MiB */
+#define VALUE_LEN 1000
+
+static void live_without(enum lack lack)
+{
+    nori_sim *sim = nori_sim_new(NULL), *killed, *cut;
+    struct nori_wal_config config = config_over(sim, lack);
+    struct nori_wal_stats stats = NORI_WAL_STATS_INIT;
+    nori_wal *wal = open_log(&config);
+    nori_reader *inside = NULL, *outside;
+
+    append_range(wal, 1, COUNT, VALUE_LEN);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    assert_int_equal(nori_wal_read_from(wal, OLDEST, &inside), NORI_OK);
+    outside = reader_on(sim);
+    expect_range(inside, 1, COUNT, 1);
+    expect_range(outside, 1, COUNT, 1);
+    append_range(wal, COUNT + 1, 5, VALUE_LEN);
+    expect_range(inside, COUNT + 1, 5, COUNT + 1);
+    assert_int_equal(nori_wal_stats(wal, &stats), NORI_OK);
+    assert_int_equal(stats.process_id, 0); /* nobody tells it */
+    assert_int_equal(stats.appends, COUNT + 5);
+    nori_sim_crash_kill(sim, &killed);
+    assert_int_equal(nori_sim_power_cut(sim, 0, &cut), 0);
+    nori_reader_close(inside);
+    nori_reader_close(outside);
+    close_log(wal);
+    expect_records(killed, COUNT + 5); /* D2 */
+    expect_records(cut, COUNT);        /* D3 */
+    config = config_over(killed, lack);
+    wal = open_log(&config);
+    append_range(wal, COUNT + 6, 1, VALUE_LEN);
+    close_log(wal);
+    expect_records(killed, COUNT + 6);
+    nori_sim_free(cut);
+    nori_sim_free(killed);
+    nori_sim_free(sim);
+}
+
+static void a_seam_without_what_is_optional_costs_no_record(void **state)
+{
+    (void)state;
+    live_without(IS_NULL);
+    live_without(IS_BEYOND);
+}
+
+/* A machine whose log was killed while only its ring had the last records. */
+static nori_sim *make_staged_log(void)
+{
+    nori_sim *sim = nori_sim_new(NULL), *killed, *opened;
+    struct nori_wal_config config = config_over(sim, LACKS_NOTHING);
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    nori_wal *wal = open_log(&config);
+
+    append_range(wal, 1, 20, 100);
+    nori_sim_crash_kill(sim, &killed);
+    close_log(wal);
+    nori_sim_free(sim);
+    nori_sim_crash_kill(killed, &opened);
+    config = config_over(opened, LACKS_NOTHING);
+    assert_int_equal(try_open(&config, &info, NULL), NORI_OK);
+    assert_true(info.bytes_from_staging > 0);
+    nori_sim_free(opened);
+    return killed;
+}
+
+/* D2: records that only the ring has are not given up because it cannot be mapped now. */
+static void a_ring_is_not_given_up_where_nothing_can_be_mapped(void **state)
+{
+    nori_sim *staged = make_staged_log();
+    struct nori_wal_config config = config_over(staged, IS_NULL);
+
+    (void)state;
+    assert_int_equal(try_open(&config, NULL, NULL), NORI_E_UNSUPPORTED);
+    expect_records(staged, 20);
+    nori_sim_free(staged);
+}
+
+/* ---- files that must not be written ---- */
+
+struct waiting {
+    nori_reader *reader;
+    nori_wal *wal;
+};
+
+static void append_later(void *context)
+{
+    struct waiting *waiting = context;
+
+    vfs.word_wait(vfs.context, &(uint32_t){0}, 0, 50000000);
+    append_range(waiting->wal, 21, 1, 100);
+}
+
+/* D11: who may not write to `control` cannot tell the writer that it waits, and sees all the same
+ * what comes. */
+static void a_reader_that_must_not_write_waits_and_sees_what_comes(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_over(sim, LACKS_NOTHING);
+    struct waiting waiting = {.wal = open_log(&config)};
+    struct nori_thread *thread = NULL;
+
+    (void)state;
+    append_range(waiting.wal, 1, 20, 100);
+    seam.unwritable = "control";
+    waiting.reader = reader_on(sim);
+    expect_range(waiting.reader, 1, 20, 1);
+    assert_int_equal(nori_reader_wait(waiting.reader, 20), NORI_E_TIMEOUT);
+    assert_true(vfs.thread_start(vfs.context, "later", append_later, &waiting, &thread) >= 0);
+    assert_int_equal(nori_reader_wait(waiting.reader, -1), NORI_OK);
+    vfs.thread_join(vfs.context, thread);
+    expect_range(waiting.reader, 21, 1, 21);
+    nori_reader_close(waiting.reader);
+    close_log(waiting.wal);
+    nori_sim_free(sim);
+}
+
+/* D2: a writer that may not touch `control` would make it anew, and what only that has is lost. */
+static void a_writer_that_must_not_write_is_refused_and_loses_nothing(void **state)
+{
+    static const char *const names[] = {"control", "spare"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        nori_sim *staged = make_staged_log();
+        struct nori_wal_config config = config_over(staged, LACKS_NOTHING);
+        struct nori_error error = NORI_ERROR_INIT;
+
+        seam.unwritable = names[i];
+        assert_int_equal(try_open(&config, NULL, &error), NORI_E_READONLY);
+        assert_int_equal(error.os_errno, 13);
+        expect_records(staged, 20);
+        nori_sim_free(staged);
+    }
+}
+
+/* ---- letting go of what only memory has (D5) ---- */
+
+static void open_where_forget_gives(int rc, int expected)
+{
+    nori_sim *sim = nori_sim_new(NULL), *killed;
+    struct nori_wal_config config = config_over(sim, LACKS_NOTHING);
+    struct nori_error error = NORI_ERROR_INIT;
+    nori_wal *wal = open_log(&config);
+
+    append_range(wal, 1, 2000, VALUE_LEN);
+    nori_sim_crash_kill(sim, &killed);
+    close_log(wal);
+    config = config_over(killed, LACKS_NOTHING);
+    seam.forget_rc = rc;
+    assert_int_equal(try_open(&config, NULL, &error), expected);
+    if (expected < 0)
+        assert_non_null(strstr(error.message, ".wal"));
+    expect_records(killed, 2000);
+    nori_sim_free(killed);
+    nori_sim_free(sim);
+}
+
+/* What cannot be opened is told by who reads it. What cannot be synced ends the open: the next one
+ * finds out what is there. */
+static void a_tail_that_cannot_be_let_go_of_is_told_and_kept(void **state)
+{
+    (void)state;
+    open_where_forget_gives(0, NORI_OK);
+    open_where_forget_gives(NORI_VFS_ERROR(NORI_E_NOTFOUND, 2), NORI_OK);
+    open_where_forget_gives(NORI_VFS_ERROR(NORI_E_READONLY, 13), NORI_OK);
+    open_where_forget_gives(NORI_VFS_ERROR(NORI_E_INVALID, 40), NORI_OK);
+    open_where_forget_gives(NORI_VFS_ERROR(NORI_E_IO, 5), NORI_E_IO);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_seam_without_what_is_optional_costs_no_record),
+        cmocka_unit_test(a_ring_is_not_given_up_where_nothing_can_be_mapped),
+        cmocka_unit_test(a_reader_that_must_not_write_waits_and_sees_what_comes),
+        cmocka_unit_test(a_writer_that_must_not_write_is_refused_and_loses_nothing),
+        cmocka_unit_test(a_tail_that_cannot_be_let_go_of_is_told_and_kept),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
