@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define BUFFER_CAPACITY_MIN 64 /* bytes; the first step of a growing buffer */
+#define LIST_CAPACITY_MIN   16 /* items; likewise */
 
 static void *malloc_alloc(void *context, size_t len)
 {
@@ -72,6 +73,21 @@ void nw_free(const struct nori_allocator *allocator, void *memory)
 {
     if (memory)
         allocator->free(allocator->context, memory);
+}
+
+void *nw_list_grow(const struct nori_allocator *allocator, void *items, size_t item_len,
+                   size_t count, size_t count_max, size_t *capacity)
+{
+    size_t grown = *capacity ? *capacity * 2 : LIST_CAPACITY_MIN;
+    void *moved;
+
+    nw_assert(count <= *capacity && count_max <= SIZE_MAX / 2 / item_len);
+    if (count < *capacity)
+        return items;
+    moved = grown <= count_max ? nw_realloc(allocator, items, grown * item_len) : NULL;
+    if (moved)
+        *capacity = grown;
+    return moved;
 }
 
 char *nw_strdup(const struct nori_allocator *allocator, const char *text)

@@ -12,6 +12,11 @@ void *nw_alloc(const struct nori_allocator *allocator, size_t len); /* NULL if t
 void *nw_alloc_zero(const struct nori_allocator *allocator, size_t len);
 void *nw_realloc(const struct nori_allocator *allocator, void *memory, size_t len);
 void nw_free(const struct nori_allocator *allocator, void *memory); /* NULL is a no-op */
+/* A list with room for `count` items of item_len bytes and one more: `items` itself, or moved and
+ * then twice as large. NULL: no memory, or more than count_max; the list is then as before. */
+void *nw_list_grow(const struct nori_allocator *allocator, void *items, size_t item_len,
+                   size_t count, size_t count_max, size_t *capacity);
+
 char *nw_strdup(const struct nori_allocator *allocator, const char *text);
 
 /* A growable buffer. All its memory is data[0..capacity). */

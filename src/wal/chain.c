@@ -94,18 +94,12 @@ struct nw_link *nw_chain_find_salt(const struct nw_chain *chain, uint64_t salt)
 
 static int add_link(struct nw_chain *chain, const struct nw_link *link)
 {
-    if (chain->count == chain->capacity) {
-        size_t capacity = chain->capacity ? chain->capacity * 2 : 16;
-        struct nw_link *links;
+    struct nw_link *links = nw_list_grow(chain->allocator, chain->links, sizeof *links,
+                                         chain->count, LINKS_MAX, &chain->capacity);
 
-        if (capacity > LINKS_MAX)
-            return NORI_E_NOMEM;
-        links = nw_realloc(chain->allocator, chain->links, capacity * sizeof *links);
-        if (!links)
-            return NORI_E_NOMEM;
-        chain->links = links;
-        chain->capacity = capacity;
-    }
+    if (!links)
+        return NORI_E_NOMEM;
+    chain->links = links;
     chain->links[chain->count++] = *link;
     return NORI_OK;
 }

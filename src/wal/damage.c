@@ -57,19 +57,13 @@ struct nw_finding *nw_walk_note(struct nw_walk *walk, enum nw_finding_kind kind,
                                 const struct nw_link *link, uint64_t offset, const char *message)
 {
     struct nw_finding *finding;
+    struct nw_finding *findings =
+        nw_list_grow(walk->env->allocator, walk->findings, sizeof *findings, walk->count,
+                     FINDINGS_MAX, &walk->capacity);
 
-    if (walk->count == walk->capacity) {
-        size_t capacity = walk->capacity ? walk->capacity * 2 : 16;
-        struct nw_finding *findings =
-            capacity > FINDINGS_MAX
-                ? NULL
-                : nw_realloc(walk->env->allocator, walk->findings, capacity * sizeof *findings);
-
-        if (!findings)
-            return NULL;
-        walk->findings = findings;
-        walk->capacity = capacity;
-    }
+    if (!findings)
+        return NULL;
+    walk->findings = findings;
     finding = &walk->findings[walk->count++];
     *finding = (struct nw_finding){.kind = kind,
                                    .severity = NORI_SEVERITY_ERROR,

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define PIECE_NAME_MAX 96
+#define PIECES_MAX     ((size_t)1 << 20)
 #define PLAN_LEN       256
 
 struct pieces {
@@ -55,21 +56,17 @@ static int keep_name(void *context, const char *name)
 {
     struct pieces *pieces = context;
     size_t len = strlen(name);
+    void *names;
 
     if (len >= PIECE_NAME_MAX || (len > 4 && strcmp(name + len - 4, ".txt") == 0) ||
         strstr(name, ".txt."))
         return 0;
-    if (pieces->count == pieces->capacity) {
-        size_t capacity = pieces->capacity ? pieces->capacity * 2 : 16;
-        void *names =
-            nw_realloc(pieces->allocator, pieces->names, capacity * sizeof *pieces->names);
-
-        pieces->is_short = !names;
-        if (!names)
-            return 1;
-        pieces->names = names;
-        pieces->capacity = capacity;
-    }
+    names = nw_list_grow(pieces->allocator, pieces->names, sizeof *pieces->names, pieces->count,
+                         PIECES_MAX, &pieces->capacity);
+    pieces->is_short = !names;
+    if (!names)
+        return 1;
+    pieces->names = names;
     memcpy(pieces->names[pieces->count++], name, len + 1);
     return 0;
 }

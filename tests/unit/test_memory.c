@@ -283,6 +283,31 @@ static void a_buffer_is_as_before_when_there_is_no_memory(void **state)
     nw_buffer_done(&buffer);
 }
 
+static void a_list_grows_by_doubling_up_to_its_limit(void **state)
+{
+    struct counter counter;
+    uint64_t *items = NULL, *grown;
+    size_t capacity = 0;
+
+    (void)state;
+    counter_init(&counter);
+    for (size_t count = 0; count < 64; count++) {
+        grown = nw_list_grow(&counter.allocator, items, sizeof *items, count, 64, &capacity);
+        assert_non_null(grown);
+        assert_true(count < capacity);
+        items = grown;
+        items[count] = count;
+    }
+    assert_int_equal(capacity, 64);
+    assert_null(nw_list_grow(&counter.allocator, items, sizeof *items, 64, 64, &capacity));
+    counter.must_fail = 1;
+    assert_null(nw_list_grow(&counter.allocator, items, sizeof *items, 64, 1000, &capacity));
+    assert_int_equal(capacity, 64);
+    for (size_t i = 0; i < 64; i++)
+        assert_int_equal(items[i], i);
+    nw_free(&counter.allocator, items);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_buffer_never_grows_beyond_its_limit),
         cmocka_unit_test(a_hostile_length_asks_for_no_more_than_the_limit),
         cmocka_unit_test(a_buffer_is_as_before_when_there_is_no_memory),
+        cmocka_unit_test(a_list_grows_by_doubling_up_to_its_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
