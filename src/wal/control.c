@@ -338,6 +338,7 @@ bool nw_control_resize(struct nw_control *control, size_t ring_len)
     uint64_t len = NW_CONTROL_LEN + (uint64_t)ring_len;
     int rc;
 
+    nw_assert(ring_len > 0);
     if (!control->file || control->ring_len == ring_len)
         return false;
     rc = control->file->ops->stat(control->file, &info);
@@ -351,8 +352,7 @@ bool nw_control_resize(struct nw_control *control, size_t ring_len)
     control->words = other.words;
     control->ring = other.ring;
     control->ring_len = ring_len;
-    if (ring_len > 0) /* records of before would stand where the next recovery looks */
-        memset(control->ring, 0, ring_len);
+    memset(control->ring, 0, ring_len); /* else the next recovery finds records of before */
     control->words->ring_len = ring_len;
     return true;
 }

@@ -61,7 +61,7 @@ void nw_item_of_finding(struct nori_log_item *item, const struct nw_finding *fin
     *item = (struct nori_log_item){.kind = NORI_LOG_FINDING,
                                    .severity = finding->severity,
                                    .code = finding->code,
-                                   .file = finding->file[0] ? finding->file : NULL,
+                                   .file = finding->file,
                                    .position = {finding->segment_id, finding->offset},
                                    .bytes = finding->bytes,
                                    .message = finding->message,
@@ -124,8 +124,7 @@ static int judge_and_walk(struct inspection *inspection)
     int rc;
 
     judge(inspection);
-    if (!inspection->is_walk || (inspection->rc < 0 && inspection->rc != NORI_E_CORRUPT) ||
-        inspection->teller.stopped != 0)
+    if (!inspection->is_walk || (inspection->rc < 0 && inspection->rc != NORI_E_CORRUPT))
         return NORI_OK;
     rc = walk_once(inspection, &inspection->walk);
     for (int look = 1; rc >= 0 && inspection->walk.errors > 0 && look < LOOKS_BESIDE_WRITER &&
