@@ -315,8 +315,15 @@ static void fail_call(const struct call *call, const struct disk *disk, const st
     nori_sim_free(at_rest);
 }
 
-/* Each call on each log. Where a sanitizer makes it slow, or less was asked for: each call on one
- * log, all the same with each fault. */
+/* Where a sanitizer makes it slow, or less was asked for: each call on one log, all the same with
+ * each fault; and who mends, on all of them with EIO. */
+static bool is_part_of(size_t call, size_t disk, uint64_t stride)
+{
+    return disk == call % (disk_count - 1) ||
+           (stride == STRIDE && strcmp(calls[call].name, "repair-salvage") == 0);
+}
+
+/* Each call on each log. */
 static void fail_all(const struct fault *all, size_t count, uint64_t stride)
 {
     double begun = repeat_now();
@@ -324,7 +331,7 @@ static void fail_all(const struct fault *all, size_t count, uint64_t stride)
 
     for (size_t i = 0; i < call_count; i++)
         for (size_t j = 0; j < disk_count; j++)
-            if (is_possible(&calls[i], &disks[j]) && (!is_part || j == i % (disk_count - 1)))
+            if (is_possible(&calls[i], &disks[j]) && (!is_part || is_part_of(i, j, stride)))
                 fail_call(&calls[i], &disks[j], all, count, stride);
     totals.seconds += repeat_now() - begun;
 }
