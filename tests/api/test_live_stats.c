@@ -440,7 +440,45 @@ static void between_two_looks_only_what_happened_then_counts(void **state)
     assert_int_equal(nori_wal_stats_between(NULL, &after, &between), NORI_E_INVALID);
     assert_int_equal(nori_wal_stats_between(&before, NULL, &between), NORI_E_INVALID);
     assert_int_equal(nori_wal_stats_between(&before, &after, NULL), NORI_E_INVALID);
+    between.size = (size_t)1 << 20; /* what stood in memory */
+    assert_int_equal(nori_wal_stats_between(&before, &after, &between), NORI_E_INVALID);
     close_log(wal);
+}
+
+/* A longest time without anything that took so long, as a look while it was stored may have. */
+static void a_longest_time_belongs_to_something_that_happened(void **state)
+{
+    struct nori_wal_stats before = NORI_WAL_STATS_INIT, after, between = NORI_WAL_STATS_INIT;
+
+    (void)state;
+    before.is_known = 1;
+    before.process_id = 7;
+    before.sync.buckets[3] = 5;
+    after = before;
+    after.sync.max_ns = 1000000;
+    assert_int_equal(nori_wal_stats_between(&before, &after, &between), NORI_OK);
+    assert_int_equal(between.sync.count, 0);
+    assert_int_equal(between.sync.max_ns, 0);
+}
+
+/* Two processes may open a log in the same millisecond. */
+static void of_another_process_all_it_did_counts(void **state)
+{
+    struct nori_wal_stats before = NORI_WAL_STATS_INIT, after, between = NORI_WAL_STATS_INIT;
+
+    (void)state;
+    before.is_known = 1;
+    before.opened_ms = 1700000000000;
+    before.process_id = 7;
+    before.appends = 10;
+    after = before;
+    after.process_id = 8;
+    after.appends = 12;
+    assert_int_equal(nori_wal_stats_between(&before, &after, &between), NORI_OK);
+    assert_int_equal(between.appends, 12);
+    after.process_id = 7;
+    assert_int_equal(nori_wal_stats_between(&before, &after, &between), NORI_OK);
+    assert_int_equal(between.appends, 2);
 }
 
 static void of_a_new_writer_all_it_did_counts(void **state)
@@ -534,6 +572,8 @@ int main(void)
         IN_FOLDER(a_forked_child_is_refused),
         IN_FOLDER(a_shorter_struct_gets_as_much_as_it_holds_and_a_longer_one_zeros),
         IN_FOLDER(between_two_looks_only_what_happened_then_counts),
+        cmocka_unit_test(a_longest_time_belongs_to_something_that_happened),
+        cmocka_unit_test(of_another_process_all_it_did_counts),
         IN_FOLDER(of_a_new_writer_all_it_did_counts),
         IN_FOLDER(positions_stand_in_order_while_the_log_rolls),
     };

@@ -248,6 +248,9 @@ static void appends_are_counted(void **state)
     assert_int_equal(total_of("wal_appends_total", ""), 11);
     assert_int_equal(observations_of("wal_batch_records"), 1);
     assert_true(find("wal_batch_records", "")->last == 3.0);
+    assert_int_equal(nori_wal_append(wal, &records[1], NULL), NORI_OK);
+    assert_int_equal(total_of("wal_records_total", "put"), 12);
+    assert_int_equal(total_of("wal_records_total", "delete"), 2);
     assert_true(begin.offset < position_of(wal).offset);
     assert_int_equal(total_of("wal_append_bytes_total", ""), position_of(wal).offset);
     close_log(wal);
