@@ -88,6 +88,23 @@ static void at_the_current_position_everything_goes(void **state)
     expect_from(dir, number, 10);
 }
 
+/* Somebody has removed it by hand: what is gone need not be removed. */
+static void a_segment_that_is_gone_already_is_dropped(void **state)
+{
+    const char *dir = dir_of(state);
+    nori_wal *wal = open_dir(dir);
+    char path[300];
+
+    append_range(wal, 1, 2500, 1000);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    (void)snprintf(path, sizeof path, "%s/%s", dir, segment_name(0));
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(drop_before(wal, position_of(wal)), 3);
+    append_range(wal, 2501, 10, 1000);
+    close_log(wal);
+    expect_from(dir, 2501, 10);
+}
+
 static void nothing_to_drop_is_no_error(void **state)
 {
     nori_wal *wal = open_dir(dir_of(state));
@@ -209,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(whole_segments_before_the_position_go),
         IN_FOLDER(at_the_current_position_everything_goes),
+        IN_FOLDER(a_segment_that_is_gone_already_is_dropped),
         IN_FOLDER(nothing_to_drop_is_no_error),
         IN_FOLDER(a_position_behind_the_end_is_refused),
         IN_FOLDER(ids_only_grow),

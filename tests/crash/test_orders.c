@@ -511,6 +511,48 @@ static void a_segment_that_may_be_mapped_keeps_its_length(void **state)
     }
 }
 
+/* ---- close ---- */
+
+struct late {
+    nori_wal *wal;
+    int rc; /* of an append */
+    unsigned tried;
+};
+
+static void append_late(void *context, const char *name)
+{
+    struct late *late = context;
+    struct nori_record record = nori_record_put("late", 4, "", 0);
+
+    (void)name;
+    if (!late->wal)
+        return;
+    late->rc = nori_wal_append(late->wal, &record, NULL);
+    late->tried++;
+}
+
+/* D3: an append that comes when close has begun its last sync would be told to be there, and is
+ * not. */
+static void an_append_while_the_log_closes_is_refused_and_not_there(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    struct late late = {.wal = NULL};
+    struct between between = {.before_sync = append_late, .context = &late};
+    nori_wal *wal;
+
+    (void)state;
+    config.vfs = between_begin(nori_sim_vfs(sim), &between);
+    wal = open_log(&config);
+    append_range(wal, 1, 10, 100);
+    late.wal = wal;
+    close_log(wal);
+    assert_true(late.tried > 0);
+    assert_int_equal(late.rc, NORI_E_CLOSED);
+    assert_int_equal(expect_opens(sim, 1), 10);
+    nori_sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -523,6 +565,7 @@ int main(void)
         cmocka_unit_test(pages_lost_while_recovery_reads_cost_nothing_it_reported),
         cmocka_unit_test(a_segment_that_a_reader_maps_keeps_its_length),
         cmocka_unit_test(a_segment_that_may_be_mapped_keeps_its_length),
+        cmocka_unit_test(an_append_while_the_log_closes_is_refused_and_not_there),
     };
 
     return cmocka_run_group_tests_name("orders", tests, NULL, NULL);
