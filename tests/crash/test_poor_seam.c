@@ -27,6 +27,7 @@ static struct {
     enum lack lack;
     const char *unwritable; /* a file that may be read only, or NULL */
     int forget_rc;
+    uint64_t generation; /* of the process */
 } seam;
 
 static struct nori_vfs vfs;
@@ -100,6 +101,11 @@ static int open_path(void *context, const char *path, uint32_t flags, uint32_t m
     return take_folder(rc, *ret_folder);
 }
 
+static uint64_t process_generation(void *context)
+{
+    return seam.under->process_generation(context) + seam.generation;
+}
+
 static const struct nori_vfs *seam_over(nori_sim *sim, enum lack lack)
 {
     memset(&seam, 0, sizeof seam);
@@ -107,6 +113,7 @@ static const struct nori_vfs *seam_over(nori_sim *sim, enum lack lack)
     seam.lack = lack;
     vfs = *seam.under;
     vfs.open_folder = open_path;
+    vfs.process_generation = process_generation;
     if (lack == IS_NULL)
         vfs.process_id = NULL;
     if (lack == IS_BEYOND)
@@ -319,6 +326,36 @@ static void a_tail_that_cannot_be_let_go_of_is_told_and_kept(void **state)
     open_where_forget_gives(NORI_VFS_ERROR(NORI_E_IO, 5), NORI_E_IO);
 }
 
+/* ---- fork ---- */
+
+/* D10: two processes would append with one handle, each over what the other has. */
+static void a_child_can_use_nothing_and_its_parent_goes_on(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_over(sim, LACKS_NOTHING);
+    struct nori_record record = nori_record_put("k", 1, "v", 1);
+    struct nori_position position;
+    nori_wal *wal = open_log(&config);
+    nori_reader *reader = reader_on(sim);
+
+    (void)state;
+    append_range(wal, 1, 5, 100);
+    seam.generation++;
+    assert_int_equal(nori_wal_append(wal, &record, NULL), NORI_E_INVALID);
+    assert_int_equal(nori_wal_sync(wal), NORI_E_INVALID);
+    assert_int_equal(nori_wal_position(wal, &position), NORI_E_INVALID);
+    assert_int_equal(nori_wal_close(wal), NORI_E_INVALID);
+    assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_E_INVALID);
+    assert_int_equal(nori_reader_wait(reader, 0), NORI_E_INVALID);
+    nori_reader_close(reader); /* no more than that */
+    seam.generation--;
+    append_range(wal, 6, 5, 100);
+    expect_range(reader, 1, 10, 1);
+    nori_reader_close(reader);
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +364,7 @@ int main(void)
         cmocka_unit_test(a_reader_that_must_not_write_waits_and_sees_what_comes),
         cmocka_unit_test(a_writer_that_must_not_write_is_refused_and_loses_nothing),
         cmocka_unit_test(a_tail_that_cannot_be_let_go_of_is_told_and_kept),
+        cmocka_unit_test(a_child_can_use_nothing_and_its_parent_goes_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

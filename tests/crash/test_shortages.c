@@ -222,7 +222,8 @@ static void whatever_fails_while_a_ring_is_made_mappable_loses_nothing(void **st
 
         nori_sim_crash_kill(staged, &sim);
         config = sim_config(sim, 65536);
-        options.fail_mask = NORI_SIM_MAP | NORI_SIM_READ | NORI_SIM_WRITE | NORI_SIM_SYNC;
+        options.fail_mask =
+            NORI_SIM_MAP | NORI_SIM_READ | NORI_SIM_WRITE | NORI_SIM_SYNC | NORI_SIM_MEMORY;
         options.fail_nth = nth;
         options.fail_nth_too = nth + 1;
         options.fail_code = NORI_E_UNSUPPORTED;
@@ -238,6 +239,40 @@ static void whatever_fails_while_a_ring_is_made_mappable_loses_nothing(void **st
     nori_sim_free(staged);
 }
 
+/* D1, D3: without `control` in a file the words are in memory; without that, too, there is no log
+ * to open, and what was there stays. */
+static void without_a_file_and_memory_for_the_words_no_record_is_lost(void **state)
+{
+    (void)state;
+    for (uint64_t nth = 1;; nth++) {
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        nori_sim *sim = nori_sim_new(NULL);
+        struct nori_wal_config config = sim_config(sim, 65536);
+        nori_wal *wal = open_log(&config);
+        struct nori_recovery_info info;
+        bool did_fail;
+        int rc;
+
+        append_range(wal, 1, STAGED, 100);
+        close_log(wal);
+        assert_true(nori_sim_file_unlink(sim, "wal/control") >= 0);
+        options.fail_mask = NORI_SIM_MAP | NORI_SIM_MEMORY;
+        options.fail_nth = nth;
+        options.fail_nth_too = nth + 1;
+        options.fail_code = NORI_E_NOMEM;
+        nori_sim_set_options(sim, &options);
+        rc = try_open(&config, &info, NULL);
+        did_fail = nori_sim_did_fail(sim);
+        assert_true(rc == NORI_OK || rc == NORI_E_NOMEM);
+        if (rc == NORI_OK)
+            assert_int_equal(info.valid_records, STAGED);
+        expect_records(sim, STAGED);
+        nori_sim_free(sim);
+        if (!did_fail)
+            break;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +280,7 @@ int main(void)
         cmocka_unit_test(a_large_log_is_recovered_with_as_many_threads_as_there_are),
         cmocka_unit_test(a_ring_that_cannot_be_mapped_loses_nothing),
         cmocka_unit_test(whatever_fails_while_a_ring_is_made_mappable_loses_nothing),
+        cmocka_unit_test(without_a_file_and_memory_for_the_words_no_record_is_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
