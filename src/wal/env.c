@@ -26,6 +26,14 @@ int nw_io_error(struct nori_error *error, int rc, struct nori_position position,
     return nw_error_set(error, code, 0, position, "%s: %s", text, nori_strerror(code));
 }
 
+int nw_env_ask_writer(const struct nw_env *env, struct nori_error *error)
+{
+    int rc = env->folder->ops->is_locked(env->folder);
+
+    return rc < 0 ? nw_io_error(error, rc, NW_NOWHERE, "ask whether a writer has the log open")
+                  : rc;
+}
+
 int nw_no_memory(struct nori_error *error)
 {
     return nw_error_set(error, NORI_E_NOMEM, 0, NW_NOWHERE, "%s", nori_strerror(NORI_E_NOMEM));

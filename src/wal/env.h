@@ -54,6 +54,11 @@ int nw_env_read_start(const struct nw_env *env, const char *name, void *target, 
  * its size a size? */
 bool nw_env_knows_all(const void *given, size_t size, size_t known);
 
+/* 1 if a writer has the log open, else 0; or why that cannot be told. No answer may be taken for
+ * "nobody": beside a writer what looks torn or damaged may be in the making, and what lies behind
+ * the published position is not to be shown. */
+int nw_env_ask_writer(const struct nw_env *env, struct nori_error *error);
+
 /* Of a growable result, as much as the caller's size has room for; the rest of theirs is zero. It
  * begins with its size, which stays. */
 void nw_env_give(void *target, size_t size, const void *known, size_t known_len);

@@ -91,7 +91,10 @@ static void judge(struct inspection *inspection)
     struct nori_error before = NORI_ERROR_INIT;
 
     for (int look = 0; look < LOOKS_BESIDE_WRITER; look++) {
-        inspection->is_alive = inspection->env.folder->ops->is_locked(inspection->env.folder) == 1;
+        inspection->rc = nw_env_ask_writer(&inspection->env, &inspection->error);
+        if (inspection->rc < 0)
+            break;
+        inspection->is_alive = inspection->rc == 1;
         inspection->staged.is_live = inspection->is_alive;
         inspection->rc = judge_once(inspection);
         if (inspection->rc != NORI_E_CORRUPT || !inspection->is_alive ||
@@ -127,11 +130,13 @@ static int judge_and_walk(struct inspection *inspection)
     if (!inspection->is_walk || (inspection->rc < 0 && inspection->rc != NORI_E_CORRUPT))
         return NORI_OK;
     rc = walk_once(inspection, &inspection->walk);
-    for (int look = 1; rc >= 0 && inspection->walk.errors > 0 && look < LOOKS_BESIDE_WRITER &&
-                       inspection->env.folder->ops->is_locked(inspection->env.folder) == 1;
+    for (int look = 1; rc >= 0 && inspection->walk.errors > 0 && look < LOOKS_BESIDE_WRITER;
          look++) {
         struct nw_walk before = inspection->walk;
 
+        rc = nw_env_ask_writer(&inspection->env, &inspection->error);
+        if (rc != 1)
+            break;
         if (inspection->rc >= 0)
             nw_recovered_done(&inspection->recovered);
         judge(inspection);
@@ -400,10 +405,10 @@ int nw_inspect_begin(const char *dir, const struct nori_log_options *options, ui
     rc = env->vfs->open_folder(env->vfs->context, dir, 0, 0, &env->folder);
     if (rc < 0)
         return nw_io_error(ret_error, rc, NW_NOWHERE, "open %s", dir);
-    rc = env->folder->ops->is_locked(env->folder);
+    rc = nw_env_ask_writer(env, ret_error);
     if (rc < 0) {
         env->folder->ops->close(env->folder);
-        return nw_io_error(ret_error, rc, NW_NOWHERE, "ask whether a writer has %s open", dir);
+        return rc;
     }
     *staged = (struct nw_staged){.allocator = env->allocator, .is_live = rc == 1};
     env->staged = staged;

@@ -180,7 +180,10 @@ static int walk(struct nw_explain *explain)
     config.verify = NORI_VERIFY_TAIL;
     rc = nw_config_normalise(&config, &full, explain->error);
     nw_assert(rc >= 0);
-    explain->walk.is_alive = explain->env.folder->ops->is_locked(explain->env.folder) == 1;
+    rc = nw_env_ask_writer(&explain->env, explain->error);
+    if (rc < 0)
+        return rc;
+    explain->walk.is_alive = rc == 1;
     rc = nw_recovery_judge(&explain->env, &full, &recovered, &info, NULL, NULL, &error);
     if (rc >= 0) {
         if (explain->walk.is_alive)

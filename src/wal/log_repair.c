@@ -271,12 +271,15 @@ static int tell_progress(void *context, uint64_t bytes)
     return nw_tell(&mending->teller, &item) == 0 ? 0 : NORI_E_CLOSED;
 }
 
-static void begin_walk(struct mending *mending)
+static int begin_walk(struct mending *mending)
 {
+    int rc = nw_env_ask_writer(&mending->env, mending->error);
+
     nw_walk_init(&mending->walk, &mending->env);
     mending->walk.progress = tell_progress;
     mending->walk.context = mending;
-    mending->walk.is_alive = mending->env.folder->ops->is_locked(mending->env.folder) == 1;
+    mending->walk.is_alive = rc == 1;
+    return rc < 0 ? rc : NORI_OK;
 }
 
 /* Where recovery ends the log if it finds it sound. */
@@ -373,8 +376,9 @@ static int look(struct mending *mending)
     if (rc < 0 || !mending->walk.is_alive || mending->walk.errors == 0)
         return rc;
     before = mending->walk;
-    begin_walk(mending);
-    rc = judge(mending);
+    rc = begin_walk(mending);
+    if (rc >= 0)
+        rc = judge(mending);
     if (rc >= 0)
         rc = nw_walk_run(&mending->walk, mending->error);
     nw_walk_confirm(&mending->walk, &before);
@@ -446,11 +450,11 @@ int nori_log_repair(const char *dir, const struct nori_log_options *options, nor
     rc = nw_config_normalise(&config, &mending.config, &error);
     nw_assert(rc >= 0);
     mending.info = (struct nori_recovery_info)NORI_RECOVERY_INFO_INIT;
-    begin_walk(&mending);
-    if (mending.walk.is_alive && !(mending.options.flags & NORI_LOG_DRY_RUN))
+    rc = begin_walk(&mending);
+    if (rc >= 0 && mending.walk.is_alive && !(mending.options.flags & NORI_LOG_DRY_RUN))
         rc = nw_error_set(&error, NORI_E_LOCKED, 0, NW_NOWHERE,
                           "repair %s: a writer has the log open", dir);
-    else
+    else if (rc >= 0)
         rc = mend(&mending);
     if (rc == NORI_E_NOMEM)
         (void)nw_no_memory(&error);

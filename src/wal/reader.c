@@ -83,8 +83,11 @@ static int find_durable_limit(struct nori_reader *reader, struct nw_reader_limit
     if (reader->has_place && nw_reader_lsn(reader) < reader->durable_lsn &&
         nw_reader_current_cut(reader) == reader->cut)
         lsn = reader->durable_lsn;
-    else if (!reader->control || !nw_reader_is_writer_alive(reader))
-        rc = watermark_without_writer(reader, &lsn);
+    else {
+        rc = reader->control ? nw_reader_ask_writer(reader) : 0;
+        if (rc == 0)
+            rc = watermark_without_writer(reader, &lsn);
+    }
     if (rc < 0)
         return rc;
     reader->durable_lsn = lsn;
@@ -95,36 +98,44 @@ static int find_durable_limit(struct nori_reader *reader, struct nw_reader_limit
 int nw_reader_find_limit(struct nori_reader *reader, struct nw_reader_limit *ret_limit)
 {
     uint64_t lsn = published_limit(reader);
+    int is_limited;
 
     if (nw_reader_shows_durable_only(reader))
         return find_durable_limit(reader, ret_limit);
     *ret_limit = (struct nw_reader_limit){UINT64_MAX, false};
     if (NW_PLANT("reader-ignores-limit"))
         return NORI_OK;
-    if (reader->control &&
-        (!reader->has_place || nw_reader_lsn(reader) < lsn || nw_reader_is_writer_alive(reader)))
+    if (!reader->control)
+        return NORI_OK;
+    is_limited =
+        !reader->has_place || nw_reader_lsn(reader) < lsn ? 1 : nw_reader_ask_writer(reader);
+    if (is_limited == 1)
         *ret_limit = (struct nw_reader_limit){lsn, true};
-    return NORI_OK;
+    return is_limited < 0 ? is_limited : NORI_OK;
 }
 
 /*
  * At the durable limit, and nobody writes: did a writer begin segments since the chain was loaded,
  * and close? That raises no `cut`, and beside no writer there are no bad bytes to be met below the
- * limit, which knows only what is on the chain. Once for each segment that `control` names.
+ * limit, which knows only what is on the chain. Once for each segment that `control` names. 1 or 0,
+ * or why that cannot be told.
  */
-static bool is_chain_old(struct nori_reader *reader, const struct nw_reader_limit *limit)
+static int is_chain_old(struct nori_reader *reader, const struct nw_reader_limit *limit)
 {
     uint64_t salt;
+    int rc;
 
     if (!nw_reader_shows_durable_only(reader) || !reader->control ||
         nw_reader_lsn(reader) < limit->lsn)
-        return false;
+        return 0;
     salt = atomic_load(&reader->control->words->durable_salt);
-    if (salt == reader->salt_asked_for || nw_chain_find_salt(&reader->chain, salt) ||
-        nw_reader_is_writer_alive(reader))
-        return false;
+    if (salt == reader->salt_asked_for || nw_chain_find_salt(&reader->chain, salt))
+        return 0;
+    rc = nw_reader_ask_writer(reader);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
     reader->salt_asked_for = salt;
-    return true;
+    return 1;
 }
 
 /* At bad bytes: has the segment ended here meanwhile? 1 if the chain now says where it ends, or the
@@ -213,8 +224,9 @@ static int at_bad_bytes(struct nori_reader *reader, const struct nw_reader_limit
         }
         return NORI_OK;
     }
-    if (limit->is_known && nw_reader_is_writer_alive(reader))
-        return corrupt(reader);
+    rc = limit->is_known ? nw_reader_ask_writer(reader) : 0;
+    if (rc != 0)
+        return rc < 0 ? rc : corrupt(reader);
     rc = believed_watermark(reader, &watermark);
     if (rc < 0)
         return rc;
@@ -394,12 +406,17 @@ static int read_stored(struct nori_reader *reader, const struct nw_reader_limit 
         file_end = UINT64_MAX;
     rc = read_whole(reader, begin, nw_min_u64(limit->lsn, file_end), ret_record);
     /* A position that no writer stands behind may be one of an earlier life, inside a record. */
-    if (rc == NW_CURSOR_SHORT && reader->file && file_end < limit->lsn &&
-        !nw_reader_is_writer_alive(reader))
-        rc = read_whole(reader, begin, limit->lsn, ret_record);
-    if (rc == NW_CURSOR_SHORT && reader->file && !nw_reader_shows_durable_only(reader) &&
-        !nw_reader_is_writer_alive(reader))
-        rc = read_whole(reader, begin, UINT64_MAX, ret_record);
+    if (rc == NW_CURSOR_SHORT && reader->file &&
+        (file_end < limit->lsn || !nw_reader_shows_durable_only(reader))) {
+        int is_alive = nw_reader_ask_writer(reader);
+
+        if (is_alive < 0)
+            return is_alive;
+        if (!is_alive)
+            rc = read_whole(reader, begin,
+                            nw_reader_shows_durable_only(reader) ? limit->lsn : UINT64_MAX,
+                            ret_record);
+    }
     if (rc == 0)
         return NORI_OK;
     reader->cursor.offset = begin;
@@ -429,10 +446,11 @@ int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
             rc = nw_reader_relocate(reader);
         if (rc >= 0)
             rc = nw_reader_find_limit(reader, &limit); /* first */
+        if (rc >= 0 && reader->has_place)              /* second */
+            rc = nw_reader_current_cut(reader) != reader->cut ? 1 : is_chain_old(reader, &limit);
         if (rc < 0)
             return rc;
-        if (reader->has_place && (nw_reader_current_cut(reader) != reader->cut || /* second */
-                                  is_chain_old(reader, &limit))) {
+        if (rc == 1) {
             rc = nw_reader_relocate(reader);
             if (rc < 0)
                 return rc;
@@ -508,7 +526,8 @@ static void sleep_for_news(struct nori_reader *reader, uint32_t news, uint64_t l
 {
     static const uint32_t never_changes = 0;
 
-    if (reader->control && nw_reader_is_writer_alive(reader))
+    /* If that cannot be told: as if nobody could wake us. */
+    if (reader->control && reader->env.folder->ops->is_locked(reader->env.folder) == 1)
         nw_control_wait(reader->control, news, nw_min_u64(left_ns, SLICE_NS));
     else
         (void)reader->env.vfs->word_wait(reader->env.vfs->context, &never_changes, 0,

@@ -64,9 +64,10 @@ static inline uint64_t nw_reader_lsn(const struct nori_reader *reader)
     return reader->here.start + reader->cursor.offset;
 }
 
-static inline bool nw_reader_is_writer_alive(const struct nori_reader *reader)
+/* As nw_env_ask_writer. */
+static inline int nw_reader_ask_writer(struct nori_reader *reader)
 {
-    return reader->env.folder->ops->is_locked(reader->env.folder) == 1;
+    return nw_env_ask_writer(&reader->env, &reader->error);
 }
 
 static inline bool nw_reader_shows_durable_only(const struct nori_reader *reader)

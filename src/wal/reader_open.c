@@ -93,10 +93,12 @@ static int go_to(struct nori_reader *reader, struct nori_position position)
         return rc;
     /* What a writer published that is gone may be older than its segments: a power cut leaves any
      * mix of both. Then only the records lead to the position. */
-    if (position.offset > reader->here.end ||
-        (limit.is_known && !nw_reader_shows_durable_only(reader) &&
-         position.offset > reader->here.begin && reader->here.start + position.offset > limit.lsn &&
-         nw_reader_is_writer_alive(reader)))
+    if (limit.is_known && !nw_reader_shows_durable_only(reader) &&
+        position.offset > reader->here.begin && reader->here.start + position.offset > limit.lsn)
+        rc = nw_reader_ask_writer(reader);
+    if (rc < 0)
+        return rc;
+    if (position.offset > reader->here.end || rc == 1)
         return no_such_place(reader, position, "it lies behind the end");
     if (position.offset <= reader->here.begin)
         return NORI_OK;

@@ -70,7 +70,10 @@ int nw_reader_ask_ring(struct nori_reader *reader)
         if (rc < 0)
             return rc;
     }
-    reader->staged.is_live = nw_reader_is_writer_alive(reader);
+    rc = nw_reader_ask_writer(reader);
+    if (rc < 0)
+        return rc;
+    reader->staged.is_live = rc == 1;
     reader->staged.floor_lsn =
         reader->staged.is_live ? 0
                                : nw_max_u64(nw_control_watermark(reader->control, &reader->chain),

@@ -304,7 +304,7 @@ static int listen_beside(void *context, const struct nori_log_item *item)
     struct beside *beside = context;
 
     if (item->kind == NORI_LOG_FINDING)
-        beside->damages += item->severity >= NORI_SEVERITY_ERROR;
+        beside->damages += item->severity >= NORI_SEVERITY_ERROR && item->code == NORI_E_CORRUPT;
     if (item->kind != NORI_LOG_PROGRESS)
         return 0;
     if (item->bytes_total > 0)
@@ -373,6 +373,135 @@ static void beside_a_writer_damage_is_told_only_if_it_is_found_twice(void **stat
     end_beside(&beside);
 }
 
+/* The nth attempt to ask for a lock, or whether there is one, fails. */
+static void fail_lock(nori_sim *sim, uint64_t nth)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+
+    options.fail_mask = NORI_SIM_LOCK;
+    options.fail_nth = nth;
+    nori_sim_set_options(sim, &options);
+}
+
+/* Whoever cannot learn whether a writer is alive does not take that for "no": what is in the making
+ * would be damage (D6). */
+static void who_cannot_ask_for_a_writer_calls_nothing_damage(void **state)
+{
+    uint64_t failures = 0;
+    bool did_fail = true;
+
+    (void)state;
+    for (uint64_t nth = 1; did_fail; nth++) {
+        struct beside beside;
+        int rc;
+
+        begin_beside(&beside);
+        flip_at(beside.sim, beside.path, IN_A_RECORD);
+        beside.heals_at = IN_A_RECORD;
+        fail_lock(beside.sim, nth);
+        rc = verify_beside(&beside);
+        did_fail = nori_sim_did_fail(beside.sim);
+        assert_int_equal(rc, did_fail ? NORI_E_IO : NORI_OK);
+        assert_int_equal(beside.damages, 0);
+        failures += did_fail;
+        end_beside(&beside);
+    }
+    assert_true(failures >= 3); /* at the door, before the judgement, before the second look */
+}
+
+/* D10: a repair never goes on beside a live writer, whatever it could learn of it, and changes
+ * nothing. */
+static void no_repair_goes_on_beside_a_writer_that_it_cannot_ask_for(void **state)
+{
+    (void)state;
+    for (uint32_t flags = 0; flags <= NORI_LOG_SALVAGE; flags += NORI_LOG_SALVAGE) {
+        bool did_fail = true;
+
+        for (uint64_t nth = 1; did_fail; nth++) {
+            struct nori_log_options options = NORI_LOG_OPTIONS_INIT;
+            struct beside beside;
+            uint64_t before;
+            int rc;
+
+            begin_beside(&beside);
+            flip_at(beside.sim, beside.path, IN_A_RECORD);
+            before = nori_sim_digest(beside.sim);
+            options.vfs = nori_sim_vfs(beside.sim);
+            options.flags = flags;
+            fail_lock(beside.sim, nth);
+            rc = nori_log_repair(SAMPLE_DIR, &options, listen_beside, &beside, NULL);
+            did_fail = nori_sim_did_fail(beside.sim);
+            assert_int_equal(rc, did_fail ? NORI_E_IO : NORI_E_LOCKED);
+            assert_int_equal(beside.damages, 0);
+            assert_true(nori_sim_digest(beside.sim) == before);
+            fail_lock(beside.sim, 0);
+            end_beside(&beside);
+        }
+    }
+}
+
+/* What a reader gives on a log of which one lock, or question for one, fails: its records, up to
+ * where it says otherwise. An error of that call may come in between. */
+static int read_beside(nori_sim *sim, uint64_t nth, uint64_t *ret_records, uint64_t *ret_errors)
+{
+    struct nori_reader_config config = NORI_READER_CONFIG_INIT;
+    struct nori_record record;
+    nori_reader *reader = NULL;
+    int rc;
+
+    config.vfs = nori_sim_vfs(sim);
+    *ret_records = 0;
+    *ret_errors = 0;
+    fail_lock(sim, nth);
+    do {
+        rc = reader ? nori_reader_next(reader, &record, NULL)
+                    : nori_reader_open_with(SAMPLE_DIR, &config, (struct nori_position){0, 0},
+                                            &reader, NULL);
+        *ret_records += reader && rc == NORI_OK;
+        *ret_errors += rc == NORI_E_IO;
+    } while (rc == NORI_OK || (rc == NORI_E_IO && *ret_errors < 3));
+    nori_reader_close(reader);
+    return rc;
+}
+
+/* D6, D11: beside a live writer bytes that were published and do not verify are damage, durable or
+ * not. A reader that could not learn of the writer would call them the end. */
+static void a_reader_that_cannot_ask_for_a_writer_says_so(void **state)
+{
+    static uint8_t value[BIG_RECORD];
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = sample_config(sim, NORI_RECOVER_TAIL, NORI_VERIFY_FULL);
+    struct nori_record record = nori_record_put("key", 3, value, sizeof value);
+    nori_wal *wal = NULL;
+    uint64_t records, all, errors;
+    uint64_t told = 0;
+    bool did_fail = true;
+
+    (void)state;
+    config.max_segment_size = BIG_SEGMENT;
+    assert_int_equal(nori_wal_open(&config, &wal, NULL, NULL), NORI_OK);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(nori_wal_append(wal, &record, NULL), NORI_OK);
+        if (i == 0)
+            assert_int_equal(nori_wal_sync(wal), NORI_OK);
+        nori_sim_sleep(sim, 1000000000);
+    }
+    assert_int_equal(read_beside(sim, 0, &all, &errors), NORI_END);
+    flip_at(sim, SAMPLE_DIR "/000000.wal", HEADER_LEN + 5 * BIG_RECORD);
+    assert_int_equal(read_beside(sim, 0, &all, &errors), NORI_E_CORRUPT);
+    assert_in_range(all, 3, 7);
+    for (uint64_t nth = 1; did_fail; nth++) {
+        assert_int_equal(read_beside(sim, nth, &records, &errors), NORI_E_CORRUPT);
+        did_fail = nori_sim_did_fail(sim);
+        assert_int_equal(records, all);
+        told += errors;
+    }
+    assert_true(told > 0);
+    fail_lock(sim, 0);
+    (void)nori_wal_close(wal);
+    nori_sim_free(sim);
+}
+
 /* However long the log is, one need not wait for its end. */
 static void an_answer_ends_within_a_long_segment(void **state)
 {
@@ -403,6 +532,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_told_of_many_files_is_told_whole_or_not_at_all),
         cmocka_unit_test(an_answer_ends_at_any_item),
         cmocka_unit_test(beside_a_writer_damage_is_told_only_if_it_is_found_twice),
+        cmocka_unit_test(who_cannot_ask_for_a_writer_calls_nothing_damage),
+        cmocka_unit_test(no_repair_goes_on_beside_a_writer_that_it_cannot_ask_for),
+        cmocka_unit_test(a_reader_that_cannot_ask_for_a_writer_says_so),
         cmocka_unit_test(an_answer_ends_within_a_long_segment),
     };
 
