@@ -901,7 +901,7 @@ static int recover(const struct nw_env *env, const struct nori_wal_config *confi
         rc = sync_folder(env, error);
     if (rc >= 0 && !NW_PLANT("no-rewrite") &&
         (ret_recovered->end_lsn > watermark || has_unnamed(&ret_recovered->chain) ||
-         env->staged->count > 0))
+         env->staged->count > 0 || ret_recovered->torn_bytes > 0))
         rc = nw_secure(env, config, ret_recovered, watermark, info, error);
     info->bytes_from_staging = nw_staged_bytes(env->staged);
     if (rc >= 0)

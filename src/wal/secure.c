@@ -6,7 +6,8 @@
  * cache serves what the disk lost, and a new sync succeeds. So every byte above the watermark is
  * verified once more and written again, in place, from the very buffer that was verified, and
  * synced; a segment that still lies in `spare` gets its name. What the staging ring has comes to
- * its segment on that way.
+ * its segment on that way. A torn tail is synced as it is, even if nothing is to be written again:
+ * one that was taken back after its write had failed may be whole on the medium still.
  *
  * Failure. Bytes are only replaced by themselves, and a name is given only to a file whose header
  * is durable: a failure leaves what was there.
@@ -156,19 +157,20 @@ int nw_secure(const struct nw_env *env, const struct nori_wal_config *config,
         struct nw_link *link = &chain->links[i];
         uint64_t end = end_within(recovered, i) - link->start;
         uint64_t staged_from = nw_staged_from(env->staged, link->header.salt);
+        bool is_durable = link->start + end <= watermark && !link->is_spare && staged_from >= end;
+        bool is_torn = recovered->torn_bytes > 0 && link->id == recovered->torn_at.segment_id;
         struct nori_file *file = NULL;
         struct nw_cursor cursor;
         uint64_t from;
 
-        if (!link->is_live ||
-            (link->start + end <= watermark && !link->is_spare && staged_from >= end))
+        if (!link->is_live || (is_durable && !is_torn))
             continue;
         rc = nw_link_open(env, link, 0, &file, error);
         if (rc < 0)
             break;
         nw_cursor_begin(&cursor, env->allocator, file, link->format, link->header.salt, 0,
                         nw_link_record_limit(link, config->max_record_size), false);
-        from = link->is_spare ? 0 : rewrite_from(link, watermark, &cursor);
+        from = link->is_spare ? 0 : is_durable ? end : rewrite_from(link, watermark, &cursor);
         from = nw_min_u64(from, staged_from);
         nw_cursor_done(&cursor);
         file->ops->close(file);

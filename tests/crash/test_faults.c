@@ -663,6 +663,20 @@ static void a_cut_that_was_never_synced_is_made_again(void **state)
                 (void)try_fault(&workload, "bb", &fault);
 }
 
+/* Found by pairs: what a failed append had left could not be taken back, only in memory. The next
+ * open saw it as a torn tail and did not sync it, having nothing else to make durable; after a
+ * power cut the record was there that it had told was not (D5). */
+static void a_torn_tail_stays_as_open_has_seen_it(void **state)
+{
+    struct workload workload = {
+        .policy = NORI_FSYNC_OS, .preallocate = NORI_PREALLOCATE_OFF, .format = 1};
+    struct fault fault = {NORI_SIM_WRITE, NORI_SIM_FAIL_PARTLY, ENOSPC, 3, 4};
+
+    (void)state;
+    for (workload.seed = 2; workload.seed <= 100; workload.seed += 2)
+        (void)try_fault(&workload, "bcs", &fault);
+}
+
 /* FORMAT.POLICY.PREALLOCATE.VERIFY.SWITCH.SEED.STEPS:MASK.FLAGS.ERRNO.NTH.NTH_TOO */
 static void one_that_failed(void **state)
 {
@@ -837,6 +851,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_refused_header_ends_the_segment_all_the_same),
         cmocka_unit_test(what_was_refused_does_not_come_back_with_a_power_cut),
         cmocka_unit_test(a_cut_that_was_never_synced_is_made_again),
+        cmocka_unit_test(a_torn_tail_stays_as_open_has_seen_it),
     };
     int failed;
 
