@@ -398,6 +398,19 @@ static void garbage_behind_an_end_does_not_keep_salvage_from_the_next_header(voi
     assert_int_equal(shown[0], shown[1]);
 }
 
+/* Where a segment ends, as the next one's header says: its file may be longer for a while. */
+static size_t stated_end(const char *dir, uint64_t id)
+{
+    size_t len = 0;
+    uint8_t *header = load_file(dir, segment_name(id + 1), &len);
+    size_t end = 0;
+
+    for (size_t i = 0; i < 4; i++)
+        end |= (size_t)header[96 + i] << (8 * i);
+    free(header);
+    return end;
+}
+
 /* Its header and all its marks are gone, and with them its records: the segments around it say
  * where it begins and ends, so that those behind it stay where they are. */
 /* D1: a header and what follows, written over by the same place of the next segment, a mark and
@@ -446,6 +459,7 @@ static void salvage_goes_on_behind_a_segment_of_which_nothing_is_left(void **sta
             first = positions[i].segment_id == id ? i : first;
         }
         bytes = load_file(dir, segment_name(id), &len);
+        len = stated_end(dir, id);
         memset(bytes, way < 2 ? 0 : 0xa5, len);
         store_file(dir, segment_name(id), bytes, len);
         assert_int_equal(repair(dir, NORI_LOG_SALVAGE | NORI_LOG_DRY_RUN), NORI_E_CORRUPT);
