@@ -427,6 +427,10 @@ static int check_header(struct step *step, const struct nw_link *previous, struc
             problem = text;
         }
     }
+    /* What format 1 counts is counted back from here. */
+    if (previous && previous->format == 1 &&
+        walk->chain.links[walk->chain.first_live].start > header->start)
+        problem = "the header says that it starts before the segments before it end";
     if (problem) {
         struct nw_finding *finding = note_here(step, NW_FINDING_CHAIN, 0, problem);
 

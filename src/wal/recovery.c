@@ -342,6 +342,10 @@ static int take_scan(struct judge *judge, size_t i, const struct nw_segment_scan
         nw_assert(link->format == 1);
         link->end = scan->end;
     }
+    if (link->format == 1 && chain->links[next].format == 2 &&
+        chain->links[next].start < link->start + link->end)
+        return corrupt_at(judge, &chain->links[next], 0,
+                          "it starts before the segments of format 1 before it end", 0);
     if (link->format == 1 && chain->links[next].format == 2)
         place_format1(chain, next, link->start + link->end);
     else if (link->format == 1)

@@ -484,6 +484,8 @@ static int find_start(struct repair *repair, const struct nw_link **before,
      * it. */
     if (heir && *before && (*before)->format == 2 && end == header->prev_end)
         rc = 1;
+    if (*before && (*before)->format == 1 && header->start < (*before)->start + end)
+        return 0; /* it was not that one that came before */
     if (header->base_sequence != 0)
         return heir && !(*before && (*before)->format == 1) ? 1 : rc;
     /* The one before tells, or this begins the log. */

@@ -826,6 +826,37 @@ static void a_log_without_numbers_left_is_not_continued(void **state)
     free_bytes(&file);
 }
 
+/* D6: a header that says that it starts before the format 1 before it ends is damage, to all, and
+ * is set aside by those who mend. */
+static void a_header_that_starts_within_format_1_is_damaged(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+    struct raw_header header = {.segment_id = 1, .log_id = 7, .salt = 9, .base_sequence = 2};
+    struct bytes file = {0};
+
+    (void)put_plain(&file, "k", "v", 0);
+    for (config.recovery_mode = NORI_RECOVER_TAIL; config.recovery_mode <= NORI_RECOVER_SALVAGE;
+         config.recovery_mode++) {
+        const bool mends = config.recovery_mode >= NORI_RECOVER_PREFIX;
+        struct bytes next = {0};
+
+        make_dir(config.dir);
+        store_file(config.dir, segment_name(0), file.data, file.len);
+        header.prev_end = file.len;
+        header.start = file.len - 1;
+        put_header(&next, &header);
+        store_file(config.dir, segment_name(1), next.data, next.len);
+        free_bytes(&next);
+        assert_int_equal(nori_log_verify(config.dir, NULL, NULL, NULL, NULL), NORI_E_CORRUPT);
+        assert_int_equal(try_open(&config, NULL, NULL), mends ? NORI_OK : NORI_E_CORRUPT);
+        assert_int_equal(has_file(config.dir, "quarantine/000001.wal"), mends);
+        if (mends)
+            assert_int_equal(records_in(config.dir), 1);
+        remove_dir(config.dir);
+    }
+    free_bytes(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -851,6 +882,7 @@ int main(void)
         TEST(a_mark_that_no_writer_sets_ends_the_log_for_all),
         TEST(a_spare_that_cannot_be_synced_costs_only_what_was_refused),
         TEST(a_log_without_numbers_left_is_not_continued),
+        TEST(a_header_that_starts_within_format_1_is_damaged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
