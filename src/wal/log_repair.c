@@ -183,12 +183,30 @@ static void plan_cut(struct mending *mending, const struct nw_finding *finding, 
                        finding->file);
 }
 
+/* A file without a header is no part of the log if the segment behind it can do without. */
+static int can_join(struct mending *mending, const struct nw_finding *finding)
+{
+    const struct nw_chain *chain = &mending->walk.chain;
+    size_t i = 0;
+
+    if (finding->kind == NW_FINDING_CHAIN)
+        return nw_repair_can_join(&mending->env, &mending->config, finding->segment_id,
+                                  mending->error);
+    while (i < chain->count &&
+           (chain->links[i].id <= finding->segment_id || !chain->links[i].is_live))
+        i++;
+    return i < chain->count ? nw_repair_can_join(&mending->env, &mending->config,
+                                                 chain->links[i].id, mending->error)
+                            : NW_JOIN_NOT;
+}
+
 /* A segment that does not follow the one before it. */
 static int plan_join(struct mending *mending, const struct nw_finding *finding, char plan[PLAN_LEN])
 {
-    int join =
-        nw_repair_can_join(&mending->env, &mending->config, finding->segment_id, mending->error);
+    int join = can_join(mending, finding);
 
+    if (join == NW_JOIN_BY_HOLES && finding->kind != NW_FINDING_CHAIN)
+        join = NW_JOIN_NOT;
     if (join == NW_JOIN_BY_HOLES)
         (void)snprintf(plan, PLAN_LEN,
                        "a segment of holes takes the place of the missing one; everything else is "
@@ -227,10 +245,11 @@ static int plan_for(struct mending *mending, const struct nw_finding *finding, c
         if (is_salvage && finding->kind == NW_FINDING_HEADER)
             can = nw_repair_can_rebuild(&mending->env, &mending->config, finding->segment_id,
                                         mending->error);
-        if (is_salvage && finding->kind == NW_FINDING_CHAIN)
-            return plan_join(mending, finding, plan);
         if (can < 0)
             return can;
+        if (is_salvage &&
+            (finding->kind == NW_FINDING_CHAIN || (finding->kind == NW_FINDING_HEADER && !can)))
+            return plan_join(mending, finding, plan);
         mending->is_rebuilt = is_salvage && finding->kind == NW_FINDING_HEADER && can;
         if (mending->is_rebuilt)
             (void)snprintf(plan, PLAN_LEN, "the damaged header is set aside and made anew; %s",

@@ -217,25 +217,40 @@ static void what_a_person_keeps_in_quarantine_stays(void **state)
 /* ---- a predecessor that was dropped ---- */
 
 /* A file without a record lies before a segment that says it had another predecessor: it alone is
- * set aside, and nothing is lost. */
+ * set aside, and nothing is lost. A dry run says so. */
 static void an_empty_file_before_a_segment_is_set_aside_and_that_is_kept(void **state)
 {
     const char *dir = dir_of(state);
-    struct bytes file = {0};
+    const char *const plan = "the older files hold no record: they are set aside; everything else";
 
-    put_segment(&file, 7, 88, 50, 4096);
-    put_plain(&file, "k", "a", 88);
-    put_plain(&file, "k", "b", 88);
-    make_dir(dir);
-    store(dir, 7, &file);
-    store_file(dir, segment_name(3), "", 0);
-    assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
-    expect_said("the file 000003.wal was set aside");
-    assert_int_equal(heard.pieces, 1);
-    assert_int_equal(heard.summary.records_lost, 0);
-    expect_values(dir, " a b");
-    expect_sound(dir);
-    free_bytes(&file);
+    for (uint64_t id = 3; id < 5; id++) { /* another one, or of the name that was dropped */
+        struct raw_header header = {.segment_id = 5, .base_sequence = 9, .log_id = LOG_ID};
+        struct bytes file = {0};
+
+        header.salt = SALT;
+        header.start = header.durable_lsn = 1000;
+        header.prev_id = 4;
+        header.prev_salt = 77;
+        header.prev_end = 500;
+        put_header(&file, &header);
+        put_plain(&file, "k", "a", SALT);
+        put_mark(&file, SALT, LOG_ID, 10, 1000 + file.len);
+        make_dir(dir);
+        store(dir, 5, &file);
+        store_file(dir, segment_name(id), "", 0);
+        assert_int_equal(repair(dir, NORI_LOG_SALVAGE | NORI_LOG_DRY_RUN), NORI_E_CORRUPT);
+        expect_said(plan);
+        assert_null(strstr(heard.text, "the log ends"));
+        assert_null(strstr(heard.text, "set aside with what follows"));
+        assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+        assert_int_equal(heard.pieces, 1);
+        assert_int_equal(heard.summary.records_lost, 0);
+        assert_true(has_file(dir, id == 3 ? "quarantine/000003.wal" : "quarantine/000004.wal"));
+        expect_values(dir, " a");
+        expect_sound(dir);
+        free_bytes(&file);
+        remove_dir(dir);
+    }
 }
 
 /* ---- who else is there ---- */
