@@ -40,20 +40,32 @@ struct repair {
 
 /* ---- before the first change ---- */
 
-/* Nothing that a newer version wrote may stand anywhere in the log (D12). */
-static int refuse_newer(struct repair *repair)
+static int scan_from(struct repair *repair, const struct nw_link *link, uint64_t offset,
+                     struct nw_cursor *cursor)
+{
+    struct nw_segment_scan scan = {.end = offset};
+
+    return nw_segment_scan(repair->env, &repair->chain, link, cursor,
+                           repair->config->max_record_size, &scan, NULL, NULL, repair->error);
+}
+
+/* Nothing that a newer version wrote may stand anywhere in the log (D12). Nor at the damage: where
+ * the log is cut no successor states an end any more, and a record may go on beyond it. */
+static int refuse_newer(struct repair *repair, const struct nw_damage *damage)
 {
     struct nw_cursor cursor;
     int rc = NORI_OK;
 
     nw_cursor_begin(&cursor, repair->env->allocator, NULL, 2, 0, 0, 0, false);
     for (size_t i = repair->chain.first_live; i < repair->chain.count && rc >= 0; i++) {
-        const struct nw_link *link = &repair->chain.links[i];
-        struct nw_segment_scan scan = {.end = link->begin};
+        struct nw_link link = repair->chain.links[i];
 
-        if (link->is_live)
-            rc = nw_segment_scan(repair->env, &repair->chain, link, &cursor,
-                                 repair->config->max_record_size, &scan, NULL, NULL, repair->error);
+        if (!link.is_live)
+            continue;
+        rc = scan_from(repair, &link, link.begin, &cursor);
+        link.end = NW_OPEN_END;
+        if (rc >= 0 && link.id == damage->segment_id)
+            rc = scan_from(repair, &link, nw_max_u64(link.begin, damage->offset), &cursor);
     }
     nw_cursor_done(&cursor);
     return rc;
@@ -945,7 +957,7 @@ static int repair_records(struct repair *repair, const struct nw_damage *damage,
     int rc = nw_chain_load(&repair->chain, repair->env, true, repair->error);
 
     if (rc >= 0)
-        rc = refuse_newer(repair);
+        rc = refuse_newer(repair, damage);
     if (rc < 0)
         return rc;
     for (size_t i = repair->chain.first_live; i < repair->chain.count; i++) {
