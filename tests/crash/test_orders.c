@@ -511,6 +511,90 @@ static void a_segment_that_may_be_mapped_keeps_its_length(void **state)
     }
 }
 
+/* ---- a log that has failed ---- */
+
+static void fail_syncs(nori_sim *sim)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+
+    options.fail_mask = NORI_SIM_SYNC;
+    options.fail_nth = 1;
+    options.fail_code = NORI_E_IO;
+    nori_sim_set_options(sim, &options);
+}
+
+/* D8: later syncs succeed, and would have a caller believe in bytes that the first one lost. */
+static void a_failed_log_refuses_all_but_reading(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    struct nori_record record = nori_record_put("k", 1, "v", 1);
+    nori_wal *wal = open_log(&config);
+    nori_reader *reader = NULL;
+    uint64_t deleted = 0;
+
+    (void)state;
+    append_range(wal, 1, 3000, 1000);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    append_range(wal, 3001, 1, 1000);
+    fail_syncs(sim);
+    assert_int_equal(nori_wal_sync(wal), NORI_E_IO);
+    nori_sim_set_options(sim, NULL);
+    assert_int_equal(nori_wal_append(wal, &record, NULL), NORI_E_FAILED);
+    assert_int_equal(nori_wal_flush(wal), NORI_E_FAILED);
+    assert_int_equal(nori_wal_sync(wal), NORI_E_FAILED);
+    assert_int_equal(nori_wal_wait_durable(wal, position_of(wal), 10), NORI_E_FAILED);
+    assert_true(nori_wal_delete_segments_before(wal, position_of(wal), &deleted) < 0);
+    assert_true(compare_positions(durable_of(wal), position_of(wal)) < 0);
+    assert_int_equal(nori_wal_read_from(wal, OLDEST, &reader), NORI_OK);
+    nori_reader_close(reader);
+    assert_int_equal(nori_wal_close(wal), NORI_E_FAILED);
+    nori_sim_free(sim);
+}
+
+/* Behind the end of a segment there is nothing that could become durable. */
+static void a_place_behind_the_end_of_its_segment_is_none(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    nori_wal *wal = open_log(&config);
+
+    (void)state;
+    append_range(wal, 1, 3000, 1000);
+    assert_int_equal(nori_wal_wait_durable(wal, (struct nori_position){0, 1 << 20}, 0),
+                     NORI_E_NOTFOUND);
+    assert_int_equal(nori_wal_wait_durable(wal, (struct nori_position){0, 200}, -1), NORI_OK);
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
+/* A program that was compiled against an older header: what its struct does not have is not read.
+ * What it has counts. */
+static void a_shorter_reader_config_is_read_as_far_as_it_goes(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    struct nori_reader_config shorter = NORI_READER_CONFIG_INIT;
+    struct nori_reader_config whole = NORI_READER_CONFIG_INIT;
+    nori_wal *wal = open_log(&config);
+    nori_reader *reader = NULL;
+
+    (void)state;
+    append_range(wal, 1, 10, 100);
+    shorter.size = offsetof(struct nori_reader_config, vfs);
+    shorter.vfs = (const struct nori_vfs *)(const void *)"no seam";
+    shorter.allocator = (const struct nori_allocator *)(const void *)"no memory";
+    whole.vfs = nori_sim_vfs(sim);
+    whole.allocator = nori_sim_allocator(sim);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(nori_wal_read_with(wal, i ? &whole : &shorter, OLDEST, &reader), NORI_OK);
+        expect_range(reader, 1, 10, 1);
+        nori_reader_close(reader);
+    }
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
 /* ---- close ---- */
 
 struct late {
@@ -565,6 +649,9 @@ int main(void)
         cmocka_unit_test(pages_lost_while_recovery_reads_cost_nothing_it_reported),
         cmocka_unit_test(a_segment_that_a_reader_maps_keeps_its_length),
         cmocka_unit_test(a_segment_that_may_be_mapped_keeps_its_length),
+        cmocka_unit_test(a_failed_log_refuses_all_but_reading),
+        cmocka_unit_test(a_place_behind_the_end_of_its_segment_is_none),
+        cmocka_unit_test(a_shorter_reader_config_is_read_as_far_as_it_goes),
         cmocka_unit_test(an_append_while_the_log_closes_is_refused_and_not_there),
     };
 

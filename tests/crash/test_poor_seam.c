@@ -27,7 +27,9 @@ static struct {
     enum lack lack;
     const char *unwritable; /* a file that may be read only, or NULL */
     int forget_rc;
-    uint64_t generation; /* of the process */
+    uint64_t generation;  /* of the process */
+    uint64_t opens_until; /* then a file is not there, once; 0: all are */
+    bool is_rename;       /* only `spare` may be gone for a moment */
 } seam;
 
 static struct nori_vfs vfs;
@@ -41,6 +43,9 @@ static int open_file(struct nori_folder *folder, const char *name, uint32_t flag
 
     if (seam.unwritable && strcmp(name, seam.unwritable) == 0 && (flags & NORI_FILE_WRITE))
         return NORI_VFS_ERROR(NORI_E_READONLY, 13);
+    if (seam.opens_until > 0 && !(flags & NORI_FILE_WRITE) &&
+        (!seam.is_rename || strcmp(name, "spare") == 0) && --seam.opens_until == 0)
+        return NORI_VFS_ERROR(NORI_E_NOTFOUND, 2);
     rc = seam.folder_ops->open_file(folder, name, flags, mode, ret_file);
     if (rc < 0)
         return rc;
@@ -326,6 +331,53 @@ static void a_tail_that_cannot_be_let_go_of_is_told_and_kept(void **state)
     open_where_forget_gives(NORI_VFS_ERROR(NORI_E_IO, 5), NORI_E_IO);
 }
 
+/* ---- files that are renamed while somebody looks ---- */
+
+static int note_damage(void *context, const struct nori_log_item *item)
+{
+    unsigned *damages = context;
+
+    *damages += item->kind == NORI_LOG_FINDING && item->severity >= NORI_SEVERITY_ERROR;
+    return 0;
+}
+
+/* D6, D11: beside a live writer a file may be gone between a look at the folder and its open: it was
+ * dropped, or `spare` has got its name. That is no damage, and no end of the log. */
+static void a_file_that_is_gone_for_a_moment_is_no_damage(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_over(sim, LACKS_NOTHING);
+    struct nori_log_options options = NORI_LOG_OPTIONS_INIT;
+    nori_wal *wal = open_log(&config);
+    bool was_reached = true;
+
+    (void)state;
+    append_range(wal, 1, COUNT, VALUE_LEN);
+    options.vfs = &vfs;
+    options.allocator = nori_sim_allocator(sim);
+    for (uint64_t nth = 1; was_reached; nth++) {
+        unsigned damages = 0;
+        nori_reader *reader;
+
+        seam.opens_until = nth;
+        assert_int_equal(nori_log_verify(DIR, &options, note_damage, &damages, NULL), NORI_OK);
+        assert_int_equal(damages, 0);
+        was_reached = seam.opens_until == 0;
+        seam.opens_until = nth;
+        assert_int_equal(nori_log_stat(DIR, &options, note_damage, &damages, NULL), NORI_OK);
+        assert_int_equal(damages, 0);
+        seam.opens_until = nth;
+        seam.is_rename = true;
+        reader = reader_on(sim);
+        expect_range(reader, 1, COUNT, 1);
+        nori_reader_close(reader);
+        seam.is_rename = false;
+    }
+    seam.opens_until = 0;
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
 /* ---- fork ---- */
 
 /* D10: two processes would append with one handle, each over what the other has. */
@@ -364,6 +416,7 @@ int main(void)
         cmocka_unit_test(a_reader_that_must_not_write_waits_and_sees_what_comes),
         cmocka_unit_test(a_writer_that_must_not_write_is_refused_and_loses_nothing),
         cmocka_unit_test(a_tail_that_cannot_be_let_go_of_is_told_and_kept),
+        cmocka_unit_test(a_file_that_is_gone_for_a_moment_is_no_damage),
         cmocka_unit_test(a_child_can_use_nothing_and_its_parent_goes_on),
     };
 
