@@ -63,7 +63,7 @@ static int say_bytes(struct place *place, uint64_t from, uint64_t len, const cha
     struct nori_log_item item = {.kind = NORI_LOG_EXPLANATION};
     const struct nori_allocator *allocator = place->explain->env.allocator;
     size_t want = (size_t)nw_min_u64(len, SHOWN_MAX);
-    uint8_t *bytes = nw_alloc(allocator, want ? want : 1);
+    uint8_t *bytes = nw_alloc(allocator, want);
     char name[NW_NAME_MAX];
     char text[128];
     int rc = NORI_E_NOMEM;
