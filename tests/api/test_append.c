@@ -2,7 +2,9 @@
 /* test_append.c: records of every kind and size go in and come back as they were. */
 #include "helpers.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 static uint64_t unix_ms(void)
 {
@@ -414,6 +416,23 @@ static void a_batch_with_one_bad_record_is_refused_whole(void **state)
     assert_int_equal(nori_wal_append_batch(wal, records, 3, NULL), NORI_OK);
     close_log(wal);
     expect_log(dir_of(state), 1, 3);
+}
+
+/* Without a configuration it is the folder `wal` where the program runs. */
+static void a_log_needs_no_configuration(void **state)
+{
+    const struct temporary *temporary = *state;
+    int before = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    nori_wal *wal = NULL;
+
+    assert_true(before >= 0);
+    assert_int_equal(chdir(temporary->top), 0);
+    assert_int_equal(nori_wal_open(NULL, &wal, NULL, NULL), NORI_OK);
+    append_range(wal, 1, 10, 100);
+    close_log(wal);
+    assert_int_equal(fchdir(before), 0);
+    (void)close(before);
+    expect_log(temporary->dir, 1, 10);
 }
 
 static void null_handles_and_results_are_invalid(void **state)
@@ -836,6 +855,7 @@ int main(void)
         IN_FOLDER(positions_are_ordered_and_stable),
         IN_FOLDER(invalid_records_are_refused_and_change_nothing),
         IN_FOLDER(a_batch_with_one_bad_record_is_refused_whole),
+        IN_FOLDER(a_log_needs_no_configuration),
         IN_FOLDER(null_handles_and_results_are_invalid),
         IN_FOLDER(max_record_size_counts_keys_and_values_of_a_batch),
         IN_FOLDER(fields_out_of_range_are_refused_at_open),

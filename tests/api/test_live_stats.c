@@ -266,6 +266,32 @@ static void where_there_is_no_log_it_is_said(void **state)
     assert_int_equal(stats.size, sizeof stats);
 }
 
+/* What somebody left in the folder under a name of ours is none of the log. */
+static void what_is_no_segment_of_this_log_does_not_count(void **state)
+{
+    const struct temporary *temporary = *state;
+    nori_wal *wal = open_dir(temporary->dir);
+    struct nori_wal_stats before, stats;
+    char path[300];
+    uint8_t *bytes;
+    size_t len;
+
+    append_range(wal, 1, 10, 100);
+    close_log(wal);
+    before = numbers_in(temporary->dir);
+    wal = open_dir(temporary->other);
+    append_range(wal, 1, 10, 100);
+    close_log(wal);
+    bytes = load_file(temporary->other, segment_name(0), &len);
+    store_file(temporary->dir, segment_name(8), bytes, len);
+    (void)snprintf(path, sizeof path, "%s/%s", temporary->dir, segment_name(9));
+    make_dir(path);
+    stats = numbers_in(temporary->dir);
+    assert_true(is_same_position(stats.appended, before.appended));
+    assert_true(is_same_position(stats.durable, before.durable));
+    free(bytes);
+}
+
 /* As a backup's: the page would tell of another folder. */
 static void a_copied_control_is_not_believed(void **state)
 {
@@ -565,6 +591,7 @@ int main(void)
         IN_FOLDER(a_closed_log_says_so_and_keeps_its_last_numbers),
         IN_FOLDER(looking_changes_nothing),
         IN_FOLDER(where_there_is_no_log_it_is_said),
+        IN_FOLDER(what_is_no_segment_of_this_log_does_not_count),
         IN_FOLDER(a_copied_control_is_not_believed),
         IN_FOLDER(a_segment_that_has_no_name_yet_counts),
         IN_FOLDER(positions_are_right_among_many_segments),

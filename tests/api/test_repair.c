@@ -217,6 +217,38 @@ static void a_torn_tail_is_no_damage_and_a_live_writer_none(void **state)
     close_log(wal);
 }
 
+static void store_text(const char *dir, const char *name)
+{
+    store_file(dir, name, "mine", 4);
+}
+
+/* Files of somebody else stay, and what they are called matters to nobody who gives out ids. */
+static void foreign_files_are_no_damage_and_stay(void **state)
+{
+    static const char *const names[] = {
+        "a", "notes.txt", "x.wal", "a-name-that-is-longer-than-any-segment-could-have.wal",
+        "quarantine/a-name-that-is-longer-than-any-segment-could-have.wal.1-2"};
+    const char *dir = dir_of(state);
+    char path[300];
+    nori_wal *wal = open_dir(dir);
+
+    append_range(wal, 1, 10, VALUE_LEN);
+    close_log(wal);
+    (void)snprintf(path, sizeof path, "%s/quarantine", dir);
+    make_dir(path);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        store_text(dir, names[i]);
+    assert_int_equal(verify(dir), NORI_OK);
+    assert_int_equal(heard.error_count, 0);
+    wal = open_dir(dir);
+    append_range(wal, 11, 10, VALUE_LEN);
+    assert_int_equal(position_of(wal).segment_id, 1);
+    close_log(wal);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_int_equal(file_len(dir, names[i]), 4);
+    expect_log(dir, 1, 20);
+}
+
 static void a_missing_segment_is_told_and_the_rest_walked(void **state)
 {
     const char *dir = dir_of(state);
@@ -696,6 +728,7 @@ int main(void)
         IN_FOLDER(verify_tells_every_damage_with_its_place_and_length),
         IN_FOLDER(verify_goes_on_behind_damaged_headers),
         IN_FOLDER(a_torn_tail_is_no_damage_and_a_live_writer_none),
+        IN_FOLDER(foreign_files_are_no_damage_and_stay),
         IN_FOLDER(a_missing_segment_is_told_and_the_rest_walked),
         IN_FOLDER(prefix_keeps_all_before_the_first_damage),
         IN_FOLDER(salvage_keeps_all_but_the_stretches),

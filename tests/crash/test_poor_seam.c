@@ -178,7 +178,9 @@ static void live_without(enum lack lack)
     outside = reader_on(sim);
     expect_range(inside, 1, COUNT, 1);
     expect_range(outside, 1, COUNT, 1);
+    assert_int_equal(nori_reader_wait(outside, 20), NORI_E_TIMEOUT);
     append_range(wal, COUNT + 1, 5, VALUE_LEN);
+    assert_int_equal(nori_reader_wait(outside, 20), NORI_OK);
     expect_range(inside, COUNT + 1, 5, COUNT + 1);
     assert_int_equal(nori_wal_stats(wal, &stats), NORI_OK);
     assert_int_equal(stats.process_id, 0); /* nobody tells it */
@@ -205,6 +207,33 @@ static void a_seam_without_what_is_optional_costs_no_record(void **state)
     (void)state;
     live_without(IS_NULL);
     live_without(IS_BEYOND);
+}
+
+/* Advice is kept in `control`, which is mapped: where that cannot be there is none to go by, and
+ * who gives some is told. */
+static void without_mappings_there_is_no_advice_and_a_log_all_the_same(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_over(sim, IS_NULL);
+    struct nori_log_options options = NORI_LOG_OPTIONS_INIT;
+    struct nori_log_advice advice = NORI_LOG_ADVICE_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+    nori_wal *wal;
+
+    (void)state;
+    options.vfs = &vfs;
+    advice.preallocate = NORI_PREALLOCATE_ZERO;
+    config.preallocate = NORI_PREALLOCATE_AUTO;
+    config.fsync_policy = NORI_FSYNC_ALWAYS;
+    close_log(open_log(&config)); /* then there is a folder */
+    assert_int_equal(nori_log_advise(DIR, &options, &advice, &error), NORI_E_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "control"));
+    wal = open_log(&config);
+    append_range(wal, 1, 20, 100);
+    close_log(wal);
+    assert_int_equal(nori_log_advise(DIR, &options, &advice, &error), NORI_E_NOTFOUND);
+    expect_records(sim, 20);
+    nori_sim_free(sim);
 }
 
 /* A machine whose log was killed while only its ring had the last records. */
@@ -273,6 +302,9 @@ static void a_reader_that_must_not_write_waits_and_sees_what_comes(void **state)
     assert_int_equal(nori_reader_wait(waiting.reader, -1), NORI_OK);
     vfs.thread_join(vfs.context, thread);
     expect_range(waiting.reader, 21, 1, 21);
+    append_range(waiting.wal, 22, 1, 100);
+    assert_int_equal(nori_reader_wait(waiting.reader, INT64_MAX), NORI_OK);
+    expect_range(waiting.reader, 22, 1, 22);
     nori_reader_close(waiting.reader);
     close_log(waiting.wal);
     nori_sim_free(sim);
@@ -341,8 +373,8 @@ static int note_damage(void *context, const struct nori_log_item *item)
     return 0;
 }
 
-/* D6, D11: beside a live writer a file may be gone between a look at the folder and its open: it was
- * dropped, or `spare` has got its name. That is no damage, and no end of the log. */
+/* D6, D11: beside a live writer a file may be gone between a look at the folder and its open: it
+ * was dropped, or `spare` has got its name. That is no damage, and no end of the log. */
 static void a_file_that_is_gone_for_a_moment_is_no_damage(void **state)
 {
     nori_sim *sim = nori_sim_new(NULL);
@@ -412,6 +444,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seam_without_what_is_optional_costs_no_record),
+        cmocka_unit_test(without_mappings_there_is_no_advice_and_a_log_all_the_same),
         cmocka_unit_test(a_ring_is_not_given_up_where_nothing_can_be_mapped),
         cmocka_unit_test(a_reader_that_must_not_write_waits_and_sees_what_comes),
         cmocka_unit_test(a_writer_that_must_not_write_is_refused_and_loses_nothing),
