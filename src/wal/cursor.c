@@ -86,7 +86,7 @@ static int fetch_map(struct nw_cursor *cursor)
     if (info.bytes > cursor->map_len) {
         void *map = NULL;
 
-        if (info.bytes > SIZE_MAX / 2) /* GCOVR_EXCL_BR_LINE: 32-bit machines only */
+        if (info.bytes > SIZE_MAX / 2) /* GCOVR_EXCL_BR_LINE: machines of 32 bits */
             return NORI_VFS_ERROR(NORI_E_UNSUPPORTED, 0);
         rc = cursor->file->ops->map(cursor->file, (size_t)info.bytes, &map);
         if (rc < 0)
