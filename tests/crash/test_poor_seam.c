@@ -209,6 +209,67 @@ static void a_seam_without_what_is_optional_costs_no_record(void **state)
     live_without(IS_BEYOND);
 }
 
+static uint64_t records_on(nori_sim *sim)
+{
+    nori_reader *reader;
+    struct nori_record record;
+    uint64_t count = 0;
+    int rc;
+
+    (void)seam_over(sim, LACKS_NOTHING);
+    reader = reader_on(sim);
+    while ((rc = nori_reader_next(reader, &record, NULL)) == NORI_OK)
+        count++;
+    assert_int_equal(rc, NORI_END);
+    nori_reader_close(reader);
+    return count;
+}
+
+/* Small and large records, the latter several times the ring, one write of which fails: how many
+ * were taken, and at most how many are there. Returns whether the failure was reached. */
+static bool write_and_fail(uint64_t nth, int code)
+{
+    static uint8_t value[200000];
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    nori_sim *sim = nori_sim_new(NULL), *killed;
+    struct nori_wal_config config = config_over(sim, IS_NULL);
+    uint64_t taken = 0, at_most = 0;
+    bool was_reached;
+    nori_wal *wal = open_log(&config);
+
+    append_range(wal, 1, 1, 100); /* so that there is a segment */
+    options.fail_mask = NORI_SIM_WRITE | NORI_SIM_SYNC;
+    options.fail_nth = nth;
+    options.fail_code = code;
+    nori_sim_set_options(sim, &options);
+    for (size_t i = 0; i < 12; i++) {
+        struct nori_record record = nori_record_put(value, i % 4 == 2 ? sizeof value / 2 : 10,
+                                                    value, i % 3 == 2 ? sizeof value : 500);
+        int rc = nori_wal_append(wal, &record, NULL);
+
+        taken += rc == NORI_OK;
+        at_most += rc != NORI_E_NOSPACE;
+    }
+    if (nori_wal_close(wal) == NORI_OK)
+        assert_int_equal(at_most, taken);
+    was_reached = nori_sim_did_fail(sim);
+    nori_sim_crash_kill(sim, &killed);
+    assert_in_range(records_on(killed), 1 + taken, 1 + at_most);
+    nori_sim_free(killed);
+    nori_sim_free(sim);
+    return was_reached;
+}
+
+/* D2, D9: an append that returned is there; one that was refused for want of space is not. */
+static void without_mappings_a_write_that_fails_costs_only_what_was_refused(void **state)
+{
+    (void)state;
+    for (uint64_t nth = 1; write_and_fail(nth, NORI_E_NOSPACE); nth++)
+        ;
+    for (uint64_t nth = 1; write_and_fail(nth, NORI_E_IO); nth++)
+        ;
+}
+
 /* Advice is kept in `control`, which is mapped: where that cannot be there is none to go by, and
  * who gives some is told. */
 static void without_mappings_there_is_no_advice_and_a_log_all_the_same(void **state)
@@ -445,6 +506,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seam_without_what_is_optional_costs_no_record),
         cmocka_unit_test(without_mappings_there_is_no_advice_and_a_log_all_the_same),
+        cmocka_unit_test(without_mappings_a_write_that_fails_costs_only_what_was_refused),
         cmocka_unit_test(a_ring_is_not_given_up_where_nothing_can_be_mapped),
         cmocka_unit_test(a_reader_that_must_not_write_waits_and_sees_what_comes),
         cmocka_unit_test(a_writer_that_must_not_write_is_refused_and_loses_nothing),

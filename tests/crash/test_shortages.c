@@ -100,6 +100,55 @@ static void without_memory_to_compress_an_append_changes_nothing(void **state)
     assert_true(refused > 2);
 }
 
+/* D11: without memory to decompress a reader says so, and stays where it is. */
+static void without_memory_a_reader_waits_at_its_place(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = sim_config(sim, 65536);
+    struct nori_reader_config reading = NORI_READER_CONFIG_INIT;
+    nori_wal *wal = open_log(&config);
+    bool did_fail = true;
+    uint64_t refused = 0;
+
+    (void)state;
+    if (!nori_compression_is_offered(NORI_COMPRESSION_LZ4) ||
+        !nori_compression_is_offered(NORI_COMPRESSION_ZSTD)) {
+        close_log(wal);
+        nori_sim_free(sim);
+        skip();
+    }
+    assert_int_equal(append_compressed(wal, 3), NORI_OK);
+    reading.vfs = nori_sim_vfs(sim);
+    reading.allocator = nori_sim_allocator(sim);
+    for (uint64_t nth = 1; did_fail; nth++) {
+        nori_reader *reader = NULL;
+        struct nori_record record;
+
+        assert_int_equal(nori_reader_open_with(DIR, &reading, OLDEST, &reader, NULL), NORI_OK);
+        fail_from(sim, NORI_SIM_MEMORY, nth, 0, 0);
+        for (int i = 0; i < 3; i++) {
+            int rc = nori_reader_next(reader, &record, NULL);
+
+            if (rc != NORI_OK) {
+                assert_int_equal(rc, NORI_E_NOMEM);
+                refused++;
+                rc = nori_reader_next(reader, &record, NULL);
+            }
+            assert_int_equal(rc, NORI_OK);
+            assert_int_equal(record.sequence, i + 1);
+            assert_int_equal(record.value_len, VALUE_LEN);
+            assert_int_equal(((const uint8_t *)record.value)[VALUE_LEN - 1], 'x');
+        }
+        did_fail = nori_sim_did_fail(sim);
+        nori_sim_set_options(sim, NULL);
+        assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_END);
+        nori_reader_close(reader);
+    }
+    assert_true(refused > 1);
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
 /* ---- threads that scan ahead ---- */
 
 #define LARGE_RECORD  ((size_t)3 << 20)
@@ -277,6 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_memory_to_compress_an_append_changes_nothing),
+        cmocka_unit_test(without_memory_a_reader_waits_at_its_place),
         cmocka_unit_test(a_large_log_is_recovered_with_as_many_threads_as_there_are),
         cmocka_unit_test(a_ring_that_cannot_be_mapped_loses_nothing),
         cmocka_unit_test(whatever_fails_while_a_ring_is_made_mappable_loses_nothing),
