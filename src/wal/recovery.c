@@ -730,6 +730,25 @@ static void set_words(struct nw_recovered *recovered)
     nw_control_wake(recovered->control);
 }
 
+/*
+ * What this recovery has cut off may still be in the ring, from the end on. The header of the next
+ * segment comes there, which is no part of the ring and so overwrites nothing; but once it is
+ * published a reader at the end of the segment before looks there, and must not find them (D1,
+ * D11). What lies behind is overwritten before it is published.
+ */
+static void wipe_cut_off(const struct nw_recovered *recovered)
+{
+    const struct nw_control *control = recovered->control;
+    size_t at, first;
+
+    if (control->ring_len == 0 || NW_PLANT("ring-not-wiped"))
+        return;
+    at = (size_t)(recovered->end_lsn & (control->ring_len - 1));
+    first = (size_t)nw_min_u64(NW_HEADER_LEN, control->ring_len - at);
+    memset(control->ring + at, 0, first);
+    memset(control->ring, 0, NW_HEADER_LEN - first);
+}
+
 static int choose_log_id(const struct nw_env *env, struct nw_recovered *recovered,
                          struct nori_error *error)
 {
@@ -918,6 +937,7 @@ static int recover(const struct nw_env *env, const struct nori_wal_config *confi
     }
     set_words(ret_recovered);
     /* after the words: now nobody looks for anything in the ring */
+    wipe_cut_off(ret_recovered);
     if (nw_control_resize(ret_recovered->control, config->buffer_size))
         atomic_fetch_add(&ret_recovered->control->words->cut, 1);
     return NORI_OK;

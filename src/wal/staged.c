@@ -14,7 +14,9 @@
  * Nor is it asked for what lies beyond the file. Appends go only into space that is taken, so if
  * the process alone had died the file would reach that far. The machine has gone down since, and
  * with it the space: on a full disk somebody else may have it, and open is to need none (D9). What
- * lay there was not synced, or the file's size would have been, too.
+ * lay there was not synced, or the file's size would have been, too. Recovery wipes what it has not
+ * asked for from where the next header comes (recovery.c): beside the live writer that follows the
+ * file's end bounds nothing any more, and a reader that stands there would be given it.
  *
  * Threads. Beside a live writer the bytes may be overwritten while they are copied. A byte is only
  * overwritten after `written` has passed it, so `written` is looked at when the copy is made.

@@ -435,6 +435,85 @@ static void pages_lost_while_recovery_reads_cost_nothing_it_reported(void **stat
 
 /* ---- readers of others ---- */
 
+static void shorten_segment(nori_sim *sim, uint64_t bytes)
+{
+    const struct nori_vfs *vfs = nori_sim_vfs(sim);
+    struct nori_folder *folder = NULL;
+    struct nori_file *file = NULL;
+
+    assert_int_equal(vfs->open_folder(vfs->context, "wal", 0, 0, &folder), 0);
+    assert_int_equal(folder->ops->open_file(folder, segment_name(0), NORI_FILE_WRITE, 0, &file), 0);
+    assert_int_equal(file->ops->truncate(file, bytes), 0);
+    file->ops->close(file);
+    folder->ops->close(folder);
+}
+
+#define STAYED 3 /* records that a power cut left */
+
+/* A power cut left the pages of the ring, but of the file the first records and 7 bytes.
+ */
+static nori_sim *with_a_ring_that_outlived_its_file(uint64_t ring_len)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    nori_wal *wal;
+    nori_sim *after;
+    uint64_t end;
+
+    config.buffer_size = ring_len;
+    wal = open_log(&config);
+    (void)append_numbered(wal, 1, 50);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    append_range(wal, 2, STAYED - 1, 50);
+    end = position_of(wal).offset;
+    append_range(wal, STAYED + 1, 20, 10);
+    nori_sim_crash_kill(sim, &after);
+    close_log(wal);
+    nori_sim_free(sim);
+    shorten_segment(after, end + 7);
+    return after;
+}
+
+/* D1, D11: what recovery has cut off stays in the ring behind the end. When the next segment begins
+ * there, whoever reads along must go into it, not on in the old one. The
+ * writer thread has not come to the header yet when they look. */
+static void what_recovery_cut_off_is_not_shown_when_the_next_segment_begins(void **state)
+{
+    (void)state;
+    for (uint64_t ring_len = 4096; ring_len <= (uint64_t)64 << 10; ring_len *= 16) {
+        nori_sim *sim = with_a_ring_that_outlived_its_file(ring_len);
+        struct nori_wal_config config = config_on(sim);
+        struct nori_reader_config reading = NORI_READER_CONFIG_INIT;
+        nori_reader *along = NULL;
+        nori_reader *own = NULL;
+        nori_wal *wal;
+
+        config.buffer_size = ring_len;
+        reading.vfs = nori_sim_vfs(sim);
+        wal = open_log(&config);
+        assert_int_equal(nori_reader_open_with("wal", &reading, OLDEST, &along, NULL), NORI_OK);
+        assert_int_equal(nori_wal_read_from(wal, OLDEST, &own), NORI_OK);
+        expect_range(along, 1, STAYED, 1);
+        expect_range(own, 1, STAYED, 1);
+        append_range(wal, STAYED + 1, 5, 300); /* others than those of before */
+        for (int is_own = 0; is_own < 2; is_own++) {
+            nori_reader *reader = is_own ? own : along;
+            struct nori_position position;
+            struct nori_record record;
+
+            assert_int_equal(nori_reader_next(reader, &record, &position), NORI_OK);
+            assert_int_equal(record.value_len, 300);
+            assert_int_equal(record.sequence, STAYED + 1);
+            assert_true(position.segment_id > 0);
+            expect_range(reader, STAYED + 2, 4, STAYED + 2);
+            nori_reader_close(reader);
+        }
+        close_log(wal);
+        assert_int_equal(expect_opens(sim, 1), STAYED + 5);
+        nori_sim_free(sim);
+    }
+}
+
 /* D11: whoever maps a segment would be killed (SIGBUS) if its writer cut the file shorter. */
 static void a_segment_that_a_reader_maps_keeps_its_length(void **state)
 {
@@ -647,6 +726,7 @@ int main(void)
         cmocka_unit_test(a_power_cut_around_a_mark_leaves_a_torn_tail),
         cmocka_unit_test(a_batch_is_in_the_file_or_in_the_ring_as_a_whole),
         cmocka_unit_test(pages_lost_while_recovery_reads_cost_nothing_it_reported),
+        cmocka_unit_test(what_recovery_cut_off_is_not_shown_when_the_next_segment_begins),
         cmocka_unit_test(a_segment_that_a_reader_maps_keeps_its_length),
         cmocka_unit_test(a_segment_that_may_be_mapped_keeps_its_length),
         cmocka_unit_test(a_failed_log_refuses_all_but_reading),
