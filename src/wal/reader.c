@@ -278,7 +278,7 @@ static bool is_bad_control(const struct nori_reader *reader, const struct nw_sto
                reader->sequence > NW_NUMBER_MAX - nw_hole_hidden(record);
     return rc == NORI_E_CORRUPT ||
            (rc == NW_CONTROL_IS_MARK &&
-            !nw_mark_is_credible(&mark, reader->chain.log_id, reader->here.start + offset));
+            !nw_mark_is_credible(&mark, reader->here.header.log_id, reader->here.start + offset));
 }
 
 /* 0: skipped. */

@@ -56,9 +56,9 @@ static int patch_file(struct nori_reader *reader)
 
 int nw_reader_ask_ring(struct nori_reader *reader)
 {
-    struct nw_staged_place place = {reader->here.header.salt, reader->here.start,
-                                    reader->here.end,         reader->cursor.record_limit,
-                                    reader->chain.log_id,     reader->file};
+    struct nw_staged_place place = {reader->here.header.salt,   reader->here.start,
+                                    reader->here.end,           reader->cursor.record_limit,
+                                    reader->here.header.log_id, reader->file};
     int rc;
 
     if (reader->here.format != 2 || !reader->file)

@@ -67,6 +67,37 @@ static void a_record_that_was_read_is_read_again_without_a_call_of_the_seam(void
     nori_sim_free(sim);
 }
 
+/* The log's own records among them are no reason to look for the chain: that reads all headers. */
+static void a_scan_over_marks_makes_no_call_of_the_seam_either(void **state)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    nori_reader *reader = NULL;
+    struct nori_record record;
+    struct nori_position first;
+    uint64_t calls;
+    nori_sim *sim;
+    nori_wal *wal;
+
+    (void)state;
+    options.fail_mask = NORI_SIM_ALL_CALLS & ~NORI_SIM_MEMORY; /* those that are counted */
+    sim = nori_sim_new(&options);
+    wal = open_sim(sim);
+    first = append_numbered(wal, 1, 1000);
+    append_range(wal, 2, 499, 1000); /* with a mark every 64 KiB */
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    expect_point(wal, first, 1);
+    calls = nori_sim_calls(sim);
+    assert_int_equal(nori_wal_read_from(wal, first, &reader), NORI_OK);
+    for (uint64_t number = 1; number <= 500; number++) {
+        assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_OK);
+        assert_int_equal(record.sequence, number);
+    }
+    nori_reader_close(reader);
+    assert_int_equal(nori_sim_calls(sim), calls);
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
 /* Where files cannot be detached only some are kept: the others come and go. */
 static void more_segments_than_are_kept_are_read_as_well(void **state)
 {
@@ -247,6 +278,34 @@ static void what_was_lent_is_read_to_the_segments_end_although_it_was_dropped(vo
     close_log(wal);
 }
 
+/* D11: so it is if the reader was opened when the segment had ended, and stands before a mark when
+ * it goes. */
+static void an_ended_segment_that_was_lent_is_read_to_its_end_although_it_was_dropped(void **state)
+{
+    nori_wal *wal = open_dir(dir_of(state));
+    struct nori_position first = append_numbered(wal, 1, 1000);
+    nori_reader *reader = NULL;
+    struct nori_record record;
+    struct nori_position position = first;
+    uint64_t last = 1; /* in the first segment */
+    uint64_t number = 1;
+
+    while ((position = append_numbered(wal, last + 1, 1000)).segment_id == 0)
+        last++;
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    assert_int_equal(nori_wal_read_from(wal, first, &reader), NORI_OK);
+    assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_OK);
+    assert_int_equal(nori_wal_delete_segments_before(wal, position, NULL), NORI_OK);
+    while (nori_reader_next(reader, &record, &position) == NORI_OK && number < last) {
+        number++;
+        assert_int_equal(record.sequence, number);
+        assert_int_equal(position.segment_id, 0);
+    }
+    assert_int_equal(number, last);
+    nori_reader_close(reader);
+    close_log(wal);
+}
+
 /* What is kept mapped has its inode kept: the disk would fill although segments are dropped. */
 static void dropped_segments_give_their_space_back_although_they_were_read(void **state)
 {
@@ -323,11 +382,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_that_was_read_is_read_again_without_a_call_of_the_seam),
+        cmocka_unit_test(a_scan_over_marks_makes_no_call_of_the_seam_either),
         cmocka_unit_test(more_segments_than_are_kept_are_read_as_well),
         IN_FOLDER(every_offset_gives_what_it_gives_to_any_reader),
         IN_FOLDER(damage_in_what_is_lent_is_told_as_ever),
         IN_FOLDER(a_borrowing_reader_outlives_its_log),
         IN_FOLDER(what_was_lent_is_read_to_the_segments_end_although_it_was_dropped),
+        IN_FOLDER(an_ended_segment_that_was_lent_is_read_to_its_end_although_it_was_dropped),
         cmocka_unit_test(dropped_segments_give_their_space_back_although_they_were_read),
         IN_FOLDER(an_ended_segment_is_trimmed_although_it_was_read),
         IN_FOLDER(a_durable_reader_borrows_only_what_is_durable),
