@@ -380,9 +380,12 @@ static int read_remains(struct repair *repair, struct nori_file *file, uint64_t 
 static int ask_heir(struct repair *repair, uint64_t segment_id, uint64_t log_id,
                     struct remains *ret_remains)
 {
-    int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
     int is_found = 0;
+    int rc;
 
+    if (log_id == 0)
+        return 0; /* no header has that */
+    rc = nw_chain_list(&repair->chain, repair->env, repair->error);
     for (size_t i = 0; rc >= 0 && i < repair->chain.count; i++) {
         struct nw_header header;
 
@@ -635,8 +638,9 @@ static int read_through_both(struct repair *repair, uint64_t segment_id, struct 
     if (rc >= 0)
         rc = is_bad ? read_through(repair, file, 1, 0, 0)
                     : read_through(repair, file, 2, header.salt, header.header_len);
-    if (rc >= 0)
-        rc = find_remains(repair, segment_id, file, is_bad ? log_id : 0, &remains);
+    if (rc >= 0) /* of a good header no heir is asked: that reads all later headers */
+        rc = is_bad ? find_remains(repair, segment_id, file, log_id, &remains)
+                    : read_remains(repair, file, 0, 0, &remains);
     if (rc == 1 && (is_bad || remains.salt != header.salt))
         rc = read_through(repair, file, 2, remains.salt, NW_HEADER_LEN);
     return rc;

@@ -7,6 +7,7 @@
 #include "encode.h"
 #include "helpers.h"
 
+#include <nori/sim.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -343,6 +344,43 @@ static void a_repair_may_be_ended_at_each_item(void **state)
     assert_in_range(unchanged, 2, 100); /* at some progress and at the finding */
 }
 
+/* How often files are opened to mend a log of so many segments, a header of which is damaged. */
+static uint64_t opens_to_mend(uint64_t segments)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    struct nori_log_options repairing = NORI_LOG_OPTIONS_INIT;
+    struct nori_wal_config config = config_of("wal");
+    nori_sim *sim = nori_sim_new(NULL);
+    char path[64];
+    uint64_t opens;
+
+    config.vfs = repairing.vfs = nori_sim_vfs(sim);
+    config.preallocate = NORI_PREALLOCATE_OFF;
+    for (uint64_t i = 0; i < segments; i++) {
+        nori_wal *wal = open_log(&config);
+
+        (void)append_numbered(wal, i + 1, 100);
+        close_log(wal); /* with a mark */
+    }
+    (void)snprintf(path, sizeof path, "wal/%s", segment_name(segments / 2));
+    assert_int_equal(nori_sim_file_poke(sim, path, 20, "damaged", 7), 0);
+    options.fail_mask = NORI_SIM_OPEN; /* those that are counted */
+    nori_sim_set_options(sim, &options);
+    assert_int_equal(nori_log_repair("wal", &repairing, NULL, NULL, NULL), NORI_OK);
+    opens = nori_sim_calls(sim);
+    assert_int_equal(nori_log_verify("wal", &repairing, NULL, NULL, NULL), NORI_OK);
+    nori_sim_free(sim);
+    return opens;
+}
+
+/* Whoever waits for a log of thousands of segments waits for each file, not for each pair. */
+static void a_repair_opens_each_file_a_few_times_however_many_there_are(void **state)
+{
+    (void)state;
+    assert_in_range(opens_to_mend(40), 40, 15 * 40);
+    assert_in_range(opens_to_mend(80), 80, 15 * 80);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
 
 int main(void)
@@ -355,6 +393,7 @@ int main(void)
         IN_FOLDER(a_record_of_a_newer_version_keeps_repair_from_all_changes),
         IN_FOLDER(damage_beside_a_writer_is_told_once),
         IN_FOLDER(a_repair_may_be_ended_at_each_item),
+        cmocka_unit_test(a_repair_opens_each_file_a_few_times_however_many_there_are),
     };
 
     return cmocka_run_group_tests_name("mend", tests, NULL, NULL);
