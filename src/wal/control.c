@@ -115,7 +115,8 @@ static int map_if_ours(struct nw_control *control)
     if (!is_ours(&page, got, info.bytes))
         return NORI_E_NOTFOUND;
     control->is_in_place = is_in_place(&page, &info);
-    control->has_unwritten = atomic_load(&page.published) != atomic_load(&page.written);
+    control->has_unwritten =
+        page.ring_len > 0 && atomic_load(&page.published) != atomic_load(&page.written);
     return map_file(control, (size_t)page.ring_len);
 }
 

@@ -54,8 +54,8 @@ struct judge {
     const struct nw_damage *accepted;  /* where a repair ends the log */
     uint64_t floor_lsn; /* the watermark before a repair, which may move away what told it */
     bool is_shortened;  /* a repair moved segments away: a torn tail counts as damage (D7) */
-    struct nori_error no_space; /* why `control` can only be read; code 0: it can be stored to */
-    uint64_t first_sequence;    /* of the oldest live link */
+    struct nori_error read_only; /* why `control` can only be read; code 0: it can be stored to */
+    uint64_t first_sequence;     /* of the oldest live link */
 };
 
 static uint64_t believe(const struct nw_chain *chain, const struct nw_control_durable *durable)
@@ -557,19 +557,24 @@ static int begin_staged(struct judge *judge)
     return rc;
 }
 
-/* Where its blocks are shared with a copy and there is no space for its own, it is only read: to
- * open a log that has nothing in its ring needs none (D9). */
+/* Where it cannot be mapped for storing, it is only read: to open a log that has nothing in its ring
+ * needs no space (D9), and what the ring has is taken from it. If it cannot be read either, a writer
+ * waits, or what only its ring has is lost (D2). */
 static int open_control(struct judge *judge)
 {
     struct nw_control **control = &judge->recovered->control;
     int rc;
 
-    judge->no_space = (struct nori_error)NORI_ERROR_INIT;
-    rc = nw_control_open(judge->env, judge->for_writing, control, &judge->no_space);
-    if (rc == NORI_E_NOSPACE)
-        return nw_control_open(judge->env, false, control, judge->error);
+    judge->read_only = (struct nori_error)NORI_ERROR_INIT;
+    rc = nw_control_open(judge->env, judge->for_writing, control, &judge->read_only);
+    if (rc == NORI_E_NOSPACE || rc == NORI_E_UNSUPPORTED) {
+        rc = nw_control_open(judge->env, false, control, judge->error);
+        if (rc < 0 || *control || judge->read_only.code == NORI_E_NOSPACE)
+            return rc;
+        rc = judge->read_only.code;
+    }
     if (rc < 0)
-        nw_error_copy(judge->error, &judge->no_space);
+        nw_error_copy(judge->error, &judge->read_only);
     return rc;
 }
 
@@ -812,10 +817,10 @@ static int judge_and_mend(struct judge *judge, struct nw_damage *accepted)
         if (rc != NORI_E_CORRUPT || !is_lenient || round == MENDS_MAX)
             break;
         if (judge->config->flags & NORI_OPEN_MUST_CREATE)
-            break;                      /* there is a log already: nothing is mended */
-        if (judge->no_space.code < 0) { /* nothing has changed yet, and it may not be enough */
-            nw_error_copy(judge->error, &judge->no_space);
-            rc = judge->no_space.code;
+            break; /* there is a log already: nothing is mended */
+        if (judge->read_only.code == NORI_E_NOSPACE) { /* nothing has changed yet */
+            nw_error_copy(judge->error, &judge->read_only);
+            rc = judge->read_only.code; /* what there is may not be enough */
             break;
         }
         was_damaged = true;
@@ -881,21 +886,23 @@ static int make_control(const struct nw_env *env, const struct nori_wal_config *
                              &recovered->control, error);
 }
 
-/* One that cannot be stored to is made anew, at worst in memory. Not if only its ring has some of
- * what was appended (D2). */
-static int give_up_control(struct judge *judge)
+/* Where there is no space for what only its ring has, nothing changes (D2). */
+static int check_space(struct judge *judge)
 {
-    struct nw_recovered *recovered = judge->recovered;
-
-    if (judge->no_space.code == 0)
+    if (judge->read_only.code != NORI_E_NOSPACE || judge->env->staged->count == 0)
         return NORI_OK;
-    if (judge->env->staged->count > 0) {
-        nw_error_copy(judge->error, &judge->no_space);
-        return judge->no_space.code;
-    }
-    nw_control_unref(recovered->control);
-    recovered->control = NULL;
-    return NORI_OK;
+    nw_error_copy(judge->error, &judge->read_only);
+    return judge->read_only.code;
+}
+
+/* One that cannot be stored to is made anew, at worst in memory: by now the segments have what its
+ * ring had. */
+static void give_up_control(struct judge *judge)
+{
+    if (judge->read_only.code == 0)
+        return;
+    nw_control_unref(judge->recovered->control);
+    judge->recovered->control = NULL;
 }
 
 static int recover(const struct nw_env *env, const struct nori_wal_config *config,
@@ -918,7 +925,7 @@ static int recover(const struct nw_env *env, const struct nori_wal_config *confi
         return rc;
     rc = check_existence(config, ret_recovered, error);
     if (rc >= 0)
-        rc = give_up_control(&judge);
+        rc = check_space(&judge);
     watermark = nw_min_u64(watermark_of(&judge), ret_recovered->end_lsn);
     if (rc >= 0)
         rc = sync_folder(env, error);
@@ -927,6 +934,8 @@ static int recover(const struct nw_env *env, const struct nori_wal_config *confi
          env->staged->count > 0 || ret_recovered->torn_bytes > 0))
         rc = nw_secure(env, config, ret_recovered, watermark, info, error);
     info->bytes_from_staging = nw_staged_bytes(env->staged);
+    if (rc >= 0)
+        give_up_control(&judge);
     if (rc >= 0)
         rc = choose_log_id(env, ret_recovered, error);
     if (rc >= 0 && !ret_recovered->control)

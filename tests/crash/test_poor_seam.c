@@ -26,6 +26,7 @@ static struct {
     const struct nori_file_ops *file_ops;
     enum lack lack;
     const char *unwritable; /* a file that may be read only, or NULL */
+    bool maps_to_read;      /* no file that is open for writing can be mapped */
     int forget_rc;
     uint64_t generation;  /* of the process */
     uint64_t opens_until; /* then a file is not there, once; 0: all are */
@@ -35,6 +36,15 @@ static struct {
 static struct nori_vfs vfs;
 static struct nori_folder_ops folder_ops;
 static struct nori_file_ops file_ops;
+static struct nori_file_ops unmapped_ops;
+
+static int refuse_map(struct nori_file *file, size_t len, void **ret_data)
+{
+    (void)file;
+    (void)len;
+    (void)ret_data;
+    return NORI_VFS_ERROR(NORI_E_UNSUPPORTED, 95);
+}
 
 static int open_file(struct nori_folder *folder, const char *name, uint32_t flags, uint32_t mode,
                      struct nori_file **ret_file)
@@ -57,7 +67,9 @@ static int open_file(struct nori_folder *folder, const char *name, uint32_t flag
         file_ops.detach = NULL;
     if (seam.lack == IS_BEYOND)
         file_ops.size = offsetof(struct nori_file_ops, detach);
-    (*ret_file)->ops = &file_ops;
+    unmapped_ops = file_ops;
+    unmapped_ops.map = refuse_map;
+    (*ret_file)->ops = seam.maps_to_read && (flags & NORI_FILE_WRITE) ? &unmapped_ops : &file_ops;
     return 0;
 }
 
@@ -329,6 +341,29 @@ static void a_ring_is_not_given_up_where_nothing_can_be_mapped(void **state)
     nori_sim_free(staged);
 }
 
+/* D2: mapped to be read, it gives what it has to the segments, and a control in memory follows it:
+ * a log is not refused for ever because it lies on another file system now. */
+static void a_ring_that_can_only_be_read_is_emptied_and_given_up(void **state)
+{
+    nori_sim *staged = make_staged_log();
+    struct nori_wal_config config = config_over(staged, LACKS_NOTHING);
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    nori_wal *wal = NULL;
+
+    (void)state;
+    seam.maps_to_read = true;
+    assert_int_equal(nori_wal_open(&config, &wal, &info, NULL), NORI_OK);
+    assert_int_equal(info.valid_records, 20);
+    assert_true(info.bytes_from_staging > 0);
+    append_range(wal, 21, 1, 100);
+    close_log(wal);
+    assert_int_equal(try_open(&config, &info, NULL), NORI_OK);
+    assert_int_equal(info.valid_records, 21);
+    assert_int_equal(info.bytes_from_staging, 0);
+    expect_records(staged, 21);
+    nori_sim_free(staged);
+}
+
 /* ---- files that must not be written ---- */
 
 struct waiting {
@@ -508,6 +543,7 @@ int main(void)
         cmocka_unit_test(without_mappings_there_is_no_advice_and_a_log_all_the_same),
         cmocka_unit_test(without_mappings_a_write_that_fails_costs_only_what_was_refused),
         cmocka_unit_test(a_ring_is_not_given_up_where_nothing_can_be_mapped),
+        cmocka_unit_test(a_ring_that_can_only_be_read_is_emptied_and_given_up),
         cmocka_unit_test(a_reader_that_must_not_write_waits_and_sees_what_comes),
         cmocka_unit_test(a_writer_that_must_not_write_is_refused_and_loses_nothing),
         cmocka_unit_test(a_tail_that_cannot_be_let_go_of_is_told_and_kept),
