@@ -429,6 +429,22 @@ static int read_stored(struct nori_reader *reader, const struct nw_reader_limit 
                        (unsigned long long)reader->here.id, (unsigned long long)begin);
 }
 
+/* At the end, and nothing comes: does our control tell of it? A writer that could not store to it
+ * has made another, and stores nothing here any more. Then the chain is loaded with that (D11).
+ * What the log's own handle maps is the writer's. */
+static bool has_lost_control(struct nori_reader *reader)
+{
+    struct nori_file *file = reader->control ? reader->control->file : NULL;
+    struct nori_file_info info = {0};
+
+    if (!file || reader->shared || file->ops->stat(file, &info) < 0 || info.link_count > 0)
+        return false;
+    nw_control_unref(reader->control);
+    reader->control = NULL;
+    reader->is_lost = true;
+    return true;
+}
+
 int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
                    struct nori_position *ret_position)
 {
@@ -463,6 +479,8 @@ int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
             continue;
         }
         rc = read_stored(reader, &limit, &has_looked_again, &record);
+        if (rc == NORI_END && has_lost_control(reader))
+            continue;
         if (rc != NORI_OK)
             return rc;
         if (record.len == 0)

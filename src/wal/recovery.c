@@ -896,13 +896,21 @@ static int check_space(struct judge *judge)
 }
 
 /* One that cannot be stored to is made anew, at worst in memory: by now the segments have what its
- * ring had. */
-static void give_up_control(struct judge *judge)
+ * ring had. Its name goes first: that tells readers who map it to look for another (D11). */
+static int give_up_control(struct judge *judge)
 {
+    const struct nw_env *env = judge->env;
+    int rc;
+
     if (judge->read_only.code == 0)
-        return;
+        return NORI_OK;
     nw_control_unref(judge->recovered->control);
     judge->recovered->control = NULL;
+    rc = env->folder->ops->remove(env->folder, NW_NAME_CONTROL);
+    if (rc >= 0 || NORI_VFS_CODE(rc) == NORI_E_NOTFOUND)
+        return NORI_OK;
+    nw_error_copy(judge->error, &judge->read_only);
+    return judge->read_only.code;
 }
 
 static int recover(const struct nw_env *env, const struct nori_wal_config *config,
@@ -935,7 +943,7 @@ static int recover(const struct nw_env *env, const struct nori_wal_config *confi
         rc = nw_secure(env, config, ret_recovered, watermark, info, error);
     info->bytes_from_staging = nw_staged_bytes(env->staged);
     if (rc >= 0)
-        give_up_control(&judge);
+        rc = give_up_control(&judge);
     if (rc >= 0)
         rc = choose_log_id(env, ret_recovered, error);
     if (rc >= 0 && !ret_recovered->control)

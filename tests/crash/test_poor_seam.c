@@ -26,7 +26,9 @@ static struct {
     const struct nori_file_ops *file_ops;
     enum lack lack;
     const char *unwritable; /* a file that may be read only, or NULL */
-    bool maps_to_read;      /* no file that is open for writing can be mapped */
+    bool maps_to_read;      /* `control` cannot be mapped where it is open for writing */
+    int write_rc;           /* nor written then, if it is below 0 */
+    int remove_rc;          /* of what the folder has: below 0, nothing can be removed */
     int forget_rc;
     uint64_t generation;  /* of the process */
     uint64_t opens_until; /* then a file is not there, once; 0: all are */
@@ -44,6 +46,21 @@ static int refuse_map(struct nori_file *file, size_t len, void **ret_data)
     (void)len;
     (void)ret_data;
     return NORI_VFS_ERROR(NORI_E_UNSUPPORTED, 95);
+}
+
+static int refuse_write(struct nori_file *file, const struct nori_span *spans, size_t count,
+                        uint64_t offset)
+{
+    (void)file;
+    (void)spans;
+    (void)count;
+    (void)offset;
+    return seam.write_rc;
+}
+
+static int remove_file(struct nori_folder *folder, const char *name)
+{
+    return seam.remove_rc < 0 ? seam.remove_rc : seam.folder_ops->remove(folder, name);
 }
 
 static int open_file(struct nori_folder *folder, const char *name, uint32_t flags, uint32_t mode,
@@ -69,7 +86,11 @@ static int open_file(struct nori_folder *folder, const char *name, uint32_t flag
         file_ops.size = offsetof(struct nori_file_ops, detach);
     unmapped_ops = file_ops;
     unmapped_ops.map = refuse_map;
-    (*ret_file)->ops = seam.maps_to_read && (flags & NORI_FILE_WRITE) ? &unmapped_ops : &file_ops;
+    if (seam.write_rc < 0)
+        unmapped_ops.write = refuse_write;
+    (*ret_file)->ops = &file_ops;
+    if (seam.maps_to_read && strcmp(name, "control") == 0 && (flags & NORI_FILE_WRITE))
+        (*ret_file)->ops = &unmapped_ops;
     return 0;
 }
 
@@ -109,6 +130,7 @@ static int open_path(void *context, const char *path, uint32_t flags, uint32_t m
     folder_ops = *(*ret_folder)->ops;
     folder_ops.open_file = open_file;
     folder_ops.open_folder = open_folder;
+    folder_ops.remove = remove_file;
     folder_ops.size = sizeof folder_ops;
     folder_ops.forget = forget;
     if (seam.lack == IS_NULL)
@@ -425,6 +447,59 @@ static void a_writer_that_must_not_write_is_refused_and_loses_nothing(void **sta
     }
 }
 
+/* D11: no writer stores any more to a control that was replaced. Who maps it looks for the other. */
+static void follow_where_control_is_given_up(int write_rc)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_over(sim, LACKS_NOTHING);
+    nori_wal *wal = open_log(&config);
+    nori_reader *reader;
+
+    append_range(wal, 1, 20, 100);
+    reader = reader_on(sim);
+    expect_range(reader, 1, 20, 1);
+    close_log(wal);
+    seam.maps_to_read = true;
+    seam.write_rc = write_rc;
+    wal = open_log(&config);
+    append_range(wal, 21, 1, 100);
+    assert_int_equal(nori_reader_wait(reader, 10000), NORI_OK);
+    expect_range(reader, 21, 1, 21);
+    append_range(wal, 22, 1, 100);
+    expect_range(reader, 22, 1, 22);
+    nori_reader_close(reader);
+    close_log(wal);
+    expect_records(sim, 22);
+    nori_sim_free(sim);
+}
+
+static void a_follower_sees_what_comes_when_its_control_is_given_up(void **state)
+{
+    (void)state;
+    follow_where_control_is_given_up(0);
+    follow_where_control_is_given_up(NORI_VFS_ERROR(NORI_E_NOSPACE, 28));
+}
+
+/* D11: as long as it has its name readers go by it. */
+static void a_control_that_can_be_neither_stored_to_nor_removed_is_waited_for(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_over(sim, LACKS_NOTHING);
+    nori_wal *wal = open_log(&config);
+
+    (void)state;
+    append_range(wal, 1, 20, 100);
+    close_log(wal);
+    seam.maps_to_read = true;
+    seam.write_rc = NORI_VFS_ERROR(NORI_E_NOSPACE, 28);
+    seam.remove_rc = NORI_VFS_ERROR(NORI_E_READONLY, 13);
+    assert_int_equal(try_open(&config, NULL, NULL), NORI_E_NOSPACE);
+    seam.remove_rc = 0;
+    assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+    expect_records(sim, 20);
+    nori_sim_free(sim);
+}
+
 /* ---- letting go of what only memory has (D5) ---- */
 
 static void open_where_forget_gives(int rc, int expected)
@@ -546,6 +621,8 @@ int main(void)
         cmocka_unit_test(a_ring_that_can_only_be_read_is_emptied_and_given_up),
         cmocka_unit_test(a_reader_that_must_not_write_waits_and_sees_what_comes),
         cmocka_unit_test(a_writer_that_must_not_write_is_refused_and_loses_nothing),
+        cmocka_unit_test(a_follower_sees_what_comes_when_its_control_is_given_up),
+        cmocka_unit_test(a_control_that_can_be_neither_stored_to_nor_removed_is_waited_for),
         cmocka_unit_test(a_tail_that_cannot_be_let_go_of_is_told_and_kept),
         cmocka_unit_test(a_file_that_is_gone_for_a_moment_is_no_damage),
         cmocka_unit_test(a_child_can_use_nothing_and_its_parent_goes_on),
