@@ -198,7 +198,7 @@ int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
                              struct nw_control **ret_control, struct nori_error *error)
 {
     struct nw_control *control = new_control(env);
-    bool is_needed;
+    bool is_refused, is_needed;
     int rc;
 
     *ret_control = NULL;
@@ -207,20 +207,22 @@ int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
     control->is_writable = true;
     rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL, NORI_FILE_WRITE, 0,
                                      &control->file);
-    if (NORI_VFS_CODE(rc) == NORI_E_READONLY && !for_writing) {
+    is_refused = NORI_VFS_CODE(rc) == NORI_E_READONLY || NORI_VFS_CODE(rc) == NORI_E_UNSUPPORTED;
+    if (is_refused && !for_writing) {
         control->is_writable = false;
         rc = env->folder->ops->open_file(env->folder, NW_NAME_CONTROL, 0, 0, &control->file);
     }
     if (rc >= 0)
         rc = map_if_ours(control);
-    if (NORI_VFS_CODE(rc) == NORI_E_UNSUPPORTED)
+    if (control->file && NORI_VFS_CODE(rc) == NORI_E_UNSUPPORTED)
         rc = map_otherwise(control, env, for_writing);
     if (rc >= 0) {
         *ret_control = control;
         return NORI_OK;
     }
-    /* It was mapped here once: a writer waits for that, or what only its ring has is lost (D2). */
-    is_needed = for_writing && control->is_in_place && control->has_unwritten;
+    /* It was mapped here once, or may have been: a writer waits for that, or what only its ring has
+     * is lost (D2). */
+    is_needed = for_writing && (is_refused || (control->is_in_place && control->has_unwritten));
     nw_control_unref(control);
     return is_none(rc, for_writing) && !is_needed
                ? NORI_OK

@@ -111,7 +111,8 @@ struct nw_control {
 /*
  * Look at the folder's control file. *ret_control = NULL if there is none that this version reads
  * and this system maps, or only a copy. for_writing: it will be stored to, and the caller has the
- * writer's lock: one that shares its blocks with a copy is written anew.
+ * writer's lock: one that shares its blocks with a copy is written anew, and one that cannot be
+ * opened for writing is an error.
  */
 int nw_control_open(const struct nw_env *env, bool for_writing, struct nw_control **ret_control,
                     struct nori_error *error);

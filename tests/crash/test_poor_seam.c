@@ -8,6 +8,7 @@
  */
 #include "../api/helpers.h"
 
+#include <errno.h>
 #include <nori/sim.h>
 
 #define DIR "wal"
@@ -29,6 +30,8 @@ static struct {
     bool maps_to_read;      /* `control` cannot be mapped where it is open for writing */
     int write_rc;           /* nor written then, if it is below 0 */
     int remove_rc;          /* of what the folder has: below 0, nothing can be removed */
+    int refusal;            /* what opening it for writing gives */
+    bool is_unreadable;     /* and opening it at all */
     int forget_rc;
     uint64_t generation;  /* of the process */
     uint64_t opens_until; /* then a file is not there, once; 0: all are */
@@ -68,8 +71,9 @@ static int open_file(struct nori_folder *folder, const char *name, uint32_t flag
 {
     int rc;
 
-    if (seam.unwritable && strcmp(name, seam.unwritable) == 0 && (flags & NORI_FILE_WRITE))
-        return NORI_VFS_ERROR(NORI_E_READONLY, 13);
+    if (seam.unwritable && strcmp(name, seam.unwritable) == 0 &&
+        (seam.is_unreadable || (flags & NORI_FILE_WRITE)))
+        return seam.refusal;
     if (seam.opens_until > 0 && !(flags & NORI_FILE_WRITE) &&
         (!seam.is_rename || strcmp(name, "spare") == 0) && --seam.opens_until == 0)
         return NORI_VFS_ERROR(NORI_E_NOTFOUND, 2);
@@ -388,6 +392,12 @@ static void a_ring_that_can_only_be_read_is_emptied_and_given_up(void **state)
 
 /* ---- files that must not be written ---- */
 
+/* A user who may not, and a file system that cannot. */
+static const int refusals[] = {NORI_VFS_ERROR(NORI_E_READONLY, EACCES),
+                               NORI_VFS_ERROR(NORI_E_UNSUPPORTED, EOPNOTSUPP)};
+#define REFUSALS            (sizeof refusals / sizeof refusals[0])
+#define UNSUPPORTED_CONTROL 2 /* the second of them, for the first of the two files */
+
 struct waiting {
     nori_reader *reader;
     nori_wal *wal;
@@ -403,16 +413,16 @@ static void append_later(void *context)
 
 /* D11: who may not write to `control` cannot tell the writer that it waits, and sees all the same
  * what comes. */
-static void a_reader_that_must_not_write_waits_and_sees_what_comes(void **state)
+static void wait_where_writing_is_refused(int refusal)
 {
     nori_sim *sim = nori_sim_new(NULL);
     struct nori_wal_config config = config_over(sim, LACKS_NOTHING);
     struct waiting waiting = {.wal = open_log(&config)};
     struct nori_thread *thread = NULL;
 
-    (void)state;
     append_range(waiting.wal, 1, 20, 100);
     seam.unwritable = "control";
+    seam.refusal = refusal;
     waiting.reader = reader_on(sim);
     expect_range(waiting.reader, 1, 20, 1);
     assert_int_equal(nori_reader_wait(waiting.reader, 20), NORI_E_TIMEOUT);
@@ -428,20 +438,56 @@ static void a_reader_that_must_not_write_waits_and_sees_what_comes(void **state)
     nori_sim_free(sim);
 }
 
+static void a_reader_that_must_not_write_waits_and_sees_what_comes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < REFUSALS; i++)
+        wait_where_writing_is_refused(refusals[i]);
+}
+
+/* D11: what the segments have is shown without it. */
+static void a_reader_that_cannot_open_control_goes_by_the_segments(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_over(sim, LACKS_NOTHING);
+    nori_wal *wal = open_log(&config);
+
+    (void)state;
+    append_range(wal, 1, 20, 100);
+    close_log(wal);
+    for (size_t i = 0; i < REFUSALS; i++) {
+        nori_reader *reader;
+
+        seam.unwritable = "control";
+        seam.refusal = refusals[i];
+        seam.is_unreadable = true;
+        reader = reader_on(sim);
+        expect_range(reader, 1, 20, 1);
+        nori_reader_close(reader);
+    }
+    nori_sim_free(sim);
+}
+
 /* D2: a writer that may not touch `control` would make it anew, and what only that has is lost. */
 static void a_writer_that_must_not_write_is_refused_and_loses_nothing(void **state)
 {
     static const char *const names[] = {"control", "spare"};
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2 * REFUSALS; i++) {
         nori_sim *staged = make_staged_log();
         struct nori_wal_config config = config_over(staged, LACKS_NOTHING);
         struct nori_error error = NORI_ERROR_INIT;
 
-        seam.unwritable = names[i];
-        assert_int_equal(try_open(&config, NULL, &error), NORI_E_READONLY);
-        assert_int_equal(error.os_errno, 13);
+        seam.unwritable = names[i % 2];
+        seam.refusal = refusals[i / 2];
+        if (i ==
+            UNSUPPORTED_CONTROL) { /* what its ring has can be read, and goes to the segments */
+            assert_int_equal(try_open(&config, NULL, &error), NORI_OK);
+        } else {
+            assert_int_equal(try_open(&config, NULL, &error), NORI_VFS_CODE(seam.refusal));
+            assert_int_equal(error.os_errno, NORI_VFS_ERRNO(seam.refusal));
+        }
         expect_records(staged, 20);
         nori_sim_free(staged);
     }
@@ -620,6 +666,7 @@ int main(void)
         cmocka_unit_test(a_ring_is_not_given_up_where_nothing_can_be_mapped),
         cmocka_unit_test(a_ring_that_can_only_be_read_is_emptied_and_given_up),
         cmocka_unit_test(a_reader_that_must_not_write_waits_and_sees_what_comes),
+        cmocka_unit_test(a_reader_that_cannot_open_control_goes_by_the_segments),
         cmocka_unit_test(a_writer_that_must_not_write_is_refused_and_loses_nothing),
         cmocka_unit_test(a_follower_sees_what_comes_when_its_control_is_given_up),
         cmocka_unit_test(a_control_that_can_be_neither_stored_to_nor_removed_is_waited_for),
