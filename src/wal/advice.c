@@ -128,6 +128,8 @@ static int make_control(const struct nw_env *env, struct nw_control **ret_contro
         rc = nw_error_set(error, NORI_E_UNSUPPORTED, 0, NW_NOWHERE,
                           "there can be no file %s: no space, or it cannot be mapped here",
                           NW_NAME_CONTROL);
+    if (rc >= 0)
+        nw_control_announce(*ret_control);
     return rc;
 }
 

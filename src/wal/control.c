@@ -329,9 +329,14 @@ int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log
     control->words->birth_ns = info.birth_ns;
     atomic_store(&control->words->history,
                  (uint32_t)nw_splitmix64(info.identity ^ nw_splitmix64(info.birth_ns)));
-    memcpy(control->words->magic, control_magic, sizeof control_magic); /* last: now they count */
     *ret_control = control;
     return NORI_OK;
+}
+
+void nw_control_announce(struct nw_control *control)
+{
+    atomic_thread_fence(memory_order_release);
+    memcpy(control->words->magic, control_magic, sizeof control_magic);
 }
 
 bool nw_control_resize(struct nw_control *control, size_t ring_len)

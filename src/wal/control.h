@@ -133,11 +133,15 @@ bool nw_control_is_foreign(const struct nw_env *env, uint64_t log_id);
 /*
  * Make the folder's control anew, with a ring of ring_len bytes: another file, so that whoever maps
  * the older one is not disturbed. In memory, without a ring, if it cannot be in a file, or
- * must_keep_file: its name is taken by what must not be lost.
+ * must_keep_file: its name is taken by what must not be lost. Nobody believes it before it is
+ * announced.
  */
 int nw_control_create(const struct nw_env *env, uint32_t file_mode, uint64_t log_id,
                       size_t ring_len, bool must_keep_file, struct nw_control **ret_control,
                       struct nori_error *error);
+
+/* Its words are set, and count from now on. */
+void nw_control_announce(struct nw_control *control);
 
 /*
  * Give it a ring of another length, in the same file, which never gets shorter: others map it. What

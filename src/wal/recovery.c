@@ -732,6 +732,7 @@ static void set_words(struct nw_recovered *recovered)
     atomic_fetch_add(&words->history, is_shorter);
     if (is_shorter || (last && last->format == 1))
         atomic_fetch_add(&words->cut, 1);
+    nw_control_announce(recovered->control);
     nw_control_wake(recovered->control);
 }
 
