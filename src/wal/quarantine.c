@@ -275,6 +275,11 @@ int nw_quarantine_id_max(const struct nw_env *env, uint64_t *ret_id, struct nori
         rc = folder->ops->list(folder, note_id, &search);
         folder->ops->close(folder);
     }
+    if (NORI_VFS_CODE(rc) == NORI_E_READONLY) /* made by another user's repair */
+        return nw_io_error(error, rc, NW_NOWHERE,
+                           "look into %s, whose segment ids are not used again (let this user read "
+                           "and write that folder)",
+                           NW_NAME_QUARANTINE);
     if (rc < 0)
         return nw_io_error(error, rc, NW_NOWHERE, "look into %s", NW_NAME_QUARANTINE);
     *ret_id = search.id;

@@ -26,6 +26,7 @@ static struct {
     const struct nori_folder_ops *folder_ops; /* of the seam below */
     const struct nori_file_ops *file_ops;
     enum lack lack;
+    const char *unreadable; /* a folder that may not be looked into, or NULL */
     const char *unwritable; /* a file that may be read only, or NULL */
     bool maps_to_read;      /* `control` cannot be mapped where it is open for writing */
     int write_rc;           /* nor written then, if it is below 0 */
@@ -119,8 +120,11 @@ static int take_folder(int rc, struct nori_folder *folder)
 static int open_folder(struct nori_folder *folder, const char *name, uint32_t flags, uint32_t mode,
                        struct nori_folder **ret_folder)
 {
-    int rc = seam.folder_ops->open_folder(folder, name, flags, mode, ret_folder);
+    int rc;
 
+    if (seam.unreadable && strcmp(name, seam.unreadable) == 0)
+        return NORI_VFS_ERROR(NORI_E_READONLY, 13);
+    rc = seam.folder_ops->open_folder(folder, name, flags, mode, ret_folder);
     return take_folder(rc, rc < 0 ? NULL : *ret_folder);
 }
 
@@ -493,7 +497,25 @@ static void a_writer_that_must_not_write_is_refused_and_loses_nothing(void **sta
     }
 }
 
-/* D11: no writer stores any more to a control that was replaced. Who maps it looks for the other. */
+/* D7: the ids of evidence are not used twice, so who cannot see them does not write; and is told
+ * what to do, for it was a repair by another user that made the folder. */
+static void a_quarantine_that_must_not_be_read_says_what_to_do(void **state)
+{
+    nori_sim *staged = make_staged_log();
+    struct nori_wal_config config = config_over(staged, LACKS_NOTHING);
+    struct nori_error error = NORI_ERROR_INIT;
+
+    (void)state;
+    seam.unreadable = "quarantine";
+    assert_int_equal(try_open(&config, NULL, &error), NORI_E_READONLY);
+    assert_int_equal(error.os_errno, 13);
+    assert_non_null(strstr(error.message, "quarantine"));
+    assert_non_null(strstr(error.message, "let this user read"));
+    expect_records(staged, 20);
+    nori_sim_free(staged);
+}
+
+/* D11: no writer stores to a control that was replaced. Who maps it looks for the other. */
 static void follow_where_control_is_given_up(int write_rc)
 {
     nori_sim *sim = nori_sim_new(NULL);
@@ -668,6 +690,7 @@ int main(void)
         cmocka_unit_test(a_reader_that_must_not_write_waits_and_sees_what_comes),
         cmocka_unit_test(a_reader_that_cannot_open_control_goes_by_the_segments),
         cmocka_unit_test(a_writer_that_must_not_write_is_refused_and_loses_nothing),
+        cmocka_unit_test(a_quarantine_that_must_not_be_read_says_what_to_do),
         cmocka_unit_test(a_follower_sees_what_comes_when_its_control_is_given_up),
         cmocka_unit_test(a_control_that_can_be_neither_stored_to_nor_removed_is_waited_for),
         cmocka_unit_test(a_tail_that_cannot_be_let_go_of_is_told_and_kept),
