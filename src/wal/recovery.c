@@ -557,9 +557,9 @@ static int begin_staged(struct judge *judge)
     return rc;
 }
 
-/* Where it cannot be mapped for storing, it is only read: to open a log that has nothing in its ring
- * needs no space (D9), and what the ring has is taken from it. If it cannot be read either, a writer
- * waits, or what only its ring has is lost (D2). */
+/* Where it cannot be mapped for storing, it is only read: to open a log that has nothing in its
+ * ring needs no space (D9), and what the ring has is taken from it. If it cannot be read either, a
+ * writer waits, or what only its ring has is lost (D2). */
 static int open_control(struct judge *judge)
 {
     struct nw_control **control = &judge->recovered->control;
