@@ -170,7 +170,9 @@ import os, signal, subprocess, sys, time
 
 number = getattr(signal, "SIG" + sys.argv[2])
 with open("out", "w") as out, open("err", "w") as err:
-    doctor = subprocess.Popen([sys.argv[1], "doctor", "--seconds", "60", "early"], stdout=out, stderr=err)
+    # Also where the tests themselves were begun by nohup.
+    doctor = subprocess.Popen([sys.argv[1], "doctor", "--seconds", "60", "early"], stdout=out, stderr=err,
+                              preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     for _ in range(100):
         if os.path.exists("early/nori-doctor.tmp/load"):
             break
