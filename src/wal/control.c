@@ -220,7 +220,7 @@ int nw_control_open_anywhere(const struct nw_env *env, bool for_writing,
         *ret_control = control;
         return NORI_OK;
     }
-    /* It was mapped here once, or may have been: a writer waits for that, or what only its ring has
+    /* It was mapped here once, or may have been: a writer is told, or what only its ring has
      * is lost (D2). */
     is_needed = for_writing && (is_refused || (control->is_in_place && control->has_unwritten));
     nw_control_unref(control);
