@@ -300,6 +300,7 @@ struct remains {
     uint64_t log_id;
     uint64_t base_sequence; /* 0: the records before the first mark are damaged, too */
     uint64_t least_start;   /* no mark knows more than what lies before it */
+    bool is_missing;        /* there is no such file, and so no record of it that needs a number */
 };
 
 /* Where the segment must start at least. */
@@ -503,9 +504,12 @@ static int find_start(struct repair *repair, const struct nw_link **before,
         return 0; /* it was not that one that came before */
     if (header->base_sequence != 0)
         return heir && !(*before && (*before)->format == 1) ? 1 : rc;
-    /* The one before tells, or this begins the log. */
+    /* The one before tells, if all of it is there; or this begins the log. */
     header->base_sequence = sequence;
-    return rc == 1 && (*before ? end <= header->prev_end : header->start == 0);
+    if (*before)
+        return rc == 1 &&
+               (end == header->prev_end || (remains->is_missing && end < header->prev_end));
+    return rc == 1 && header->start == 0;
 }
 
 /* The header that this segment must have had, as far as it matters. 1, or 0: not enough is
@@ -802,7 +806,7 @@ static int find_gap(struct repair *repair, uint64_t segment_id, struct gap *ret_
             return 0;
     if (rc < 0 || heir.prev_id >= segment_id)
         return rc < 0 ? rc : 0;
-    remains = (struct remains){.salt = heir.prev_salt, .log_id = heir.log_id};
+    remains = (struct remains){.salt = heir.prev_salt, .log_id = heir.log_id, .is_missing = true};
     rc = rebuild(repair, heir.prev_id, &remains, header);
     if (rc != 1)
         return rc;
