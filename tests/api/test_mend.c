@@ -187,8 +187,9 @@ static void what_a_person_keeps_in_quarantine_stays(void **state)
         "000000.wal.txt.1",
         "notes.wal",
         "what.wal.1-2",
-        "a name of more than ninety-six bytes, which no piece that was set aside ever has, however "
-        "long it may be",
+        ("a name of more than ninety-six bytes, which no piece that was set aside ever has, "
+         "however "
+         "long it may be"),
     };
     const char *dir = dir_of(state);
     char quarantine[300];

@@ -365,6 +365,26 @@ static void a_hole_covers_any_length_exactly(void **state)
     }
 }
 
+/* The number behind a hole is right, or 0: not known. */
+static void a_hole_counts_on_or_tells_no_number(void **state)
+{
+    static const struct {
+        uint64_t before, hidden, behind;
+    } holes[] = {{5, 7, 12}, {5, NW_HOLE_UNKNOWN, 0}, {0, 7, 0}, {5, UINT64_MAX - 1, 0}};
+    static uint8_t data[NW_HOLE_LEN_MIN];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof holes / sizeof holes[0]; i++) {
+        struct nw_record_place place = {2, SALT, 512};
+        struct nw_scan scan = nw_scan_over(data, sizeof data);
+        struct nw_stored_record record;
+
+        nw_hole_encode(data, sizeof data, holes[i].hidden, SALT, 512);
+        assert_int_equal(nw_record_decode(&scan, &place, sizeof data, &record), 0);
+        assert_int_equal(nw_control_count(&record, SALT, holes[i].before), holes[i].behind);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +405,7 @@ int main(void)
         cmocka_unit_test(a_mark_of_another_log_or_segment_is_not_found),
         cmocka_unit_test(a_salt_with_zero_bytes_is_found_too),
         cmocka_unit_test(a_hole_covers_any_length_exactly),
+        cmocka_unit_test(a_hole_counts_on_or_tells_no_number),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
