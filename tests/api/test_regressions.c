@@ -404,10 +404,12 @@ static int open_unmapped(struct nori_folder *folder, const char *name, uint32_t 
 
     if (rc < 0)
         return rc;
-    whole_file_ops = (*ret_file)->ops;
-    ops = *whole_file_ops;
-    ops.map = NULL;
-    ops.write = write_and_refuse;
+    if (!whole_file_ops) { /* once, before there are other threads */
+        whole_file_ops = (*ret_file)->ops;
+        ops = *whole_file_ops;
+        ops.map = NULL;
+        ops.write = write_and_refuse;
+    }
     (*ret_file)->ops = &ops;
     return rc;
 }
