@@ -154,8 +154,10 @@ static int has_end_now(struct nori_reader *reader)
     if (end == NW_OPEN_END && nw_chain_extend(&reader->chain, &reader->env)) {
         const struct nw_link *link = nw_reader_find_link(reader, &reader->here);
 
-        reader->here.end = link ? link->end : end;
-        return reader->here.end != end;
+        if (link) { /* else it was dropped: then our place tells */
+            reader->here.end = link->end;
+            return reader->here.end != end;
+        }
     }
     rc = nw_reader_relocate(reader);
     if (rc < 0)
