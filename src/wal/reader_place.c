@@ -16,6 +16,10 @@
 
 #define LSN_MAX ((uint64_t)1 << 62) /* a log never gets there: torn or strange words do */
 
+/* So often the chain is looked at again, and beside a live writer, which may be fast. */
+#define LOADS      3
+#define LOADS_LIVE 31
+
 void nw_reader_leave(struct nori_reader *reader)
 {
     nw_cursor_restart(&reader->cursor, NULL, 2, 0, 0, 0);
@@ -157,7 +161,7 @@ static int load_chain(struct nori_reader *reader)
         }
         if (rc >= 0 ? count_as_writer(reader) : rc != NORI_E_CORRUPT && rc != NORI_E_NOTFOUND)
             return rc;
-        if (attempt == 3)
+        if (attempt >= LOADS && (attempt >= LOADS_LIVE || nw_reader_ask_writer(reader) != 1))
             return rc;
     }
 }
