@@ -89,8 +89,10 @@ for format in 1 2; do
     for from in kept $here; do
         for name in $here; do
             cp -r "$work/$from.$format" "$work/copy"
-            golden "$name" read "$work/copy" "$format" >"$work/read" &&
-                diff "$work/read" "tests/golden/format$format.txt" >"$work/log"
+            positions='s/^[0-9]*:[0-9]* #/#/' # not compared in logs made now, see tests/machines/golden.sh
+            [ "$from" = kept ] && positions=
+            golden "$name" read "$work/copy" "$format" | sed "$positions" >"$work/read" &&
+                sed "$positions" "tests/golden/format$format.txt" | diff "$work/read" - >"$work/log"
             report $? "$name reads what $from wrote in format $format, and goes on with it"
             rm -rf "$work/copy"
         done

@@ -31,7 +31,7 @@ static struct nori_wal_config config_of(const char *dir, uint32_t format)
     config.max_segment_size = (uint64_t)1 << 20;
     config.preallocate = NORI_PREALLOCATE_OFF;
     config.buffer_size = 65536;
-    config.fsync_policy = NORI_FSYNC_OS; /* no marks at moments of its own */
+    config.fsync_policy = NORI_FSYNC_OS;
     return config;
 }
 
