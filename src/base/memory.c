@@ -81,10 +81,12 @@ void *nw_list_grow(const struct nori_allocator *allocator, void *items, size_t i
     size_t grown = *capacity ? *capacity * 2 : LIST_CAPACITY_MIN;
     void *moved;
 
-    nw_assert(count <= *capacity && count_max <= SIZE_MAX / 2 / item_len);
+    nw_assert(count <= *capacity);
     if (count < *capacity)
         return items;
-    moved = grown <= count_max ? nw_realloc(allocator, items, grown * item_len) : NULL;
+    if (grown > count_max || grown > SIZE_MAX / item_len)
+        return NULL;
+    moved = nw_realloc(allocator, items, grown * item_len);
     if (moved)
         *capacity = grown;
     return moved;

@@ -495,8 +495,8 @@ int nori_wal_stats_between(const struct nori_wal_stats *before, const struct nor
 
     if (!is_good_size(before) || !is_good_size(after) || !is_good_size(ret_between))
         return NORI_E_INVALID;
-    memcpy(&first, before, nw_min_u64(before->size, sizeof first));
-    memcpy(&stats, after, nw_min_u64(after->size, sizeof stats));
+    memcpy(&first, before, (size_t)nw_min_u64(before->size, sizeof first));
+    memcpy(&stats, after, (size_t)nw_min_u64(after->size, sizeof stats));
     if (first.is_known && stats.is_known && first.opened_ms == stats.opened_ms &&
         first.process_id == stats.process_id)
         subtract(&stats, &first);

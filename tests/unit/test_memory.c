@@ -303,6 +303,9 @@ static void a_list_grows_by_doubling_up_to_its_limit(void **state)
     counter.must_fail = 1;
     assert_null(nw_list_grow(&counter.allocator, items, sizeof *items, 64, 1000, &capacity));
     assert_int_equal(capacity, 64);
+    counter.must_fail = 0; /* a length that would wrap is no small one */
+    assert_null(nw_list_grow(&counter.allocator, items, SIZE_MAX / 64, 64, 1000, &capacity));
+    assert_int_equal(capacity, 64);
     for (size_t i = 0; i < 64; i++)
         assert_int_equal(items[i], i);
     nw_free(&counter.allocator, items);
