@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# check.sh [STAGE...]: all tests, or some stages of them: debug release tsan lean planted coverage.
+# check.sh [STAGE...]: all tests, or some stages of them: debug release tsan lean machines planted coverage.
 # A stage that fails does not stop the others. The last line is `N passed, N failed, N skipped` over all.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -96,6 +96,10 @@ stage_lean() {
         run_tests build/lean lean --suite fast
 }
 
+stage_machines() {
+    tools/matrix.sh build
+}
+
 stage_planted() {
     tools/planted.sh build
 }
@@ -105,16 +109,17 @@ stage_coverage() {
 }
 
 mkdir -p build
-[ $# -gt 0 ] || set -- debug release tsan lean planted coverage
+[ $# -gt 0 ] || set -- debug release tsan lean machines planted coverage
 for stage in "$@"; do
     case $stage in
     debug) run_stage debug "address and undefined behaviour sanitizers" ;;
     release) run_stage release "optimised" ;;
     tsan) run_stage tsan "thread sanitizer over the tests with threads" ;;
     lean) run_stage lean "fast tests without ISA-L, LZ4 and Zstandard" ;;
+    machines) run_stage machines "logs of each machine whose compiler is here, read on the others" ;;
     planted) run_stage planted "each planted bug must be caught" ;;
     coverage) run_stage coverage "no less of src/ is reached than before" ;;
-    *) echo "check.sh: no stage '$stage': debug release tsan lean planted coverage" >&2; exit 2 ;;
+    *) echo "check.sh: no stage '$stage': debug release tsan lean machines planted coverage" >&2; exit 2 ;;
     esac
 done
 echo
