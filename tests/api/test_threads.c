@@ -103,7 +103,7 @@ struct follower {
     uint64_t sequence;        /* of the last record */
     uint64_t count;
     struct nori_position position;
-    bool may_skip; /* a reader was opened anew at the oldest record */
+    bool may_skip; /* the reader begins at the oldest record, and others were dropped before */
 };
 
 /* Take in a record; false if it must not be there now. */
@@ -307,7 +307,8 @@ static void play(struct scene *scene, struct follower *followers)
             (struct follower){.scene = scene,
                               .flags = i & 1 ? NORI_READER_PREAD : 0,
                               .visibility = i & 2 ? NORI_VISIBLE_DURABLE : NORI_VISIBLE_APPENDED,
-                              .is_foreign = i % 3 == 0};
+                              .is_foreign = i % 3 == 0,
+                              .may_skip = scene->is_dropping};
         threads[count++] = run(follow, &followers[i]);
     }
     threads[count++] = run(sync_now_and_then, scene);
