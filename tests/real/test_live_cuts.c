@@ -34,6 +34,7 @@ static struct harness harness = {
 struct round {
     const struct file_system *fs;
     uint64_t number; /* of the cut */
+    uint64_t first;  /* cut of this folder */
     uint64_t seed;
     uint32_t policy, preallocate;
     size_t ring_len;
@@ -161,11 +162,22 @@ static void recover_and_check(struct round *round, const struct life *promised)
     round->durable += life_returned(promised);
 }
 
+/* An empty folder. Mounted anew, or the next cut may take the removal back. */
+static void begin_folder(struct round *round)
+{
+    remove_dir(harness.place.wal);
+    if (!place_unmount(&harness.place))
+        fail_round(round, "the file system cannot be unmounted");
+    mount_or_fail(round);
+    memset(&round->found, 0, sizeof round->found);
+    round->first = round->number + 1;
+}
+
 static void live_and_be_cut(struct round *round, struct life *promised)
 {
     static const size_t rings[] = {4096, (size_t)64 << 10, 0};
 
-    harness_repeat_with(&harness, round->number, harness.parts);
+    harness_repeat_with(&harness, round->first, (round->number - round->first + 1) * harness.parts);
     round->seed = harness_story(&harness, round->number) * 4099;
     round->policy = (uint32_t)(round->number % 3);
     round->preallocate = (uint32_t)(NORI_PREALLOCATE_OFF + round->number / 3 % 3);
@@ -175,10 +187,8 @@ static void live_and_be_cut(struct round *round, struct life *promised)
     mount_or_fail(round);
     recover_and_check(round, promised);
     round->cuts++;
-    if (round->found.lives == LIVES_MAX || found_total(&round->found) > RECORDS_MAX) {
-        remove_dir(harness.place.wal);
-        memset(&round->found, 0, sizeof round->found);
-    }
+    if (round->found.lives == LIVES_MAX || found_total(&round->found) > RECORDS_MAX)
+        begin_folder(round);
 }
 
 /* A few cuts may all come too early to show anything: then it goes on for some more. */
@@ -196,7 +206,7 @@ static void cut_many_times(const struct file_system *fs)
     assert_non_null(round);
     harness_need(fs);
     round->fs = fs;
-    round->number = harness.options.from;
+    round->number = round->first = harness.options.from;
     round->life = life_new();
     if (!place_make(&harness.place, fs))
         fail_round(round, "no file system can be made");
