@@ -155,6 +155,39 @@ void assert_position(struct nori_position actual, uint64_t segment_id, uint64_t 
     assert_int_equal(actual.offset, offset);
 }
 
+/* ---- a log on a simulated machine ---- */
+
+struct nori_wal_config config_on(nori_sim *sim)
+{
+    struct nori_wal_config config = config_of("wal");
+
+    config.vfs = nori_sim_vfs(sim);
+    config.preallocate = NORI_PREALLOCATE_OFF;
+    config.buffer_size = (size_t)64 << 10;
+    return config;
+}
+
+/* A clone is opened to see that it is as promised: to open the log itself would empty its ring. */
+nori_sim *make_staged_log(uint64_t count)
+{
+    nori_sim *sim = nori_sim_new(NULL), *killed, *opened;
+    struct nori_wal_config config = config_on(sim);
+    struct nori_recovery_info info;
+    nori_wal *wal = open_log(&config);
+
+    append_range(wal, 1, count, 100);
+    nori_sim_crash_kill(sim, &killed);
+    close_log(wal);
+    nori_sim_free(sim);
+    nori_sim_crash_kill(killed, &opened);
+    config = config_on(opened);
+    assert_int_equal(try_open(&config, &info, NULL), NORI_OK);
+    assert_int_equal(info.valid_records, count);
+    assert_true(info.bytes_from_staging > 0);
+    nori_sim_free(opened);
+    return killed;
+}
+
 /* ---- numbered records ---- */
 
 /* A generator that spreads well, and never gives the byte 0. */

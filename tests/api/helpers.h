@@ -8,6 +8,7 @@
 #ifndef NW_TEST_HELPERS_H
 #define NW_TEST_HELPERS_H
 
+#include <nori/sim.h>
 #include <nori/vfs.h>
 #include <nori/wal.h>
 #include <setjmp.h>
@@ -55,6 +56,14 @@ struct nori_position durable_of(nori_wal *wal);
 int compare_positions(struct nori_position a, struct nori_position b);
 bool is_same_position(struct nori_position a, struct nori_position b);
 void assert_position(struct nori_position actual, uint64_t segment_id, uint64_t offset);
+
+/* ---- a log on a simulated machine: the folder "wal" ---- */
+
+/* As config_of, with a ring of 64 KiB, and space is taken as it is needed. */
+struct nori_wal_config config_on(nori_sim *sim);
+
+/* A machine whose writer was killed when only its ring had the records 1 .. count. */
+nori_sim *make_staged_log(uint64_t count);
 
 /* ---- numbered records: an 8-byte key that is the number, a value made of it without zero bytes
  * ---- */

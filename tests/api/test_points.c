@@ -28,29 +28,31 @@ static void expect_point(nori_wal *wal, struct nori_position position, uint64_t 
 
 static nori_wal *open_sim(nori_sim *sim)
 {
-    struct nori_wal_config config = config_of("wal");
+    struct nori_wal_config config = config_on(sim);
 
-    config.vfs = nori_sim_vfs(sim);
     config.allocator = nori_sim_allocator(sim);
-    config.preallocate = NORI_PREALLOCATE_OFF;
-    config.buffer_size = 64 << 10;
     return open_log(&config);
+}
+
+/* Its calls are counted, but for those for memory. */
+static nori_sim *new_counting_sim(void)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+
+    options.fail_mask = NORI_SIM_ALL_CALLS & ~NORI_SIM_MEMORY;
+    return nori_sim_new(&options);
 }
 
 /* A file-system call would cost as much as the whole read. */
 static void a_record_that_was_read_is_read_again_without_a_call_of_the_seam(void **state)
 {
-    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    nori_sim *sim = new_counting_sim();
+    nori_wal *wal = open_sim(sim);
     struct nori_position positions[COUNT + 1];
     uint64_t allocations;
     uint64_t calls;
-    nori_sim *sim;
-    nori_wal *wal;
 
     (void)state;
-    options.fail_mask = NORI_SIM_ALL_CALLS & ~NORI_SIM_MEMORY; /* those that are counted */
-    sim = nori_sim_new(&options);
-    wal = open_sim(sim);
     for (uint64_t number = 1; number <= COUNT; number++)
         positions[number] = append_numbered(wal, number, 1000);
     assert_true(positions[COUNT].segment_id >= 2);
@@ -70,18 +72,14 @@ static void a_record_that_was_read_is_read_again_without_a_call_of_the_seam(void
 /* The log's own records among them are no reason to look for the chain: that reads all headers. */
 static void a_scan_over_marks_makes_no_call_of_the_seam_either(void **state)
 {
-    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    nori_sim *sim = new_counting_sim();
+    nori_wal *wal = open_sim(sim);
     nori_reader *reader = NULL;
     struct nori_record record;
     struct nori_position first;
     uint64_t calls;
-    nori_sim *sim;
-    nori_wal *wal;
 
     (void)state;
-    options.fail_mask = NORI_SIM_ALL_CALLS & ~NORI_SIM_MEMORY; /* those that are counted */
-    sim = nori_sim_new(&options);
-    wal = open_sim(sim);
     first = append_numbered(wal, 1, 1000);
     append_range(wal, 2, 499, 1000); /* with a mark every 64 KiB */
     assert_int_equal(nori_wal_sync(wal), NORI_OK);

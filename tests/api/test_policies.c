@@ -37,7 +37,7 @@ static void set_latency(struct machine *machine, uint64_t latency_ns)
     nori_sim_set_options(machine->sim, &options);
 }
 
-static struct nori_wal_config config_on(const struct machine *machine, uint32_t policy)
+static struct nori_wal_config machine_config(const struct machine *machine, uint32_t policy)
 {
     struct nori_wal_config config = config_of("wal");
 
@@ -53,7 +53,7 @@ static void start(struct machine *machine, uint32_t policy, uint32_t window_us)
 
     machine->sim = nori_sim_new(NULL);
     machine->vfs = nori_sim_vfs(machine->sim);
-    config = config_on(machine, policy);
+    config = machine_config(machine, policy);
     config.batch_window_us = window_us;
     machine->wal = open_log(&config);
 }
@@ -451,7 +451,7 @@ static void the_next_segment_is_prepared_in_the_background(void **state)
     }
     close_log(machine.wal);
     assert_int_equal(nori_sim_file_bytes(machine.sim, "wal/spare", &bytes), 0);
-    config = config_on(&machine, NORI_FSYNC_OS);
+    config = machine_config(&machine, NORI_FSYNC_OS);
     machine.wal = open_log(&config);
     stop(&machine);
 }

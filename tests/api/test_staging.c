@@ -23,11 +23,9 @@
 
 static struct nori_wal_config sim_config(nori_sim *sim, size_t ring_len)
 {
-    struct nori_wal_config config = config_of("wal");
+    struct nori_wal_config config = config_on(sim);
 
     config.buffer_size = ring_len;
-    config.preallocate = NORI_PREALLOCATE_OFF;
-    config.vfs = nori_sim_vfs(sim);
     return config;
 }
 

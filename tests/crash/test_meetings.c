@@ -16,16 +16,6 @@
 
 static struct nori_position positions[RECORDS_MAX + 1];
 
-static struct nori_wal_config config_on(nori_sim *sim)
-{
-    struct nori_wal_config config = config_of("wal");
-
-    config.vfs = nori_sim_vfs(sim);
-    config.preallocate = NORI_PREALLOCATE_OFF;
-    config.buffer_size = (size_t)64 << 10;
-    return config;
-}
-
 static void append_to(nori_wal *wal, uint64_t first, uint64_t last)
 {
     for (uint64_t number = first; number <= last; number++)

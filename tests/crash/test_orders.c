@@ -14,16 +14,6 @@
 #define LONG_NS    ((uint64_t)100000000000)
 #define CUTS       12 /* random power cuts at each operation */
 
-static struct nori_wal_config config_on(nori_sim *sim)
-{
-    struct nori_wal_config config = config_of("wal");
-
-    config.vfs = nori_sim_vfs(sim);
-    config.preallocate = NORI_PREALLOCATE_OFF;
-    config.buffer_size = (size_t)64 << 10;
-    return config;
-}
-
 static uint64_t bytes_of(nori_sim *sim, const char *path)
 {
     uint64_t bytes = 0;

@@ -170,12 +170,10 @@ static const struct nori_vfs *seam_over(nori_sim *sim, enum lack lack)
 
 static struct nori_wal_config config_over(nori_sim *sim, enum lack lack)
 {
-    struct nori_wal_config config = config_of(DIR);
+    struct nori_wal_config config = config_on(sim);
 
     config.vfs = seam_over(sim, lack);
     config.allocator = nori_sim_allocator(sim);
-    config.buffer_size = 65536;
-    config.preallocate = NORI_PREALLOCATE_OFF;
     return config;
 }
 
@@ -339,30 +337,10 @@ static void without_mappings_there_is_no_advice_and_a_log_all_the_same(void **st
     nori_sim_free(sim);
 }
 
-/* A machine whose log was killed while only its ring had the last records. */
-static nori_sim *make_staged_log(void)
-{
-    nori_sim *sim = nori_sim_new(NULL), *killed, *opened;
-    struct nori_wal_config config = config_over(sim, LACKS_NOTHING);
-    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
-    nori_wal *wal = open_log(&config);
-
-    append_range(wal, 1, 20, 100);
-    nori_sim_crash_kill(sim, &killed);
-    close_log(wal);
-    nori_sim_free(sim);
-    nori_sim_crash_kill(killed, &opened);
-    config = config_over(opened, LACKS_NOTHING);
-    assert_int_equal(try_open(&config, &info, NULL), NORI_OK);
-    assert_true(info.bytes_from_staging > 0);
-    nori_sim_free(opened);
-    return killed;
-}
-
 /* D2: records that only the ring has are not given up because it cannot be mapped now. */
 static void a_ring_is_not_given_up_where_nothing_can_be_mapped(void **state)
 {
-    nori_sim *staged = make_staged_log();
+    nori_sim *staged = make_staged_log(20);
     struct nori_wal_config config = config_over(staged, IS_NULL);
 
     (void)state;
@@ -375,7 +353,7 @@ static void a_ring_is_not_given_up_where_nothing_can_be_mapped(void **state)
  * a log is not refused for ever because it lies on another file system now. */
 static void a_ring_that_can_only_be_read_is_emptied_and_given_up(void **state)
 {
-    nori_sim *staged = make_staged_log();
+    nori_sim *staged = make_staged_log(20);
     struct nori_wal_config config = config_over(staged, LACKS_NOTHING);
     struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
     nori_wal *wal = NULL;
@@ -479,14 +457,14 @@ static void a_writer_that_must_not_write_is_refused_and_loses_nothing(void **sta
 
     (void)state;
     for (size_t i = 0; i < 2 * REFUSALS; i++) {
-        nori_sim *staged = make_staged_log();
+        nori_sim *staged = make_staged_log(20);
         struct nori_wal_config config = config_over(staged, LACKS_NOTHING);
         struct nori_error error = NORI_ERROR_INIT;
 
         seam.unwritable = names[i % 2];
         seam.refusal = refusals[i / 2];
-        if (i ==
-            UNSUPPORTED_CONTROL) { /* what its ring has can be read, and goes to the segments */
+        if (i == UNSUPPORTED_CONTROL) {
+            /* What its ring has can be read, and goes to the segments. */
             assert_int_equal(try_open(&config, NULL, &error), NORI_OK);
         } else {
             assert_int_equal(try_open(&config, NULL, &error), NORI_VFS_CODE(seam.refusal));
@@ -501,7 +479,7 @@ static void a_writer_that_must_not_write_is_refused_and_loses_nothing(void **sta
  * what to do, for it was a repair by another user that made the folder. */
 static void a_quarantine_that_must_not_be_read_says_what_to_do(void **state)
 {
-    nori_sim *staged = make_staged_log();
+    nori_sim *staged = make_staged_log(20);
     struct nori_wal_config config = config_over(staged, LACKS_NOTHING);
     struct nori_error error = NORI_ERROR_INIT;
 

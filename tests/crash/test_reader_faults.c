@@ -124,13 +124,11 @@ static void expect_excused(struct scene *scene, int rc, int tries, const char *w
 
 /* ---- steps ---- */
 
-static struct nori_wal_config config_on(const struct scene *scene)
+static struct nori_wal_config config_of_scene(const struct scene *scene)
 {
-    struct nori_wal_config config = config_of("wal");
+    struct nori_wal_config config = config_on(scene->sim);
 
-    config.vfs = nori_sim_vfs(scene->sim);
     config.allocator = nori_sim_allocator(scene->sim);
-    config.preallocate = NORI_PREALLOCATE_OFF;
     config.buffer_size = scene->ring;
     config.format = scene->story->format;
     return config;
@@ -170,7 +168,7 @@ static void kill_it(struct scene *scene)
 /* It is opened again, and has what recovery found. */
 static void open_log_again(struct scene *scene)
 {
-    struct nori_wal_config config = config_on(scene);
+    struct nori_wal_config config = config_of_scene(scene);
     struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
 
     assert_int_equal(nori_wal_open(&config, &scene->wal, &info, NULL), NORI_OK);
@@ -356,7 +354,7 @@ static bool run(const struct story *story, const struct fault *fault)
     is_running = true;
     scene.sim = nori_sim_new(NULL);
     faults_off(&scene);
-    config = config_on(&scene);
+    config = config_of_scene(&scene);
     scene.wal = open_log(&config);
     for (const char *step = story->steps; *step; step++)
         take_step(&scene, *step);

@@ -9,16 +9,12 @@
 
 #include <nori/sim.h>
 
-#define DIR "wal"
-
 static struct nori_wal_config sim_config(nori_sim *sim, size_t buffer_size)
 {
-    struct nori_wal_config config = config_of(DIR);
+    struct nori_wal_config config = config_on(sim);
 
-    config.vfs = nori_sim_vfs(sim);
     config.allocator = nori_sim_allocator(sim);
     config.buffer_size = buffer_size;
-    config.preallocate = NORI_PREALLOCATE_OFF;
     return config;
 }
 
@@ -124,7 +120,7 @@ static void without_memory_a_reader_waits_at_its_place(void **state)
         nori_reader *reader = NULL;
         struct nori_record record;
 
-        assert_int_equal(nori_reader_open_with(DIR, &reading, OLDEST, &reader, NULL), NORI_OK);
+        assert_int_equal(nori_reader_open_with("wal", &reading, OLDEST, &reader, NULL), NORI_OK);
         fail_from(sim, NORI_SIM_MEMORY, nth, 0, 0);
         for (int i = 0; i < 3; i++) {
             int rc = nori_reader_next(reader, &record, NULL);
@@ -207,20 +203,6 @@ static void a_large_log_is_recovered_with_as_many_threads_as_there_are(void **st
 
 #define STAGED 20
 
-/* Records that only the ring has: its writer was killed before it wrote them. */
-static nori_sim *make_staged_log(void)
-{
-    nori_sim *sim = nori_sim_new(NULL), *after;
-    struct nori_wal_config config = sim_config(sim, 65536);
-    nori_wal *wal = open_log(&config);
-
-    append_range(wal, 1, STAGED, 100);
-    nori_sim_crash_kill(sim, &after);
-    close_log(wal);
-    nori_sim_free(sim);
-    return after;
-}
-
 static void open_without_mapping(nori_sim *staged, uint32_t flags)
 {
     bool did_fail = true;
@@ -248,7 +230,7 @@ static void open_without_mapping(nori_sim *staged, uint32_t flags)
  * mapping remains impossible, open waits for better days. */
 static void a_ring_that_cannot_be_mapped_loses_nothing(void **state)
 {
-    nori_sim *staged = make_staged_log();
+    nori_sim *staged = make_staged_log(STAGED);
 
     (void)state;
     open_without_mapping(staged, 0);
@@ -259,7 +241,7 @@ static void a_ring_that_cannot_be_mapped_loses_nothing(void **state)
 /* While it is written once more any other call may fail, too. */
 static void whatever_fails_while_a_ring_is_made_mappable_loses_nothing(void **state)
 {
-    nori_sim *staged = make_staged_log();
+    nori_sim *staged = make_staged_log(STAGED);
 
     (void)state;
     for (uint64_t nth = 1;; nth++) {
