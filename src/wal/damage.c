@@ -18,7 +18,7 @@
 #include "wal/damage.h"
 
 #include "wal/control.h"
-#include "wal/recovery.h"
+#include "wal/judge.h"
 #include "wal/staged.h"
 
 #include <stdio.h>

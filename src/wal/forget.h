@@ -3,7 +3,8 @@
 #ifndef NW_FORGET_H
 #define NW_FORGET_H
 
-#include "wal/recovery.h"
+#include "wal/chain.h"
+#include "wal/control.h"
 
 /* Sync a file and drop what is cached of it from `offset` on, where that is offered. One that is
  * not there, or may not be written, is left alone. A negative result of the seam. */

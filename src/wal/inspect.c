@@ -12,7 +12,7 @@
 #include "wal/inspect.h"
 
 #include "wal/damage.h"
-#include "wal/recovery.h"
+#include "wal/judge.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -81,9 +81,9 @@ static int judge_once(struct inspection *inspection)
     inspection->info = (struct nori_recovery_info)NORI_RECOVERY_INFO_INIT;
     inspection->error = (struct nori_error)NORI_ERROR_INIT;
     inspection->bytes_done = 0;
-    return nw_recovery_judge(&inspection->env, &inspection->config, &inspection->recovered,
-                             &inspection->info, inspection->is_walk ? NULL : tell_progress,
-                             inspection, &inspection->error);
+    return nw_judge(&inspection->env, &inspection->config, &inspection->recovered,
+                    &inspection->info, inspection->is_walk ? NULL : tell_progress, inspection,
+                    &inspection->error);
 }
 
 static void judge(struct inspection *inspection)

@@ -12,8 +12,8 @@
  */
 #include "wal/advice.h"
 #include "wal/explain.h"
+#include "wal/judge.h"
 #include "wal/quarantine.h"
-#include "wal/recovery.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -184,7 +184,7 @@ static int walk(struct nw_explain *explain)
     if (rc < 0)
         return rc;
     explain->walk.is_alive = rc == 1;
-    rc = nw_recovery_judge(&explain->env, &full, &recovered, &info, NULL, NULL, &error);
+    rc = nw_judge(&explain->env, &full, &recovered, &info, NULL, NULL, &error);
     if (rc >= 0) {
         if (explain->walk.is_alive)
             explain->walk.end_lsn = recovered.end_lsn;

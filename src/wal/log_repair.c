@@ -14,7 +14,7 @@
 #include "wal/damage.h"
 #include "wal/inspect.h"
 #include "wal/quarantine.h"
-#include "wal/recovery.h"
+#include "wal/repair.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -311,7 +311,7 @@ static int judge(struct mending *mending)
 
     config.recovery_mode = NORI_RECOVER_TAIL;
     config.verify = NORI_VERIFY_TAIL;
-    rc = nw_recovery_judge(&mending->env, &config, &recovered, &mending->info, NULL, NULL, &error);
+    rc = nw_judge(&mending->env, &config, &recovered, &mending->info, NULL, NULL, &error);
     if (rc >= 0) {
         const struct nw_link *last = nw_chain_last(&recovered.chain);
 

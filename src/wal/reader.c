@@ -33,7 +33,7 @@
 
 #include "base/plant.h"
 #include "format/control_record.h"
-#include "wal/recovery.h"
+#include "wal/judge.h"
 #include "wal/scan.h"
 
 #include <string.h>

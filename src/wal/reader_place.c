@@ -11,7 +11,7 @@
  */
 #include "wal/reader.h"
 
-#include "wal/recovery.h"
+#include "wal/judge.h"
 #include "wal/scan.h"
 
 #define LSN_MAX ((uint64_t)1 << 62) /* a log never gets there: torn or strange words do */

@@ -17,7 +17,7 @@
  *
  * Failure. The error says what could not be done; the log is damaged as before, or less.
  *
- * Not here. Finding the damage: recovery.c. The header that states the new end: roll.c.
+ * Not here. Finding the damage: judge.c. The header that states the new end: roll.c.
  */
 #include "wal/repair.h"
 

@@ -3,22 +3,7 @@
 #ifndef NW_REPAIR_H
 #define NW_REPAIR_H
 
-#include "wal/chain.h"
-
-enum nw_damage_kind {
-    NW_DAMAGE_NONE = 0,
-    NW_DAMAGE_CHAIN = 1,  /* a header, or how segments hang together: from segment_id on */
-    NW_DAMAGE_RECORDS = 2 /* the bytes of a segment, from offset on */
-};
-
-/* The first damage of a log, as judged. */
-struct nw_damage {
-    enum nw_damage_kind kind;
-    uint64_t segment_id;
-    uint64_t offset;        /* behind the last whole batch before it */
-    uint64_t end;           /* behind the last byte that may count */
-    uint64_t next_sequence; /* of the first record that may be lost */
-};
+#include "wal/judge.h"
 
 /*
  * Mend the first damage of the log in env->folder, so that judging it again finds none there. What

@@ -3,7 +3,7 @@
 #ifndef NW_SECURE_H
 #define NW_SECURE_H
 
-#include "wal/recovery.h"
+#include "wal/judge.h"
 
 /*
  * Write again, and sync, what lies above the watermark or only in the staging ring, oldest first;
