@@ -13,8 +13,9 @@
  */
 #include "wal/damage.h"
 #include "wal/inspect.h"
+#include "wal/judge.h"
 #include "wal/quarantine.h"
-#include "wal/repair.h"
+#include "wal/remains.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,13 +191,13 @@ static int can_join(struct mending *mending, const struct nw_finding *finding)
     size_t i = 0;
 
     if (finding->kind == NW_FINDING_CHAIN)
-        return nw_repair_can_join(&mending->env, &mending->config, finding->segment_id,
-                                  mending->error);
+        return nw_remains_can_join(&mending->env, &mending->config, finding->segment_id,
+                                   mending->error);
     while (i < chain->count &&
            (chain->links[i].id <= finding->segment_id || !chain->links[i].is_live))
         i++;
-    return i < chain->count ? nw_repair_can_join(&mending->env, &mending->config,
-                                                 chain->links[i].id, mending->error)
+    return i < chain->count ? nw_remains_can_join(&mending->env, &mending->config,
+                                                  chain->links[i].id, mending->error)
                             : NW_JOIN_NOT;
 }
 
@@ -243,8 +244,8 @@ static int plan_for(struct mending *mending, const struct nw_finding *finding, c
                        (unsigned long long)(finding->offset + finding->bytes));
     } else {
         if (is_salvage && finding->kind == NW_FINDING_HEADER)
-            can = nw_repair_can_rebuild(&mending->env, &mending->config, finding->segment_id,
-                                        mending->error);
+            can = nw_remains_can_rebuild(&mending->env, &mending->config, finding->segment_id,
+                                         mending->error);
         if (can < 0)
             return can;
         if (is_salvage &&

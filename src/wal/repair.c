@@ -17,30 +17,18 @@
  *
  * Failure. The error says what could not be done; the log is damaged as before, or less.
  *
- * Not here. Finding the damage: judge.c. The header that states the new end: roll.c.
+ * Not here. Finding the damage: judge.c. What a lost header must have said: remains.c. The header
+ * that states the new end: roll.c.
  */
 #include "wal/repair.h"
 
 #include "format/control_record.h"
-#include "wal/quarantine.h"
+#include "wal/remains.h"
 #include "wal/scan.h"
-
-#include <string.h>
-
-#define CHUNK_LEN ((size_t)256 << 10)
-
-struct repair {
-    const struct nw_env *env;
-    const struct nori_wal_config *config;
-    const char *why;
-    struct nw_quarantine quarantine;
-    struct nw_chain chain;
-    struct nori_error *error;
-};
 
 /* ---- before the first change ---- */
 
-static int scan_from(struct repair *repair, const struct nw_link *link, uint64_t offset,
+static int scan_from(struct nw_repair *repair, const struct nw_link *link, uint64_t offset,
                      struct nw_cursor *cursor)
 {
     struct nw_segment_scan scan = {.end = offset};
@@ -51,7 +39,7 @@ static int scan_from(struct repair *repair, const struct nw_link *link, uint64_t
 
 /* Nothing that a newer version wrote may stand anywhere in the log (D12). Nor at the damage: where
  * the log is cut no successor states an end any more, and a record may go on beyond it. */
-static int refuse_newer(struct repair *repair, const struct nw_damage *damage)
+static int refuse_newer(struct nw_repair *repair, const struct nw_damage *damage)
 {
     struct nw_cursor cursor;
     int rc = NORI_OK;
@@ -74,7 +62,7 @@ static int refuse_newer(struct repair *repair, const struct nw_damage *damage)
 /* ---- prefix ---- */
 
 /* Move all files from this id on, newest first. */
-static int move_from(struct repair *repair, uint64_t segment_id)
+static int move_from(struct nw_repair *repair, uint64_t segment_id)
 {
     int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
 
@@ -88,7 +76,7 @@ static int move_from(struct repair *repair, uint64_t segment_id)
 }
 
 /* Files that were dead already are no evidence of this damage. */
-static int remove_dead(struct repair *repair)
+static int remove_dead(struct nw_repair *repair)
 {
     struct nori_folder *folder = repair->env->folder;
     int rc = NORI_OK;
@@ -109,7 +97,7 @@ static int remove_dead(struct repair *repair)
 }
 
 /* End the log at the damage. */
-static int cut(struct repair *repair, const struct nw_link *link, const struct nw_damage *damage,
+static int cut(struct nw_repair *repair, const struct nw_link *link, const struct nw_damage *damage,
                struct nw_damage *accepted)
 {
     uint64_t id = link->id;
@@ -131,7 +119,7 @@ static int cut(struct repair *repair, const struct nw_link *link, const struct n
 /* ---- salvage ---- */
 
 /* Cover [from, to) with holes, all of the hidden records in the first, and make that durable. */
-static int write_holes(const struct repair *repair, const struct nw_link *link,
+static int write_holes(const struct nw_repair *repair, const struct nw_link *link,
                        struct nori_file *file, uint64_t from, uint64_t to, uint64_t hidden)
 {
     uint64_t pieces = (to - from + NW_HOLE_LEN_MAX - 1) / NW_HOLE_LEN_MAX;
@@ -161,7 +149,7 @@ struct stretch {
 };
 
 /* A stretch too short for a hole grows back to the mark before it. */
-static int grow(const struct repair *repair, const struct nw_link *link, struct nori_file *file,
+static int grow(const struct nw_repair *repair, const struct nw_link *link, struct nori_file *file,
                 struct stretch *stretch)
 {
     uint64_t mark;
@@ -175,19 +163,8 @@ static int grow(const struct repair *repair, const struct nw_link *link, struct 
     return rc;
 }
 
-/* Does a segment of this log end there, for all one knows? A forged header may state any end, and
- * holes up to it would fill the disk. */
-static bool is_likely_end(const struct repair *repair, uint64_t end)
-{
-    uint64_t longest = repair->config->max_segment_size;
-
-    for (size_t i = 0; i < repair->chain.count; i++)
-        longest = nw_max_u64(longest, repair->chain.links[i].file_bytes);
-    return end <= longest;
-}
-
 /* The stretch from the damage to where the log can be trusted again: 1, or 0 if it never can. */
-static int find_stretch(const struct repair *repair, const struct nw_link *link,
+static int find_stretch(const struct nw_repair *repair, const struct nw_link *link,
                         const struct nw_link *next, struct nori_file *file,
                         const struct nw_damage *damage, struct stretch *ret_stretch)
 {
@@ -200,7 +177,7 @@ static int find_stretch(const struct repair *repair, const struct nw_link *link,
         return rc;
     if (rc == 1) {
         stretch.sequence_after = mark.next_sequence;
-    } else if (next && is_likely_end(repair, link->end)) {
+    } else if (next && nw_remains_is_likely_end(repair, link->end)) {
         stretch.to = link->end;
         stretch.sequence_after = next->header.base_sequence;
     } else {
@@ -214,7 +191,7 @@ static int find_stretch(const struct repair *repair, const struct nw_link *link,
            stretch.sequence_after >= stretch.sequence;
 }
 
-static int cover(struct repair *repair, const struct nw_link *link, struct nori_file *file,
+static int cover(struct nw_repair *repair, const struct nw_link *link, struct nori_file *file,
                  const struct stretch *stretch)
 {
     int rc = nw_quarantine_copy(&repair->quarantine, link, stretch->from, stretch->to, repair->why,
@@ -232,7 +209,7 @@ static int cover(struct repair *repair, const struct nw_link *link, struct nori_
 }
 
 /* 1 if the damage is covered; 0 if there is nothing to go on with behind it. */
-static int salvage_records(struct repair *repair, size_t index, const struct nw_damage *damage)
+static int salvage_records(struct nw_repair *repair, size_t index, const struct nw_damage *damage)
 {
     const struct nw_link *link = &repair->chain.links[index];
     const struct nw_link *next = nw_chain_next_live(&repair->chain, index, &index);
@@ -257,314 +234,13 @@ static int salvage_records(struct repair *repair, size_t index, const struct nw_
 
 /* ---- a damaged header made anew ---- */
 
-/* What the seam gave still has its errno; all else was described where it was met. */
-static int describe(const struct repair *repair, int rc, uint64_t segment_id, const char *what)
-{
-    char name[NW_NAME_MAX];
-
-    if (NORI_VFS_ERRNO(rc) == 0 && rc != NORI_E_NOMEM)
-        return rc;
-    nw_name_format(name, segment_id);
-    return nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "%s %s", what,
-                       name);
-}
-
-/* The header of a listed file: as nw_header_decode, or an error. */
-static int read_header(struct repair *repair, uint64_t segment_id, struct nw_header *ret_header)
-{
-    uint8_t start[NW_HEADER_LEN_MAX]; /* one of a later version may be longer than ours */
-    size_t len = sizeof start;
-    uint64_t bytes;
-    char name[NW_NAME_MAX];
-    int rc;
-
-    nw_name_format(name, segment_id);
-    rc = nw_env_read_start(repair->env, name, start, &len, &bytes, repair->error);
-    if (rc < 0)
-        return rc;
-    rc = nw_header_decode(start, len, ret_header);
-    if (rc == NORI_E_VERSION)
-        return nw_error_set(repair->error, rc, 0, (struct nori_position){segment_id, 0},
-                            "%s: written by a newer version of the format", name);
-    if (rc == 0 && (ret_header->compat & ~NW_COMPAT_KNOWN))
-        return nw_error_set(repair->error, NORI_E_VERSION, 0, (struct nori_position){segment_id, 0},
-                            "%s: has features that this version can read but not write", name);
-    if (rc == 0 && nw_header_check_room(ret_header, name, repair->error) < 0)
-        return NORI_E_UNSUPPORTED;
-    return rc;
-}
-
-/* What can be found out about a segment whose header is damaged. */
-struct remains {
-    uint64_t salt;
-    uint64_t log_id;
-    uint64_t base_sequence; /* 0: the records before the first mark are damaged, too */
-    uint64_t least_start;   /* no mark knows more than what lies before it */
-    bool is_missing;        /* there is no such file, and so no record of it that needs a number */
-};
-
-/* Where the segment must start at least. */
-static int find_least_start(struct repair *repair, struct nori_file *file, struct remains *remains)
-{
-    struct nw_link link = {.format = 2, .begin = NW_HEADER_LEN, .end = NW_OPEN_END};
-    uint64_t from = NW_HEADER_LEN;
-    int rc;
-
-    link.header.salt = remains->salt;
-    for (;;) {
-        struct nw_mark mark;
-        uint64_t offset;
-
-        rc = nw_scan_find_mark_behind(&link, remains->log_id, file, repair->env->allocator, from,
-                                      &offset, &mark);
-        if (rc != 1)
-            return rc;
-        if (mark.durable_lsn > offset)
-            remains->least_start = nw_max_u64(remains->least_start, mark.durable_lsn - offset);
-        from = offset + NW_MARK_LEN;
-    }
-}
-
-/* Read the records before the first mark under its salt: how many there are tells the first
- * number. salt 0, log_id 0: of whatever segment or log the first mark is. */
-static int read_remains(struct repair *repair, struct nori_file *file, uint64_t salt,
-                        uint64_t log_id, struct remains *ret_remains)
-{
-    uint8_t *chunk = nw_alloc(repair->env->allocator, CHUNK_LEN);
-    struct nw_cursor cursor;
-    struct nw_mark mark = {0};
-    uint64_t offset = NW_HEADER_LEN;
-    uint64_t mark_offset = 0;
-    uint64_t count = 0;
-    int rc = chunk ? NORI_OK : NORI_E_NOMEM;
-
-    while (rc >= 0 && mark_offset == 0) {
-        const uint8_t *found;
-        size_t got = 0;
-
-        rc = file->ops->read(file, chunk, CHUNK_LEN, offset, &got);
-        if (rc < 0 || got < NW_MARK_LEN)
-            break;
-        found = salt ? nw_mark_find(chunk, got, offset, salt, log_id, &mark)
-                     : nw_mark_find_any(chunk, got, offset, &mark);
-        if (found && (log_id == 0 || mark.log_id == log_id))
-            mark_offset = offset + (uint64_t)(found - chunk);
-        offset += got - (NW_MARK_LEN - 1);
-    }
-    nw_free(repair->env->allocator, chunk);
-    if (rc < 0 || mark_offset == 0)
-        return rc < 0 ? rc : 0;
-    nw_cursor_begin(&cursor, repair->env->allocator, file, 2, mark.salt, NW_HEADER_LEN,
-                    NW_RECORD_MAX, false);
-    while (cursor.offset < mark_offset) {
-        struct nw_stored_record record;
-
-        rc = nw_cursor_next(&cursor, &record);
-        if (rc != 0)
-            break;
-        count += !nw_record_is_control(&record);
-    }
-    if (rc < 0) {
-        nw_cursor_done(&cursor);
-        return rc; /* to know less than could be known would cost records */
-    }
-    *ret_remains = (struct remains){.salt = mark.salt, .log_id = mark.log_id};
-    if (cursor.offset == mark_offset && mark.next_sequence > count)
-        ret_remains->base_sequence = mark.next_sequence - count;
-    nw_cursor_done(&cursor);
-    rc = find_least_start(repair, file, ret_remains);
-    return rc < 0 ? rc : 1;
-}
-
-/* What the header behind it says, the newest that names it as the one before. 1, or 0 if there is
- * none. */
-static int ask_heir(struct repair *repair, uint64_t segment_id, uint64_t log_id,
-                    struct remains *ret_remains)
-{
-    int is_found = 0;
-    int rc;
-
-    if (log_id == 0)
-        return 0; /* no header has that */
-    rc = nw_chain_list(&repair->chain, repair->env, repair->error);
-    for (size_t i = 0; rc >= 0 && i < repair->chain.count; i++) {
-        struct nw_header header;
-
-        if (repair->chain.links[i].id <= segment_id)
-            continue;
-        rc = read_header(repair, repair->chain.links[i].id, &header);
-        if (rc != 0 || header.prev_id != segment_id || header.prev_salt == 0 ||
-            header.log_id != log_id || header.segment_id != repair->chain.links[i].id)
-            continue;
-        *ret_remains = (struct remains){.salt = header.prev_salt, .log_id = header.log_id};
-        is_found = 1;
-    }
-    return rc < 0 ? rc : is_found;
-}
-
-static int find_remains(struct repair *repair, uint64_t segment_id, struct nori_file *file,
-                        uint64_t log_id, struct remains *ret_remains)
-{
-    struct remains heirs;
-    int rc = ask_heir(repair, segment_id, log_id, &heirs);
-
-    /* First: what damaged the header may be a piece of another segment, with marks in it. */
-    if (rc <= 0)
-        return rc < 0 ? rc : read_remains(repair, file, 0, log_id, ret_remains);
-    rc = read_remains(repair, file, heirs.salt, heirs.log_id, ret_remains);
-    if (rc != 0)
-        return rc;
-    *ret_remains = heirs;
-    return 1;
-}
-
-/* The newest file that can be read below this id, as the head of a chain of its own, or NULL. */
-static const struct nw_link *load_before(struct repair *repair, uint64_t segment_id, int *ret_rc)
-{
-    *ret_rc = nw_chain_load_below(&repair->chain, repair->env, segment_id, repair->error);
-    return *ret_rc < 0 ? NULL : nw_chain_last(&repair->chain);
-}
-
-/* The header of the file that names `salt` as its predecessor's: 1, or 0 if there is none. What
- * cannot be read is an error: to take it for missing would end the log here. */
-static int find_heir(struct repair *repair, uint64_t segment_id, uint64_t salt,
-                     struct nw_header *ret_header)
-{
-    int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
-    int is_found = 0;
-
-    for (size_t i = 0; rc >= 0 && i < repair->chain.count; i++) {
-        uint8_t start[NW_HEADER_LEN_MAX];
-        size_t len = sizeof start;
-        uint64_t bytes;
-        char name[NW_NAME_MAX];
-        struct nw_header header;
-
-        if (repair->chain.links[i].id <= segment_id)
-            continue;
-        nw_name_format(name, repair->chain.links[i].id);
-        rc = nw_env_read_start(repair->env, name, start, &len, &bytes, repair->error);
-        if (rc < 0 || nw_header_decode(start, len, &header) != 0 || header.prev_salt != salt)
-            continue;
-        *ret_header = header; /* the highest one wins */
-        is_found = 1;
-    }
-    return rc < 0 ? rc : is_found;
-}
-
-/* Where the segment before ends, by its own records, and which comes next: 1, or 0 if they do not
- * tell. */
-static int find_end(struct repair *repair, const struct nw_link *link, uint64_t *ret_end,
-                    uint64_t *ret_sequence)
-{
-    struct nw_segment_scan scan = {.end = link->begin, .next_sequence = link->first_sequence};
-    struct nw_cursor cursor;
-    int rc;
-
-    nw_cursor_begin(&cursor, repair->env->allocator, NULL, 2, 0, 0, 0, false);
-    rc = nw_segment_scan(repair->env, &repair->chain, link, &cursor,
-                         repair->config->max_record_size, &scan, NULL, NULL, repair->error);
-    nw_cursor_done(&cursor);
-    *ret_end = scan.end;
-    *ret_sequence = scan.next_sequence + scan.doubt; /* no number is given twice */
-    return rc < 0 ? rc : scan.stop == NW_STOP_CLEAN || scan.stop == NW_STOP_AT_END;
-}
-
-/* Where the segment starts, and which record is its first: its heir, the segment before, and its
- * own records tell. *before becomes NULL if it is no part of the log. 1, or 0 if nothing tells. */
-static int find_start(struct repair *repair, const struct nw_link **before,
-                      const struct nw_header *heir, const struct remains *remains,
-                      struct nw_header *header)
-{
-    uint64_t sequence = 1;
-    uint64_t end = 0;
-    int rc = 1;
-
-    if (heir && heir->start < heir->prev_end)
-        return 0;
-    if (*before)
-        rc = find_end(repair, *before, &end, &sequence);
-    if (rc < 0)
-        return rc;
-    header->base_sequence = remains->base_sequence;
-    header->start = heir      ? heir->start - heir->prev_end
-                    : *before ? nw_max_u64((*before)->start + end, remains->least_start)
-                              : remains->least_start;
-    /* Files of format 1 without a record are not the beginning of a log that has lost its own. */
-    if (*before && (*before)->format == 1 && sequence == 1 && rc == 1 &&
-        (header->base_sequence > 1 || header->start > 0))
-        *before = NULL;
-    if (*before)
-        header->prev_end = (*before)->format == 1 ? end : header->start - (*before)->start;
-    /* Its heir says where it starts, and so where the one before ends: what lies behind is none of
-     * it. */
-    if (heir && *before && (*before)->format == 2 && end == header->prev_end)
-        rc = 1;
-    if (*before && (*before)->format == 1 && header->start < (*before)->start + end)
-        return 0; /* it was not that one that came before */
-    if (header->base_sequence != 0)
-        return heir && !(*before && (*before)->format == 1) ? 1 : rc;
-    /* The one before tells, if all of it is there; or this begins the log. */
-    header->base_sequence = sequence;
-    if (*before)
-        return rc == 1 &&
-               (end == header->prev_end || (remains->is_missing && end < header->prev_end));
-    return rc == 1 && header->start == 0;
-}
-
-/* The header that this segment must have had, as far as it matters. 1, or 0: not enough is
- * known. */
-static int rebuild(struct repair *repair, uint64_t segment_id, const struct remains *remains,
-                   struct nw_header *header)
-{
-    const struct nw_link *before;
-    struct nw_header heir;
-    int has_heir = find_heir(repair, segment_id, remains->salt, &heir);
-    int rc;
-
-    memset(header, 0, sizeof *header);
-    if (has_heir < 0)
-        return has_heir;
-    before = load_before(repair, segment_id, &rc);
-    if (rc < 0)
-        return rc == NORI_E_CORRUPT ? 0 : rc;
-    if (before && before->format == 2 && before->header.log_id != remains->log_id)
-        return 0;
-    if (before && before->format == 1) {
-        rc = nw_scan_measure_format1(repair->env, &repair->chain, repair->error);
-        if (rc < 0)
-            return rc;
-    }
-    rc = find_start(repair, &before, has_heir ? &heir : NULL, remains, header);
-    if (rc != 1)
-        return rc;
-    if (header->start > NW_NUMBER_MAX || header->base_sequence > NW_NUMBER_MAX)
-        return 0; /* what told it is damaged, too */
-    header->segment_id = segment_id;
-    header->log_id = remains->log_id;
-    header->salt = remains->salt;
-    header->created_ms = repair->env->vfs->realtime_ms(repair->env->vfs->context);
-    header->max_record = has_heir ? heir.max_record : repair->config->max_record_size;
-    header->node_id = repair->config->node_id;
-    if (before) {
-        header->prev_id = before->id;
-        header->prev_salt = before->format == 2 ? before->header.salt : 0;
-        return header->start >= before->start + before->begin;
-    }
-    /* Retention may have dropped what came before: then any salt that nobody has says so. */
-    header->prev_id = header->base_sequence == 1 ? NW_NO_SEGMENT : segment_id - 1;
-    header->prev_salt = header->base_sequence == 1 ? 0 : 1;
-    return 1;
-}
-
 /* 1 if the header was made anew; 0 if it could not be. */
-static int salvage_header(struct repair *repair, uint64_t segment_id, uint64_t log_id)
+static int salvage_header(struct nw_repair *repair, uint64_t segment_id, uint64_t log_id)
 {
     struct nw_link link = {.id = segment_id};
     struct nori_file *file = NULL;
     uint8_t bytes[NW_HEADER_LEN];
     struct nori_span span = {bytes, sizeof bytes};
-    struct remains remains;
     struct nw_header header;
     char name[NW_NAME_MAX];
     int rc;
@@ -574,10 +250,7 @@ static int salvage_header(struct repair *repair, uint64_t segment_id, uint64_t l
     if (rc < 0)
         return nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "open %s",
                            name);
-    rc = find_remains(repair, segment_id, file, log_id, &remains);
-    rc = describe(repair, rc, segment_id, "read");
-    if (rc == 1)
-        rc = rebuild(repair, segment_id, &remains, &header);
+    rc = nw_remains_find_header(repair, segment_id, file, log_id, &header);
     if (rc == 1) {
         rc = nw_quarantine_copy(&repair->quarantine, &link, 0, NW_HEADER_LEN, repair->why,
                                 repair->error);
@@ -586,117 +259,14 @@ static int salvage_header(struct repair *repair, uint64_t segment_id, uint64_t l
             rc = file->ops->write(file, &span, 1, 0);
         if (rc >= 0)
             rc = file->ops->sync(file);
-        rc = rc < 0 ? describe(repair, rc, segment_id, "make a new header for") : 1;
+        rc = rc < 0 ? nw_remains_describe(repair, rc, segment_id, "make a new header for") : 1;
     }
     file->ops->close(file);
     return rc;
 }
 
-/* Look at every header for the log's id (0: there is none), and for what a newer version wrote
- * (D12). */
-static int survey(struct repair *repair, uint64_t *ret_log_id)
-{
-    *ret_log_id = 0;
-    for (size_t i = 0; i < repair->chain.count; i++) {
-        struct nw_header header;
-        int rc = read_header(repair, repair->chain.links[i].id, &header);
-
-        if (rc < 0)
-            return rc;
-        if (rc == 0)
-            *ret_log_id = header.log_id;
-    }
-    return NORI_OK;
-}
-
-/* NORI_E_VERSION if a newer version wrote a record before the first that does not verify. */
-static int read_through(struct repair *repair, struct nori_file *file, uint32_t format,
-                        uint64_t salt, uint64_t offset)
-{
-    struct nw_stored_record record;
-    struct nw_cursor cursor;
-    struct nw_mark mark;
-    int rc;
-
-    nw_cursor_begin(&cursor, repair->env->allocator, file, format, salt, offset, NW_RECORD_MAX,
-                    false);
-    do {
-        rc = nw_cursor_next(&cursor, &record);
-        if (rc == 0 && nw_record_is_control(&record) &&
-            nw_control_decode(&record, salt, &mark) == NORI_E_VERSION)
-            rc = NORI_E_VERSION;
-    } while (rc == 0);
-    nw_cursor_done(&cursor);
-    return rc < 0 ? rc : NORI_OK;
-}
-
-/* A file as it is, and as it would be with the header that salvage may give it. */
-static int read_through_both(struct repair *repair, uint64_t segment_id, struct nori_file *file,
-                             uint64_t log_id)
-{
-    struct remains remains;
-    struct nw_header header;
-    int is_bad = read_header(repair, segment_id, &header);
-    int rc = is_bad;
-
-    if (rc >= 0)
-        rc = is_bad ? read_through(repair, file, 1, 0, 0)
-                    : read_through(repair, file, 2, header.salt, header.header_len);
-    if (rc >= 0) /* of a good header no heir is asked: that reads all later headers */
-        rc = is_bad ? find_remains(repair, segment_id, file, log_id, &remains)
-                    : read_remains(repair, file, 0, 0, &remains);
-    if (rc == 1 && (is_bad || remains.salt != header.salt))
-        rc = read_through(repair, file, 2, remains.salt, NW_HEADER_LEN);
-    return rc;
-}
-
-/* The same for all files, wherever the chain is damaged (D12). */
-static int refuse_newer_files(struct repair *repair, uint64_t log_id)
-{
-    int rc = NORI_OK;
-
-    for (size_t i = 0; i < repair->chain.count && rc >= 0; i++) {
-        struct nori_position position = {repair->chain.links[i].id, 0};
-        struct nori_file *file = NULL;
-        char name[NW_NAME_MAX];
-
-        nw_name_format(name, position.segment_id);
-        rc = repair->env->folder->ops->open_file(repair->env->folder, name, 0, 0, &file);
-        if (rc >= 0)
-            rc = read_through_both(repair, position.segment_id, file, log_id);
-        if (file)
-            file->ops->close(file);
-        if (NORI_VFS_CODE(rc) == NORI_E_VERSION)
-            return nw_error_set(repair->error, NORI_E_VERSION, 0, position,
-                                "%s: a record of a newer version of the format", name);
-        if (rc < 0)
-            return describe(repair, rc, position.segment_id, "read");
-    }
-    return NORI_OK;
-}
-
-/* Do the records in a file tell that it had another header? That one is good, but not its own. */
-static int has_wrong_header(struct repair *repair, uint64_t segment_id,
-                            const struct nw_header *header)
-{
-    struct nori_file *file = NULL;
-    struct remains remains;
-    char name[NW_NAME_MAX];
-    int rc;
-
-    nw_name_format(name, segment_id);
-    rc = repair->env->folder->ops->open_file(repair->env->folder, name, 0, 0, &file);
-    if (rc >= 0) {
-        rc = read_remains(repair, file, 0, 0, &remains);
-        file->ops->close(file);
-    }
-    if (rc < 0)
-        return describe(repair, rc, segment_id, "read");
-    return rc == 1 && remains.salt != header->salt;
-}
-
 /* Make the oldest damaged header anew for which enough is known: 1, or 0 if there is none. */
-static int salvage_headers(struct repair *repair, uint64_t log_id)
+static int salvage_headers(struct nw_repair *repair, uint64_t log_id)
 {
     struct nw_chain files;
     int rc;
@@ -707,11 +277,11 @@ static int salvage_headers(struct repair *repair, uint64_t log_id)
         struct nw_header header;
         uint64_t id = files.links[i].id;
 
-        rc = read_header(repair, id, &header);
+        rc = nw_remains_read_header(repair, id, &header);
         if (rc > 0) {
             rc = salvage_header(repair, id, log_id);
         } else if (rc == 0) {
-            rc = has_wrong_header(repair, id, &header);
+            rc = nw_remains_has_wrong_header(repair, id, &header);
             rc = rc == 1 ? salvage_header(repair, id, 0) : rc;
         }
     }
@@ -719,58 +289,10 @@ static int salvage_headers(struct repair *repair, uint64_t log_id)
     return rc;
 }
 
-int nw_repair_can_rebuild(const struct nw_env *env, const struct nori_wal_config *config,
-                          uint64_t segment_id, struct nori_error *error)
-{
-    struct repair repair = {.env = env, .config = config, .why = "", .error = error};
-    struct nori_file *file = NULL;
-    struct remains remains;
-    struct nw_header header;
-    char name[NW_NAME_MAX];
-    uint64_t log_id;
-    int rc;
-
-    nw_chain_init(&repair.chain, env->allocator);
-    rc = nw_chain_list(&repair.chain, env, error);
-    if (rc >= 0)
-        rc = survey(&repair, &log_id);
-    nw_name_format(name, segment_id);
-    if (rc >= 0)
-        rc = env->folder->ops->open_file(env->folder, name, 0, 0, &file);
-    if (rc >= 0) {
-        rc = find_remains(&repair, segment_id, file, log_id, &remains);
-        file->ops->close(file);
-    }
-    if (rc == 1)
-        rc = rebuild(&repair, segment_id, &remains, &header);
-    nw_chain_done(&repair.chain);
-    return describe(&repair, rc, segment_id, "read");
-}
-
 /* ---- a predecessor that is missing ---- */
 
-/* Are all files before this one of format 1 and without a record? The segment's predecessor was
- * dropped then, and they are no part of the log. */
-static int has_only_empty_before(struct repair *repair, uint64_t segment_id)
-{
-    const struct nw_link *before;
-    struct nw_header header;
-    uint64_t sequence, end;
-    int rc = read_header(repair, segment_id, &header);
-
-    if (rc != 0 || header.prev_salt == 0)
-        return rc < 0 ? rc : 0;
-    before = load_before(repair, segment_id, &rc);
-    if (!before || before->format != 1)
-        return rc < 0 && rc != NORI_E_CORRUPT ? rc : 0;
-    rc = nw_scan_measure_format1(repair->env, &repair->chain, repair->error);
-    if (rc >= 0)
-        rc = find_end(repair, before, &end, &sequence);
-    return rc < 0 ? rc : rc == 1 && sequence == 1;
-}
-
 /* Move them, newest first. 1. */
-static int move_empty(struct repair *repair)
+static int move_empty(struct nw_repair *repair)
 {
     for (size_t i = repair->chain.count; i > 0; i--) {
         int rc = nw_quarantine_move(&repair->quarantine, &repair->chain.links[i - 1], repair->why,
@@ -782,49 +304,9 @@ static int move_empty(struct repair *repair)
     return 1;
 }
 
-/* A segment whose file is gone. */
-struct gap {
-    struct nw_link link; /* what it was, as far as it matters */
-    uint64_t end;
-    uint64_t hidden; /* records that are gone with it, and with others before it */
-};
-
-/* The segment that this one names as its predecessor, if no file has its name and the segments
- * around it say what it was. 1 or 0. */
-static int find_gap(struct repair *repair, uint64_t segment_id, struct gap *ret_gap)
-{
-    struct nw_header heir;
-    struct nw_header *header = &ret_gap->link.header;
-    struct remains remains;
-    int rc = read_header(repair, segment_id, &heir);
-
-    if (rc != 0 || heir.prev_salt == 0 || heir.segment_id != segment_id)
-        return rc < 0 ? rc : 0;
-    rc = nw_chain_list(&repair->chain, repair->env, repair->error);
-    for (size_t i = 0; rc >= 0 && i < repair->chain.count; i++)
-        if (repair->chain.links[i].id == heir.prev_id)
-            return 0;
-    if (rc < 0 || heir.prev_id >= segment_id)
-        return rc < 0 ? rc : 0;
-    remains = (struct remains){.salt = heir.prev_salt, .log_id = heir.log_id, .is_missing = true};
-    rc = rebuild(repair, heir.prev_id, &remains, header);
-    if (rc != 1)
-        return rc;
-    /* No crash takes a file away: all before it was there once, and is not a torn tail. */
-    header->durable_lsn = header->start;
-    ret_gap->link.id = heir.prev_id;
-    ret_gap->end = heir.prev_end;
-    ret_gap->hidden = heir.base_sequence - header->base_sequence;
-    /* Something comes before it; and a hole is as long as it must be, or there is none. */
-    return header->prev_id != NW_NO_SEGMENT && header->start + heir.prev_end == heir.start &&
-           heir.base_sequence >= header->base_sequence && is_likely_end(repair, heir.prev_end) &&
-           (heir.prev_end >= NW_HEADER_LEN + NW_HOLE_LEN_MIN ||
-            (heir.prev_end == NW_HEADER_LEN && ret_gap->hidden == 0));
-}
-
 /* Make it anew: a header and holes. Its header is written last: whoever finds half of it finds a
  * damaged header, and makes that anew. 1. */
-static int fill_gap(struct repair *repair, const struct gap *gap)
+static int fill_gap(struct nw_repair *repair, const struct nw_gap *gap)
 {
     struct nori_folder *folder = repair->env->folder;
     uint8_t bytes[NW_HEADER_LEN];
@@ -854,47 +336,25 @@ static int fill_gap(struct repair *repair, const struct gap *gap)
 }
 
 /* 1, or 0: nothing is missing, or it cannot be put right without losing what follows. */
-static int salvage_predecessor(struct repair *repair, uint64_t segment_id)
+static int salvage_predecessor(struct nw_repair *repair, uint64_t segment_id)
 {
-    struct gap gap = {.link = {.format = 2}};
-    int rc = has_only_empty_before(repair, segment_id);
+    struct nw_gap gap = {.link = {.format = 2}};
+    int join = nw_remains_find_join(repair, segment_id, &gap);
 
-    if (rc == 1)
+    if (join == NW_JOIN_BEHIND_EMPTY)
         return move_empty(repair);
-    if (rc == 0)
-        rc = find_gap(repair, segment_id, &gap);
-    return rc == 1 ? fill_gap(repair, &gap) : rc;
-}
-
-int nw_repair_can_join(const struct nw_env *env, const struct nori_wal_config *config,
-                       uint64_t segment_id, struct nori_error *error)
-{
-    struct repair repair = {.env = env, .config = config, .why = "", .error = error};
-    struct gap gap;
-    int rc;
-
-    nw_chain_init(&repair.chain, env->allocator);
-    rc = has_only_empty_before(&repair, segment_id);
-    if (rc == 1) {
-        rc = NW_JOIN_BEHIND_EMPTY;
-    } else if (rc == 0) {
-        rc = find_gap(&repair, segment_id, &gap);
-        if (rc >= 0)
-            rc = rc == 1 ? NW_JOIN_BY_HOLES : NW_JOIN_NOT;
-    }
-    nw_chain_done(&repair.chain);
-    return rc;
+    return join == NW_JOIN_BY_HOLES ? fill_gap(repair, &gap) : join;
 }
 
 /* ---- the two kinds of damage ---- */
 
 /* A whole segment of another place or another log is no part of this one: it alone is moved. 1, or
  * 0 if it is none. Prefix does not if it is the oldest: what is behind it may lack a beginning. */
-static int move_stray(struct repair *repair, uint64_t segment_id, uint64_t log_id)
+static int move_stray(struct nw_repair *repair, uint64_t segment_id, uint64_t log_id)
 {
     struct nw_link link = {.id = segment_id};
     struct nw_header header;
-    int rc = read_header(repair, segment_id, &header);
+    int rc = nw_remains_read_header(repair, segment_id, &header);
 
     if (rc != 0)
         return rc < 0 ? rc : 0;
@@ -908,7 +368,7 @@ static int move_stray(struct repair *repair, uint64_t segment_id, uint64_t log_i
 }
 
 /* The damaged segment may still lie in `spare`: it gets its name, as recovery would give it. */
-static int name_segment(struct repair *repair, uint64_t segment_id)
+static int name_segment(struct nw_repair *repair, uint64_t segment_id)
 {
     struct nori_folder *folder = repair->env->folder;
     struct nori_file *file = NULL;
@@ -934,16 +394,16 @@ static int name_segment(struct repair *repair, uint64_t segment_id)
     return nw_chain_list(&repair->chain, repair->env, repair->error);
 }
 
-static int repair_chain(struct repair *repair, const struct nw_damage *damage)
+static int repair_chain(struct nw_repair *repair, const struct nw_damage *damage)
 {
     bool is_salvage = repair->config->recovery_mode == NORI_RECOVER_SALVAGE;
     uint64_t log_id;
     int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
 
     if (rc >= 0)
-        rc = survey(repair, &log_id);
+        rc = nw_remains_survey(repair, &log_id);
     if (rc >= 0)
-        rc = refuse_newer_files(repair, log_id);
+        rc = nw_remains_refuse_newer(repair, log_id);
     if (rc >= 0)
         rc = name_segment(repair, damage->segment_id);
     if (rc >= 0 && is_salvage)
@@ -959,7 +419,7 @@ static int repair_chain(struct repair *repair, const struct nw_damage *damage)
     return rc < 0 ? rc : 1;
 }
 
-static int repair_records(struct repair *repair, const struct nw_damage *damage,
+static int repair_records(struct nw_repair *repair, const struct nw_damage *damage,
                           struct nw_damage *accepted)
 {
     int rc = nw_chain_load(&repair->chain, repair->env, true, repair->error);
@@ -985,7 +445,7 @@ int nw_repair(const struct nw_env *env, const struct nori_wal_config *config,
               const struct nw_damage *damage, const char *why, struct nw_damage *accepted,
               uint64_t *quarantined_bytes, struct nori_error *error)
 {
-    struct repair repair = {.env = env, .config = config, .why = why, .error = error};
+    struct nw_repair repair = {.env = env, .config = config, .why = why, .error = error};
     int rc;
 
     nw_quarantine_init(&repair.quarantine, env, config->file_mode);

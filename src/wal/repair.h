@@ -19,21 +19,4 @@ int nw_repair(const struct nw_env *env, const struct nori_wal_config *config,
               const struct nw_damage *damage, const char *why, struct nw_damage *accepted,
               uint64_t *quarantined_bytes, struct nori_error *error);
 
-/*
- * Would salvage make the damaged header of this segment anew? 1 or 0, or an error in *error.
- * Nothing is changed.
- */
-int nw_repair_can_rebuild(const struct nw_env *env, const struct nori_wal_config *config,
-                          uint64_t segment_id, struct nori_error *error);
-
-/* What would salvage do about a segment whose predecessor is missing, although older files exist?
- * Or an error in *error. Nothing is changed. */
-enum nw_repair_join {
-    NW_JOIN_NOT = 0,         /* what prefix does */
-    NW_JOIN_BY_HOLES = 1,    /* a header and holes take the place of the missing file */
-    NW_JOIN_BEHIND_EMPTY = 2 /* the older files hold nothing: they are set aside */
-};
-int nw_repair_can_join(const struct nw_env *env, const struct nori_wal_config *config,
-                       uint64_t segment_id, struct nori_error *error);
-
 #endif
