@@ -111,6 +111,30 @@ int try_open(const struct nori_wal_config *config, struct nori_recovery_info *in
     return rc;
 }
 
+void expect_log_refused(const char *dir, int code, const char *name)
+{
+    struct nori_wal_config config = config_of(dir);
+    struct snapshot *before = take_snapshot(dir);
+    struct nori_error error;
+
+    for (uint32_t mode = NORI_RECOVER_TAIL; mode <= NORI_RECOVER_STRICT; mode++) {
+        struct nori_recovery_info info;
+        int rc;
+
+        config.recovery_mode = mode;
+        rc = try_open(&config, &info, &error);
+        if (rc != code)
+            fail_msg("%s instead of %s: %s", nori_error_name(rc), nori_error_name(code),
+                     error.message);
+        assert_int_equal(error.code, code);
+        if (!strstr(error.message, name))
+            fail_msg("'%s' does not name %s", error.message, name);
+        assert_int_equal(info.corruption_detected, code == NORI_E_CORRUPT);
+        expect_unchanged(dir, before);
+    }
+    free_snapshot(before);
+}
+
 nori_reader *open_reader(const char *dir, struct nori_position position)
 {
     struct nori_error error = NORI_ERROR_INIT;
@@ -320,6 +344,13 @@ void cut_file(const char *dir, const char *name, size_t len)
     char path[500];
 
     assert_int_equal(truncate(path_of(path, dir, name), (off_t)len), 0);
+}
+
+void remove_file(const char *dir, const char *name)
+{
+    char path[500];
+
+    assert_int_equal(remove(path_of(path, dir, name)), 0);
 }
 
 size_t file_len(const char *dir, const char *name)

@@ -50,6 +50,10 @@ void close_log(nori_wal *wal);
 int try_open(const struct nori_wal_config *config, struct nori_recovery_info *info,
              struct nori_error *error);
 
+/* It is refused, in the modes that mend nothing, with this code and a message that names the file;
+ * not a byte of the folder is changed. */
+void expect_log_refused(const char *dir, int code, const char *name);
+
 nori_reader *open_reader(const char *dir, struct nori_position position);
 struct nori_position position_of(nori_wal *wal);
 struct nori_position durable_of(nori_wal *wal);
@@ -94,6 +98,7 @@ uint8_t *load_file(const char *dir, const char *name, size_t *ret_len);         
 void store_file(const char *dir, const char *name, const void *data, size_t len); /* in place */
 void flip_bit(const char *dir, const char *name, size_t offset, unsigned bit);
 void cut_file(const char *dir, const char *name, size_t len);
+void remove_file(const char *dir, const char *name);
 size_t file_len(const char *dir, const char *name);
 bool has_file(const char *dir, const char *name);
 void clear_ring(const char *dir); /* the staging ring in `control`: zeros, its words stay */

@@ -2,7 +2,8 @@
 /*
  * test_bad_input.c: what callers, disks and strangers may hand to the library that it must refuse:
  * each with its code and a message that names the cause, with nothing changed in the folder. What
- * is about headers, chains and flags stands in test_formats.c; about `control` in test_control.c.
+ * is about headers, chains and flags stands in test_formats.c; about files that are missing or out
+ * of place in test_shuffled.c; about `control` in test_control.c.
  */
 #define _GNU_SOURCE 1 /* mknod */
 

@@ -33,14 +33,6 @@ static void make_log(const char *dir)
     close_log(wal);
 }
 
-static void remove_file(const char *dir, const char *name)
-{
-    char path[500];
-
-    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
-    assert_int_equal(remove(path), 0);
-}
-
 /* A log, and in it the `control` of another. Returns the bytes of that; to be freed. */
 static uint8_t *make_mixed(const struct temporary *temporary)
 {

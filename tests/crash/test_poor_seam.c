@@ -62,7 +62,7 @@ static int refuse_write(struct nori_file *file, const struct nori_span *spans, s
     return seam.write_rc;
 }
 
-static int remove_file(struct nori_folder *folder, const char *name)
+static int remove_name(struct nori_folder *folder, const char *name)
 {
     return seam.remove_rc < 0 ? seam.remove_rc : seam.folder_ops->remove(folder, name);
 }
@@ -138,7 +138,7 @@ static int open_path(void *context, const char *path, uint32_t flags, uint32_t m
     folder_ops = *(*ret_folder)->ops;
     folder_ops.open_file = open_file;
     folder_ops.open_folder = open_folder;
-    folder_ops.remove = remove_file;
+    folder_ops.remove = remove_name;
     folder_ops.size = sizeof folder_ops;
     folder_ops.forget = forget;
     if (seam.lack == IS_NULL)
