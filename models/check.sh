@@ -54,7 +54,7 @@ run() {
     cp "$1.pml" "$folder"
     (
         cd "$folder" && spin -a -D"$2" "$1.pml" && cc "${3:--O0}" -w -DSAFETY -DCOLLAPSE -o pan pan.c &&
-            timeout 300 ./pan -m500000 -n
+            timeout 1200 ./pan -m500000 -n
     ) >"$work/log" 2>&1
 }
 
