@@ -56,10 +56,15 @@ spoil() {
         dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
 }
 
+# lines_of LIFE: its input, which ends when the segment of the life before has given back what it did not need.
+lines_of() {
+    awk -v life="$1" 'BEGIN { for (i = 1; i <= 400; i++) printf "%0999d\n", life * 400 + i }'
+    while [ "$1" -gt 0 ] && [ "$(wc -c <"wal/00000$(($1 - 1)).wal")" -eq 1048576 ]; do sleep 0.1; done
+}
+
 # Three segments, each of one life; a sync after each append, so that marks are where they always are.
 for life in 0 1 2; do
-    awk -v life=$life 'BEGIN { for (i = 1; i <= 400; i++) printf "%0999d\n", life * 400 + i }' >lines
-    "$nori" append --policy always --batch 1 --segment-size 1MiB wal <lines || exit 2
+    lines_of $life | "$nori" append --policy always --batch 1 --segment-size 1MiB wal || exit 2
 done
 cp -r wal torn
 # Without `control` and behind the last mark nothing says that it was durable.
