@@ -22,9 +22,10 @@
 
 #include <cmocka.h>
 
-#define MIB     ((size_t)1 << 20)
-#define OLDEST  ((struct nori_position){0, 0})
-#define PATIENT 20000 /* milliseconds: a wait that takes so long will never end */
+#define MIB      ((size_t)1 << 20)
+#define OLDEST   ((struct nori_position){0, 0})
+#define PATIENT  120000 /* milliseconds: a wait that takes so long will never end */
+#define SLEEP_MS 500    /* a reader that nobody wakes looks after so long */
 
 /* ---- a temporary folder, $TMPDIR or /tmp ---- */
 

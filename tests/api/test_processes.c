@@ -332,8 +332,8 @@ static int append_when_told(void *context)
     return 0;
 }
 
-/* D11: the other process is woken by each append, without polls; and goes on beside a writer
- * that died. */
+/* D11: the other process is woken by each append, without polls: most waits end long before the
+ * sleep would have ended by itself; and it goes on beside a writer that died. */
 static void a_waiting_reader_is_woken_by_a_writer_in_another_process(void **state)
 {
     enum {
@@ -341,7 +341,7 @@ static void a_waiting_reader_is_woken_by_a_writer_in_another_process(void **stat
     };
     struct tail tail = {.dir = dir_of(state), .count = COUNT};
     nori_reader *reader;
-    uint64_t begun;
+    uint64_t woken = 0;
     int child;
 
     make_gate(&tail.opened);
@@ -350,13 +350,15 @@ static void a_waiting_reader_is_woken_by_a_writer_in_another_process(void **stat
     assert_true(pass_gate(&tail.opened));
     reader = open_reader(tail.dir, OLDEST);
     assert_int_equal(nori_reader_wait(reader, 20), NORI_E_TIMEOUT);
-    begun = now_ms();
     for (uint64_t number = 1; number <= COUNT; number++) {
+        uint64_t begun = now_ms();
+
         open_gate(&tail.go);
         assert_int_equal(nori_reader_wait(reader, PATIENT), NORI_OK);
+        woken += now_ms() - begun < SLEEP_MS / 2;
         expect_range(reader, number, 1, number);
     }
-    assert_in_range(now_ms() - begun, 0, COUNT * 100);
+    assert_in_range(woken, COUNT / 2, COUNT);
     open_gate(&tail.go);
     assert_int_equal(WTERMSIG(end_of_child(child)), SIGKILL);
     expect_range(reader, 0, 0, 0);

@@ -637,8 +637,8 @@ static void waiting_ends_with_the_next_append(void **state)
     close_log(wal);
 }
 
-/* A sleeping reader is woken, not found awake by chance: many times in far less than its polls
- * would take. */
+/* A sleeping reader is woken: most waits end long before the sleep, of half a second, would have
+ * ended by itself. Not all, on a machine that has other things to do. */
 static void waking_takes_no_polling(void **state)
 {
     enum {
@@ -646,22 +646,24 @@ static void waking_takes_no_polling(void **state)
     };
     nori_wal *wal = open_dir(dir_of(state));
     nori_reader *reader;
-    uint64_t begun;
+    uint64_t woken = 0;
 
     append_range(wal, 1, 1, 10);
     reader = open_reader(dir_of(state), OLDEST);
     expect_more(reader, 1, 1);
-    begun = now_ms();
     for (uint64_t round = 0; round < ROUNDS; round++) {
         struct delayed delayed = {wal, 2 + round, 1, 0};
         pthread_t thread;
+        uint64_t begun;
 
         assert_int_equal(pthread_create(&thread, NULL, append_later, &delayed), 0);
+        begun = now_ms();
         assert_int_equal(nori_reader_wait(reader, PATIENT), NORI_OK);
+        woken += now_ms() - begun < SLEEP_MS / 2;
         assert_int_equal(pthread_join(thread, NULL), 0);
         expect_more(reader, 2 + round, 1);
     }
-    assert_in_range(now_ms() - begun, 0, ROUNDS * 100); /* a sleep is 500 ms at the longest */
+    assert_in_range(woken, ROUNDS / 2, ROUNDS);
     nori_reader_close(reader);
     close_log(wal);
 }

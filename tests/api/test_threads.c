@@ -404,13 +404,23 @@ static void under_os_with_segments_dropped_likewise(void **state)
 
 /* ---- point reads ---- */
 
-#define POINTS (6 * PER_MIB)
+#define POINTS       (6 * PER_MIB)
+#define POINTS_FIRST (PER_MIB / 4)
+#define SEEKERS      3
 
 struct points {
     struct scene scene;
     struct nori_position positions[POINTS];
-    atomic_uint count; /* appended */
+    atomic_uint count;   /* appended */
+    atomic_uint seeking; /* those who read and have found none yet */
 };
+
+/* Some threads begin late: till then there is only what was appended first, and nobody drops it. */
+static void wait_for_seekers(struct points *points)
+{
+    while (atomic_load(&points->seeking) > 0 && !atomic_load(&points->scene.has_failed))
+        sleep_ms(1);
+}
 
 static void *append_points(void *argument)
 {
@@ -421,6 +431,8 @@ static void *append_points(void *argument)
         struct numbered memory;
         struct nori_record record = make_numbered(&memory, number, len_of(number));
 
+        if (number == POINTS_FIRST)
+            wait_for_seekers(points);
         EXPECT(nori_wal_append(scene->wal, &record, &points->positions[number]) == NORI_OK);
         atomic_store(&points->count, (unsigned)number + 1);
     }
@@ -461,7 +473,8 @@ static void *read_points(void *argument)
             EXPECT(is_numbered(&record, &found) && found == number);
             EXPECT(record.sequence == number + 1 && record.value_len == len_of(number));
             EXPECT(compare_positions(position, points->positions[number]) == 0);
-            found_count++;
+            if (found_count++ == 0)
+                atomic_fetch_sub(&points->seeking, 1);
         }
         nori_reader_close(reader);
     }
@@ -475,7 +488,7 @@ static void point_reads_beside_rotation_and_retention_are_right_or_refused(void 
     struct points *points = calloc(1, sizeof *points);
     struct nori_wal_config config = config_of(dir_of(state));
     struct scene *scene;
-    pthread_t threads[5];
+    pthread_t threads[SEEKERS + 2];
 
     assert_non_null(points);
     scene = &points->scene;
@@ -485,11 +498,13 @@ static void point_reads_beside_rotation_and_retention_are_right_or_refused(void 
     config.preallocate = NORI_PREALLOCATE_OFF;
     scene->wal = open_log(&config);
     atomic_store(&scene->running, 1);
-    for (size_t i = 0; i < 3; i++)
+    atomic_store(&points->seeking, SEEKERS);
+    for (size_t i = 0; i < SEEKERS; i++)
         threads[i] = run(read_points, points);
-    threads[3] = run(drop_now_and_then, scene);
-    threads[4] = run(append_points, points);
-    for (size_t i = 0; i < 5; i++)
+    threads[SEEKERS] = run(append_points, points);
+    wait_for_seekers(points);
+    threads[SEEKERS + 1] = run(drop_now_and_then, scene);
+    for (size_t i = 0; i < SEEKERS + 2; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_string_equal(scene->why, "");
     close_log(scene->wal);
@@ -540,60 +555,60 @@ static void threads_come_and_go_between_open_and_close(void **state)
 
 /* ---- stalls ---- */
 
-struct stall_counts {
+struct stalls {
+    nori_wal *wal;
     atomic_uint begins;
     atomic_uint ends;
 };
 
 static void count_stalls(void *context, const struct nori_event *event)
 {
-    struct stall_counts *counts = context;
+    struct stalls *stalls = context;
 
     if (event->kind == NORI_EVENT_STALL)
-        atomic_fetch_add(event->is_over ? &counts->ends : &counts->begins, 1);
+        atomic_fetch_add(event->is_over ? &stalls->ends : &stalls->begins, 1);
 }
 
 static void *append_large_ones(void *context)
 {
     const size_t len = 24 * MIB;
-    nori_wal *wal = context;
+    struct stalls *stalls = context;
     void *value = calloc(len, 1);
     struct nori_record record = nori_record_put("k", 1, value, len);
     bool is_good = value != NULL;
 
-    for (int i = 0; is_good && i < 3; i++)
-        is_good = nori_wal_append(wal, &record, NULL) == NORI_OK;
+    for (int i = 0; is_good && (i < 3 || (i < 20 && atomic_load(&stalls->ends) == 0)); i++)
+        is_good = nori_wal_append(stalls->wal, &record, NULL) == NORI_OK;
     free(value);
     return is_good ? context : NULL;
 }
 
 /* Large records are written under the append lock, so the threads wait for each other longer than
- * they have patience here: a millisecond. */
+ * they have patience here: a millisecond. They go on until the thread that tells has noticed. */
 static void stalls_of_many_threads_are_told_and_their_ends(void **state)
 {
-    struct stall_counts counts = {0};
+    struct stalls stalls = {0};
     const struct nori_meter meter = {
-        .size = sizeof meter, .context = &counts, .emit = count_stalls};
+        .size = sizeof meter, .context = &stalls, .emit = count_stalls};
     struct nori_wal_config config = config_of(dir_of(state));
     pthread_t threads[APPENDERS];
-    nori_wal *wal;
 
     config.fsync_policy = NORI_FSYNC_ALWAYS;
     config.stall_threshold_ms = 1;
     config.meter = &meter;
-    wal = open_log(&config);
+    stalls.wal = open_log(&config);
     for (size_t i = 0; i < APPENDERS; i++)
-        threads[i] = run(append_large_ones, wal);
+        threads[i] = run(append_large_ones, &stalls);
     for (size_t i = 0; i < APPENDERS; i++) {
         void *result = NULL;
 
         assert_int_equal(pthread_join(threads[i], &result), 0);
-        assert_ptr_equal(result, wal);
+        assert_ptr_equal(result, &stalls);
     }
-    close_log(wal);
-    assert_true(atomic_load(&counts.begins) > 0);
-    assert_true(atomic_load(&counts.ends) > 0);
-    assert_true(atomic_load(&counts.ends) <= atomic_load(&counts.begins));
+    close_log(stalls.wal);
+    assert_true(atomic_load(&stalls.begins) > 0);
+    assert_true(atomic_load(&stalls.ends) > 0);
+    assert_true(atomic_load(&stalls.ends) <= atomic_load(&stalls.begins));
 }
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
