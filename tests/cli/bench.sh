@@ -44,6 +44,16 @@ try() {
     report $? "$name"
 }
 
+# comes COMMAND...: wait until it holds; two minutes are for what never comes.
+comes() {
+    tries=0
+    until "$@"; do
+        tries=$((tries + 1))
+        [ $tries -lt 1200 ] || return 1
+        sleep 0.1
+    done
+}
+
 is_gone() {
     [ ! -e data ]
     report $? "... and removes its folder"
@@ -201,11 +211,17 @@ for place in data/page.html empty/page.html; do
     report $? "... is refused in words, before anything is measured"
     is_gone
 done
-mkdir brief
-"$nori" bench $quick --report brief/page.html --only "append 100 B, always" data >out 2>err &
-program=$!
-while [ ! -d data/log ] && kill -0 $program; do sleep 0.1; done
-rmdir brief
+# Longer and longer, until the folder can be removed before there is a page in it.
+for seconds in 0.02 0.2 2 20; do
+    mkdir brief
+    "$nori" bench --quick --rounds 1 --seconds $seconds --report brief/page.html --only "append 100 B, always, 1 " \
+        data >out 2>err &
+    program=$!
+    while [ ! -d data/log ] && kill -0 $program 2>/dev/null; do sleep 0.1; done
+    rmdir brief 2>/dev/null && break
+    wait $program
+    rm -r brief
+done
 wait $program
 [ $? -eq 3 ] && grep -q "^nori bench: the report $work/brief/page.html: No such file" err
 report $? "a page whose folder went away meanwhile is complained about"
@@ -215,11 +231,7 @@ for name in INT TERM; do
     echo old >page.html
     "$nori" bench --quick --only append --report page.html data >out 2>err &
     program=$!
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        [ ! -d data/log ] || break
-        sleep 0.1
-    done
-    [ -d data/log ]
+    comes [ -d data/log ]
     report $? "a run has begun"
     kill -$name $program
     wait $program

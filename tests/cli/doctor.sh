@@ -65,6 +65,16 @@ tells() {
     report $? "... and tells: $1"
 }
 
+# comes COMMAND...: wait until it holds; two minutes are for what never comes.
+comes() {
+    tries=0
+    until "$@"; do
+        tries=$((tries + 1))
+        [ $tries -lt 1200 ] || return 1
+        sleep 0.1
+    done
+}
+
 # holds FOLDER NAME...: these names are in it, and no others.
 holds() {
     folder=$1
@@ -128,11 +138,7 @@ mkfifo feed
 writer=$!
 exec 9>feed
 echo one >&9
-tries=0
-while [ ! -s acks ] && [ $tries -lt 100 ]; do
-    sleep 0.1
-    tries=$((tries + 1))
-done
+comes [ -s acks ]
 try "0 1" "a log that is in use is measured" --seconds 0.5 live
 prints "Kept in live/control"
 echo two >&9
@@ -173,12 +179,12 @@ with open("out", "w") as out, open("err", "w") as err:
     # Also where the tests themselves were begun by nohup.
     doctor = subprocess.Popen([sys.argv[1], "doctor", "--seconds", "60", "early"], stdout=out, stderr=err,
                               preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
-    for _ in range(100):
+    for _ in range(1200):
         if os.path.exists("early/nori-doctor.tmp/load"):
             break
         time.sleep(0.1)
     doctor.send_signal(number)
-    assert doctor.wait(20) == 128 + number, doctor.returncode
+    assert doctor.wait(120) == 128 + number, doctor.returncode
 PYTHON
     report $? "SIG$1 ends it"
     tells "its files are removed, and nothing is kept"
@@ -189,11 +195,7 @@ interrupt TERM
 interrupt HUP
 "$nori" doctor --seconds 60 early >out 2>err &
 first=$!
-tries=0
-while [ ! -e early/nori-doctor.tmp/load ] && [ $tries -lt 100 ]; do
-    sleep 0.1
-    tries=$((tries + 1))
-done
+comes [ -e early/nori-doctor.tmp/load ]
 try 1 "a second one at the same time is refused" --seconds 0.1 early
 tells "another nori doctor is at work"
 kill -KILL $first

@@ -39,7 +39,7 @@ report() {
 
 # fetch URL
 fetch() {
-    python3 -c 'import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())' \
+    python3 -c 'import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=60).read().decode())' \
         "$1"
 }
 
@@ -48,15 +48,15 @@ query() {
     python3 - "http://127.0.0.1:$port/api/v1/query" "$1" <<'PYTHON' 2>>"$work/log"
 import json, sys, urllib.parse, urllib.request
 url = sys.argv[1] + "?" + urllib.parse.urlencode({"query": sys.argv[2]})
-result = json.load(urllib.request.urlopen(url, timeout=5))["data"]["result"]
+result = json.load(urllib.request.urlopen(url, timeout=60))["data"]["result"]
 print(" ".join(series["value"][1] for series in result))
 PYTHON
 }
 
-# becomes EXPRESSION VALUE: within 20 seconds.
+# becomes EXPRESSION VALUE: within two minutes, or it never will.
 becomes() {
     local value
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         value=$(query "$1")
         [ "$value" != "$2" ] || return 0
         sleep 0.2
@@ -80,7 +80,7 @@ children+=($!)
 exec 3>"$work/input"
 seq 1000 >&3
 url=
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
     url=$(head -n 1 "$work/output")
     [ -z "$url" ] || break
     sleep 0.1
