@@ -61,6 +61,7 @@ static struct torture_options options = {0, 1, 0, 0};
 struct tracee {
     pid_t id;
     bool is_stopped; /* else it is in a system call */
+    bool was_asleep; /* until it has stopped just now */
     unsigned weight; /* how often it is chosen in this phase */
 };
 
@@ -369,7 +370,7 @@ static void step(struct walk *walk, struct tracee *tracee, bool is_call)
     int status = 0;
     pid_t got = 0;
 
-    tracee->is_stopped = false;
+    tracee->is_stopped = tracee->was_asleep = false;
     assert_int_equal(ptrace(PTRACE_SINGLESTEP, id, NULL, NULL), 0);
     walk->steps++;
     while ((got = waitpid(id, &status, __WALL | (is_call ? WNOHANG : 0))) == 0) {
@@ -381,7 +382,8 @@ static void step(struct walk *walk, struct tracee *tracee, bool is_call)
     note_stop(walk, id, status);
 }
 
-/* Those who woke meanwhile. May sleep until there is one. */
+/* Those who woke meanwhile. May sleep until there is one. If it was interrupted, as by the freezer of
+ * a container, its call begins again with its next step, wherever it seems to stand. */
 static void collect(struct walk *walk, bool may_sleep)
 {
     int status;
@@ -389,6 +391,7 @@ static void collect(struct walk *walk, bool may_sleep)
 
     while ((id = waitpid(-1, &status, __WALL | (may_sleep ? 0 : WNOHANG))) > 0) {
         note_stop(walk, id, status);
+        tracee_of(walk, id)->was_asleep = true;
         may_sleep = false;
     }
 }
@@ -464,7 +467,7 @@ static void step_and_check(struct walk *walk)
             hold(walk, tracee);
             return;
         }
-        step(walk, tracee, is_call);
+        step(walk, tracee, is_call || tracee->was_asleep);
         check(walk, is_call);
         if (is_call && torture_random(&walk->seed, 2) == 0)
             collect(walk, false);
