@@ -10,16 +10,13 @@
  * What is lost. Format 1 has no times and no atomic batches: both are counted and told. In format 2
  * a TTL needs a time: one that has none counts from now.
  *
- * Failure. Nothing is made before the source could be opened. What ends the command later is told
- * with how many records are in the target: it is a log, but not all of the source.
+ * Failure. Nothing is made before the source could be opened. A log that is not all of the source
+ * would look complete, so the target gets its name when it is (part.c): whatever ends the command
+ * before, be it a crash, leaves only a folder that says by its name what it is.
  */
-#include <dirent.h>
-#include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <nori/wal.h>
 
@@ -27,6 +24,7 @@
 #include "message.h"
 #include "options.h"
 #include "output.h"
+#include "part.h"
 #include "progress.h"
 #include "text.h"
 
@@ -47,13 +45,16 @@ struct batch {
 
 struct convert {
     /* From the command line. */
-    struct nori_wal_config config; /* of the target */
+    struct nori_wal_config config; /* of the target; dir: where it is made */
     const char *source;
+    const char *target;
     bool is_json;
 
     nori_reader *reader;
     nori_wal *wal;
-    struct nori_position end; /* of the source */
+    struct cli_part part;
+    struct nori_position end; /* of the source when the command began */
+    uint64_t end_sequence;    /* of the next record there; 0: not known */
     uint64_t source_bytes;
     struct batch batch;
     struct cli_output output;
@@ -73,7 +74,8 @@ static const char help[] =
     "Copy the log in SOURCE, of either format, into TARGET, a folder that is not there or empty.\n"
     "Order, keys, values, TTLs, times, versions, deletes, kinds of compression and atomic batches\n"
     "are kept; positions are new, and sequence numbers count from 1. SOURCE is only read, up to\n"
-    "where it ends now; it may be open for writing meanwhile.\n"
+    "where it ends now; it may be open for writing meanwhile. TARGET is there when all in it is\n"
+    "complete and durable; until then it is called TARGET.incomplete.\n"
     "\n"
     "  --format 1|2             of TARGET; default 2. 1 is the one of the Rust crate: it has no\n"
     "                           times, and batches are not atomic in it; what is lost is counted\n"
@@ -82,10 +84,10 @@ static const char help[] =
     "  --json                   print what was done as an object\n"
     "  -h, --help               this text\n"
     "\n"
-    "At the end everything in TARGET is durable.\n"
-    "\n"
     "Exit status: 0 all copied; 1 no log in SOURCE, or it is damaged; 2 wrong usage, or TARGET is\n"
-    "not empty; 3 I/O error. After 1 and 3 TARGET may hold a part: the command says how much.\n"
+    "not empty; 3 I/O error. If not all was copied, or the command was killed, what was is left "
+    "in\n"
+    "TARGET.incomplete: a good log, but a part of SOURCE. The next run wants it removed.\n"
     "\n"
     "Examples\n"
     "  nori convert from-rust wal\n"
@@ -147,7 +149,7 @@ static int read_options(struct convert *convert, int argc, char **argv)
         if (rc != CLI_CONTINUE)
             return rc;
     }
-    return cli_options_two_dirs(&options, &convert->source, &convert->config.dir);
+    return cli_options_two_dirs(&options, &convert->source, &convert->target);
 }
 
 /* ---- failures ---- */
@@ -195,6 +197,7 @@ static int note_end(void *context, const struct nori_log_item *item)
 
     if (item->kind == NORI_LOG_SUMMARY) {
         convert->end = item->position;
+        convert->end_sequence = item->first_sequence ? item->first_sequence + item->records : 0;
         convert->source_bytes = item->bytes;
     }
     return 0;
@@ -213,34 +216,15 @@ static int open_source(struct convert *convert)
     return rc < 0 ? cli_fail("convert", convert->source, &error) : CLI_CONTINUE;
 }
 
-/* A folder that holds anything is not ours to fill. */
-static int check_target(const struct convert *convert)
-{
-    const char *name = convert->config.dir;
-    DIR *dir = opendir(name);
-    const struct dirent *entry;
-    bool is_empty = true;
-
-    if (!dir && errno == ENOENT)
-        return CLI_CONTINUE;
-    if (!dir) {
-        cli_message("convert", "open %s: %s", name, strerror(errno));
-        return CLI_IO;
-    }
-    while ((entry = readdir(dir)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            is_empty = false;
-    (void)closedir(dir);
-    if (is_empty)
-        return CLI_CONTINUE;
-    return cli_usage("convert", "%s is not empty: the log goes into a folder of its own", name);
-}
-
 static int open_target(struct convert *convert)
 {
     struct nori_error error = NORI_ERROR_INIT;
-    int rc = nori_wal_open(&convert->config, &convert->wal, NULL, &error);
+    int rc = cli_part_begin(&convert->part, "convert", convert->target, convert->source);
 
+    if (rc != CLI_CONTINUE)
+        return rc;
+    convert->config.dir = convert->part.name;
+    rc = nori_wal_open(&convert->config, &convert->wal, NULL, &error);
     return rc < 0 ? cli_fail("convert", convert->config.dir, &error) : CLI_CONTINUE;
 }
 
@@ -345,8 +329,23 @@ static bool is_behind(struct nori_position position, struct nori_position end)
            (position.segment_id == end.segment_id && position.offset >= end.offset);
 }
 
+/* The reader has come to the end. Somebody may have taken away what was there when the command
+ * began. */
+static int check_end(struct convert *convert, uint64_t next_sequence)
+{
+    if (next_sequence >= convert->end_sequence)
+        return CLI_GOOD;
+    cli_progress_clear(&convert->progress);
+    cli_message("convert", "%s now ends before record %llu: it went on to record %llu",
+                convert->source, (unsigned long long)next_sequence,
+                (unsigned long long)convert->end_sequence - 1);
+    return CLI_NEGATIVE;
+}
+
 static int copy_records(struct convert *convert)
 {
+    uint64_t next_sequence = 1;
+
     for (uint64_t read = 1;; read++) {
         struct nori_position position;
         struct nori_record record;
@@ -356,7 +355,8 @@ static int copy_records(struct convert *convert)
         if (rc < 0)
             return complain_about_source(convert, rc);
         if (rc == NORI_END || is_behind(position, convert->end))
-            return CLI_GOOD;
+            return check_end(convert, next_sequence);
+        next_sequence = record.sequence + 1;
         goes_on = (record.flags & NORI_RECORD_BATCH_CONTINUES) != 0;
         rc = CLI_CONTINUE;
         if (!goes_on && convert->batch.count == 0)
@@ -406,7 +406,7 @@ static void print_summary(struct convert *convert)
                           (unsigned long long)convert->times_set);
 }
 
-/* Everything is durable, or it is told what went wrong and what is there. */
+/* Everything is durable and has its name, or it is told what went wrong and what is there. */
 static int close_target(struct convert *convert, int status)
 {
     int rc = nori_wal_sync(convert->wal);
@@ -420,11 +420,14 @@ static int close_target(struct convert *convert, int status)
 
         status = complain(convert, convert->config.dir, rc, &error);
     }
-    if (status == CLI_GOOD)
-        print_summary(convert);
-    else
+    if (status != CLI_GOOD) {
         cli_message("convert", "%s is not complete: it holds the first %llu records",
                     convert->config.dir, (unsigned long long)convert->records);
+        return status;
+    }
+    status = cli_part_finish(&convert->part);
+    if (status == CLI_GOOD)
+        print_summary(convert);
     return status;
 }
 
@@ -439,14 +442,13 @@ int cli_convert(int argc, char **argv)
     if (status != CLI_CONTINUE)
         return status;
     cli_progress_init(&convert.progress, "convert", true);
-    status = check_target(&convert);
-    if (status == CLI_CONTINUE)
-        status = open_source(&convert);
+    status = open_source(&convert);
     if (status == CLI_CONTINUE)
         status = open_target(&convert);
     if (convert.wal)
         status = close_target(&convert, copy_records(&convert));
     nori_reader_close(convert.reader);
     done_with(&convert.batch);
+    cli_part_done(&convert.part);
     return cli_output_done(&convert.output, status);
 }

@@ -100,7 +100,7 @@ same() {
 
 # ---- help and usage ----
 
-for command in append dump tail verify stat top repair explain bench doctor; do
+for command in append dump tail verify stat top repair explain convert bench doctor; do
     try 0 "$command --help" "$command" --help
     prints "usage: nori $command"
     prints "Examples"
@@ -704,6 +704,14 @@ try 0 "the log of an empty folder's name" convert lines_log "$(mkdir empty_folde
 try 2 "convert into a folder with something in it" convert many_log f1_log
 tells "f1_log is not empty"
 try 2 "convert a log into itself" convert many_log many_log
+try 2 "convert a log into its own folder" convert many_log many_log/copy
+tells "which is only read"
+try 3 "convert into a folder that is not there" convert many_log nowhere/copy
+try 3 "convert to where a file is" convert many_log mixed
+mkdir linked_folder && ln -s linked_folder link_to_folder
+try 0 "convert to where a link leads" convert lines_log link_to_folder
+[ -L link_to_folder ] && [ -f linked_folder/000000.wal ]
+report $? "... follows it"
 try 2 "convert without a target" convert many_log
 tells "two folders"
 try 2 "convert to a format that is not" convert --format 3 many_log new_log
@@ -711,11 +719,19 @@ try 1 "convert no log" convert nowhere new_log
 [ ! -e new_log ] && [ ! -e nowhere ]
 report $? "... makes none"
 try 2 "a record larger than the limit" convert --max-record-size 100 f1_log cut_log
-tells "cut_log is not complete: it holds the first 4 records"
+tells "cut_log.incomplete is not complete: it holds the first 4 records"
 tells "hint: raise the limit with --max-record-size"
+[ ! -e cut_log ]
+report $? "... and there is no log of the name that was given"
+try 2 "convert again with that in the way" convert f1_log cut_log
+tells "cut_log.incomplete is in the way"
+rm -r cut_log.incomplete
+try 0 "convert again when it is removed" convert f1_log cut_log
 try 1 "convert a damaged log" convert damaged_log damaged_copy
 tells "nori verify damaged_log"
-tells "damaged_copy is not complete: it holds the first 1499 records"
+tells "damaged_copy.incomplete is not complete: it holds the first 1499 records"
+[ ! -e damaged_copy ]
+report $? "... and there is no log of the name that was given"
 
 # ---- other errors ----
 
