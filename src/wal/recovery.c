@@ -18,6 +18,7 @@
 
 #include "base/plant.h"
 #include "wal/quarantine.h"
+#include "wal/remains.h"
 #include "wal/repair.h"
 #include "wal/secure.h"
 #include "wal/staged.h"
@@ -160,7 +161,9 @@ static int judge_and_mend(struct nw_judge *judge, struct nw_damage *accepted)
         was_damaged = true;
         memcpy(why, judge->error->message, sizeof why);
         judge->floor_lsn = nw_max_u64(judge->floor_lsn, judge->env->staged->floor_lsn);
-        rc = write_staged_back(judge);
+        rc = nw_remains_refuse_newer(judge->env, judge->config, judge->error);
+        if (rc >= 0)
+            rc = write_staged_back(judge);
         if (rc < 0)
             break;
         rc = nw_repair(judge->env, judge->config, &damage, why, accepted, &quarantined,

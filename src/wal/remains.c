@@ -36,29 +36,38 @@ int nw_remains_describe(const struct nw_repair *repair, int rc, uint64_t segment
                        name);
 }
 
-int nw_remains_read_header(struct nw_repair *repair, uint64_t segment_id,
-                           struct nw_header *ret_header)
+static int read_header(struct nw_repair *repair, const struct nw_link *link,
+                       struct nw_header *ret_header)
 {
+    struct nori_position position = {link->id, 0};
     uint8_t start[NW_HEADER_LEN_MAX]; /* one of a later version may be longer than ours */
     size_t len = sizeof start;
     uint64_t bytes;
     char name[NW_NAME_MAX];
     int rc;
 
-    nw_name_format(name, segment_id);
+    nw_link_name(link, name);
     rc = nw_env_read_start(repair->env, name, start, &len, &bytes, repair->error);
     if (rc < 0)
         return rc;
     rc = nw_header_decode(start, len, ret_header);
     if (rc == NORI_E_VERSION)
-        return nw_error_set(repair->error, rc, 0, (struct nori_position){segment_id, 0},
+        return nw_error_set(repair->error, rc, 0, position,
                             "%s: written by a newer version of the format", name);
     if (rc == 0 && (ret_header->compat & ~NW_COMPAT_KNOWN))
-        return nw_error_set(repair->error, NORI_E_VERSION, 0, (struct nori_position){segment_id, 0},
+        return nw_error_set(repair->error, NORI_E_VERSION, 0, position,
                             "%s: has features that this version can read but not write", name);
     if (rc == 0 && nw_header_check_room(ret_header, name, repair->error) < 0)
         return NORI_E_UNSUPPORTED;
     return rc;
+}
+
+int nw_remains_read_header(struct nw_repair *repair, uint64_t segment_id,
+                           struct nw_header *ret_header)
+{
+    struct nw_link link = {.id = segment_id};
+
+    return read_header(repair, &link, ret_header);
 }
 
 /* ---- a damaged header ---- */
@@ -398,69 +407,117 @@ int nw_remains_survey(struct nw_repair *repair, uint64_t *ret_log_id)
     return NORI_OK;
 }
 
-/* NORI_E_VERSION if a newer version wrote a record before the first that does not verify. */
-static int read_through(struct nw_repair *repair, struct nori_file *file, uint32_t format,
-                        uint64_t salt, uint64_t offset)
+/* NORI_E_VERSION if a newer version wrote one of the records up to the first that does not
+ * verify, to which the cursor comes. */
+static int read_records(struct nw_cursor *cursor)
 {
     struct nw_stored_record record;
+    struct nw_mark mark;
+    int rc;
+
+    do {
+        rc = nw_cursor_next(cursor, &record);
+        if (rc == 0 && nw_record_is_control(&record) &&
+            nw_control_decode(&record, cursor->salt, &mark) == NORI_E_VERSION)
+            rc = NORI_E_VERSION;
+    } while (rc == 0);
+    return rc < 0 ? rc : NORI_OK;
+}
+
+/* The same for all records of a file with this header (NULL: of format 1): behind what does not
+ * verify salvage goes on at the next mark. */
+static int read_through(struct nw_repair *repair, struct nori_file *file,
+                        const struct nw_header *header)
+{
+    const struct nori_allocator *allocator = repair->env->allocator;
+    struct nw_link link = {.format = 1, .end = NW_OPEN_END};
     struct nw_cursor cursor;
     struct nw_mark mark;
     int rc;
 
-    nw_cursor_begin(&cursor, repair->env->allocator, file, format, salt, offset, NW_RECORD_MAX,
-                    false);
+    if (header)
+        link = (struct nw_link){
+            .format = 2, .header = *header, .begin = header->header_len, .end = NW_OPEN_END};
+    nw_cursor_begin(&cursor, allocator, file, link.format, link.header.salt, link.begin,
+                    NW_RECORD_MAX, false);
     do {
-        rc = nw_cursor_next(&cursor, &record);
-        if (rc == 0 && nw_record_is_control(&record) &&
-            nw_control_decode(&record, salt, &mark) == NORI_E_VERSION)
-            rc = NORI_E_VERSION;
-    } while (rc == 0);
+        rc = read_records(&cursor);
+        if (rc == NORI_OK && header)
+            rc = nw_scan_find_mark_behind(&link, header->log_id, file, allocator, cursor.offset + 1,
+                                          &cursor.offset, &mark);
+        nw_cursor_refresh(&cursor);
+    } while (rc == 1);
     nw_cursor_done(&cursor);
-    return rc < 0 ? rc : NORI_OK;
-}
-
-/* A file as it is, and as it would be with the header that salvage may give it. */
-static int read_through_both(struct nw_repair *repair, uint64_t segment_id, struct nori_file *file,
-                             uint64_t log_id)
-{
-    struct remains remains;
-    struct nw_header header;
-    int is_bad = nw_remains_read_header(repair, segment_id, &header);
-    int rc = is_bad;
-
-    if (rc >= 0)
-        rc = is_bad ? read_through(repair, file, 1, 0, 0)
-                    : read_through(repair, file, 2, header.salt, header.header_len);
-    if (rc >= 0) /* of a good header no heir is asked: that reads all later headers */
-        rc = is_bad ? find_remains(repair, segment_id, file, log_id, &remains)
-                    : read_remains(repair, file, 0, 0, &remains);
-    if (rc == 1 && (is_bad || remains.salt != header.salt))
-        rc = read_through(repair, file, 2, remains.salt, NW_HEADER_LEN);
     return rc;
 }
 
-int nw_remains_refuse_newer(struct nw_repair *repair, uint64_t log_id)
+/* A file as it is, and as it would be with the header that salvage may give it. */
+static int read_through_both(struct nw_repair *repair, const struct nw_link *link,
+                             struct nori_file *file, uint64_t log_id)
 {
-    int rc = NORI_OK;
+    struct nw_header header, other = {.header_len = NW_HEADER_LEN};
+    struct remains remains;
+    int is_bad = read_header(repair, link, &header);
+    int rc = is_bad;
 
-    for (size_t i = 0; i < repair->chain.count && rc >= 0; i++) {
-        struct nori_position position = {repair->chain.links[i].id, 0};
-        struct nori_file *file = NULL;
-        char name[NW_NAME_MAX];
+    if (rc >= 0)
+        rc = read_through(repair, file, is_bad ? NULL : &header);
+    if (rc < 0 || link->is_spare)
+        return rc; /* that gets no other */
+    /* Of a good header no heir is asked: that reads all later headers. */
+    rc = is_bad ? find_remains(repair, link->id, file, log_id, &remains)
+                : read_remains(repair, file, 0, 0, &remains);
+    if (rc != 1 || (!is_bad && remains.salt == header.salt))
+        return rc;
+    other.salt = remains.salt;
+    other.log_id = remains.log_id;
+    return read_through(repair, file, &other);
+}
 
-        nw_name_format(name, position.segment_id);
-        rc = repair->env->folder->ops->open_file(repair->env->folder, name, 0, 0, &file);
-        if (rc >= 0)
-            rc = read_through_both(repair, position.segment_id, file, log_id);
-        if (file)
-            file->ops->close(file);
-        if (NORI_VFS_CODE(rc) == NORI_E_VERSION)
-            return nw_error_set(repair->error, NORI_E_VERSION, 0, position,
-                                "%s: a record of a newer version of the format", name);
-        if (rc < 0)
-            return nw_remains_describe(repair, rc, position.segment_id, "read");
+static int refuse_newer_file(struct nw_repair *repair, const struct nw_link *link, uint64_t log_id)
+{
+    struct nori_folder *folder = repair->env->folder;
+    struct nori_file *file = NULL;
+    char name[NW_NAME_MAX];
+    int rc;
+
+    nw_link_name(link, name);
+    rc = folder->ops->open_file(folder, name, 0, 0, &file);
+    if (NORI_VFS_CODE(rc) == NORI_E_NOTFOUND && link->is_spare)
+        return NORI_OK;
+    if (rc >= 0) {
+        rc = read_through_both(repair, link, file, log_id);
+        file->ops->close(file);
     }
-    return NORI_OK;
+    if (NORI_VFS_CODE(rc) == NORI_E_VERSION)
+        return nw_error_set(repair->error, NORI_E_VERSION, 0, (struct nori_position){link->id, 0},
+                            "%s: a record of a newer version of the format", name);
+    return rc < 0 ? nw_remains_describe(repair, rc, link->id, "read") : NORI_OK;
+}
+
+int nw_remains_refuse_newer(const struct nw_env *env, const struct nori_wal_config *config,
+                            struct nori_error *error)
+{
+    struct nw_repair repair = {.env = env, .config = config, .why = "", .error = error};
+    struct nw_link spare = {.is_spare = true};
+    struct nw_chain files;
+    uint64_t log_id;
+    int rc;
+
+    nw_chain_init(&repair.chain, env->allocator);
+    nw_chain_init(&files, env->allocator);
+    rc = nw_chain_list(&repair.chain, env, error);
+    if (rc >= 0)
+        rc = nw_remains_survey(&repair, &log_id);
+    if (rc >= 0)
+        rc = nw_chain_list(&files, env, error);
+    for (size_t i = 0; rc >= 0 && i < files.count; i++)
+        rc = refuse_newer_file(&repair, &files.links[i], log_id);
+    if (rc >= 0)
+        rc = refuse_newer_file(&repair, &spare, log_id);
+    nw_chain_done(&files);
+    nw_chain_done(&repair.chain);
+    return rc;
 }
 
 /* ---- a predecessor that is missing ---- */

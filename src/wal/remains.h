@@ -34,6 +34,11 @@ enum nw_remains_join {
 int nw_remains_can_join(const struct nw_env *env, const struct nori_wal_config *config,
                         uint64_t segment_id, struct nori_error *error);
 
+/* NORI_E_VERSION if a newer version wrote anything that a repair might come to, in whatever mode
+ * and step: a header or a record, in any file of the log (D12). Nothing is changed. */
+int nw_remains_refuse_newer(const struct nw_env *env, const struct nori_wal_config *config,
+                            struct nori_error *error);
+
 /* ---- the same, step by step, for a repair ---- */
 
 /* What the seam gave still has its errno, and becomes an error that says so; all else was described
@@ -46,11 +51,8 @@ int nw_remains_read_header(struct nw_repair *repair, uint64_t segment_id,
                            struct nw_header *ret_header);
 
 /* Look at the header of every listed file for the log's id (0: there is none), and for what a newer
- * version wrote (D12). */
+ * version wrote. */
 int nw_remains_survey(struct nw_repair *repair, uint64_t *ret_log_id);
-
-/* The same for the records of all files, wherever the chain is damaged (D12). */
-int nw_remains_refuse_newer(struct nw_repair *repair, uint64_t log_id);
 
 /* Do the records in a file tell that it had another header? That one is good, but not its own. */
 int nw_remains_has_wrong_header(struct nw_repair *repair, uint64_t segment_id,

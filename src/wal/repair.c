@@ -26,39 +26,6 @@
 #include "wal/remains.h"
 #include "wal/scan.h"
 
-/* ---- before the first change ---- */
-
-static int scan_from(struct nw_repair *repair, const struct nw_link *link, uint64_t offset,
-                     struct nw_cursor *cursor)
-{
-    struct nw_segment_scan scan = {.end = offset};
-
-    return nw_segment_scan(repair->env, &repair->chain, link, cursor,
-                           repair->config->max_record_size, &scan, NULL, NULL, repair->error);
-}
-
-/* Nothing that a newer version wrote may stand anywhere in the log (D12). Nor at the damage: where
- * the log is cut no successor states an end any more, and a record may go on beyond it. */
-static int refuse_newer(struct nw_repair *repair, const struct nw_damage *damage)
-{
-    struct nw_cursor cursor;
-    int rc = NORI_OK;
-
-    nw_cursor_begin(&cursor, repair->env->allocator, NULL, 2, 0, 0, 0, false);
-    for (size_t i = repair->chain.first_live; i < repair->chain.count && rc >= 0; i++) {
-        struct nw_link link = repair->chain.links[i];
-
-        if (!link.is_live)
-            continue;
-        rc = scan_from(repair, &link, link.begin, &cursor);
-        link.end = NW_OPEN_END;
-        if (rc >= 0 && link.id == damage->segment_id)
-            rc = scan_from(repair, &link, nw_max_u64(link.begin, damage->offset), &cursor);
-    }
-    nw_cursor_done(&cursor);
-    return rc;
-}
-
 /* ---- prefix ---- */
 
 /* Move all files from this id on, newest first. */
@@ -403,8 +370,6 @@ static int repair_chain(struct nw_repair *repair, const struct nw_damage *damage
     if (rc >= 0)
         rc = nw_remains_survey(repair, &log_id);
     if (rc >= 0)
-        rc = nw_remains_refuse_newer(repair, log_id);
-    if (rc >= 0)
         rc = name_segment(repair, damage->segment_id);
     if (rc >= 0 && is_salvage)
         rc = salvage_headers(repair, log_id);
@@ -424,8 +389,6 @@ static int repair_records(struct nw_repair *repair, const struct nw_damage *dama
 {
     int rc = nw_chain_load(&repair->chain, repair->env, true, repair->error);
 
-    if (rc >= 0)
-        rc = refuse_newer(repair, damage);
     if (rc < 0)
         return rc;
     for (size_t i = repair->chain.first_live; i < repair->chain.count; i++) {

@@ -290,6 +290,44 @@ static void a_record_of_a_newer_version_keeps_repair_from_all_changes(void **sta
     }
 }
 
+/* D12: also where only the mended log would come to it: behind the mark at which salvage goes on,
+ * and in `spare`, which no segment leads to as long as a header is damaged. */
+static void a_newer_record_that_only_the_mended_log_has_keeps_it_from_all_changes(void **state)
+{
+    const struct raw_record newer = {.key = "k", .key_len = 1, .flags = RAW_LZ4 | RAW_ZSTD};
+    const char *dir = dir_of(state);
+    struct nori_wal_config config = config_of(dir);
+
+    for (int in_spare = 0; in_spare < 2; in_spare++) {
+        struct bytes files[2] = {{0}, {0}};
+        size_t place;
+
+        put_segment(&files[0], 0, SALT, 1, 0);
+        place = put_plain(&files[0], "k", "a", SALT);
+        put_mark(&files[0], SALT, LOG_ID, 2, files[0].len);
+        if (!in_spare)
+            put_record(&files[0], &newer, SALT);
+        put_segment(&files[1], 1, 88, 2, files[0].len);
+        put_record(&files[1], &newer, 88);
+        files[0].data[in_spare ? 50 : place + 4] ^= 1;
+        make_dir(dir);
+        store(dir, 0, &files[0]);
+        if (in_spare)
+            store_file(dir, "spare", files[1].data, files[1].len);
+        for (config.recovery_mode = NORI_RECOVER_PREFIX;
+             config.recovery_mode <= NORI_RECOVER_SALVAGE; config.recovery_mode++) {
+            struct snapshot *before = take_snapshot(dir);
+
+            assert_int_equal(try_open(&config, NULL, NULL), NORI_E_VERSION);
+            expect_unchanged(dir, before);
+            free_snapshot(before);
+        }
+        free_bytes(&files[0]);
+        free_bytes(&files[1]);
+        remove_dir(dir);
+    }
+}
+
 /* Beside a writer a finding counts only if it is found twice; damage is, and once only told. */
 static void damage_beside_a_writer_is_told_once(void **state)
 {
@@ -392,6 +430,7 @@ int main(void)
         IN_FOLDER(what_a_person_keeps_in_quarantine_stays),
         IN_FOLDER(an_empty_file_before_a_segment_is_set_aside_and_that_is_kept),
         IN_FOLDER(a_record_of_a_newer_version_keeps_repair_from_all_changes),
+        IN_FOLDER(a_newer_record_that_only_the_mended_log_has_keeps_it_from_all_changes),
         IN_FOLDER(damage_beside_a_writer_is_told_once),
         IN_FOLDER(a_repair_may_be_ended_at_each_item),
         cmocka_unit_test(a_repair_opens_each_file_a_few_times_however_many_there_are),
