@@ -60,6 +60,7 @@ void nw_header_encode(uint8_t target[NW_HEADER_LEN], const struct nw_header *hea
 {
     nw_assert(header->salt != 0);
     nw_assert(header->log_id != 0);
+    nw_assert(header->base_sequence != 0);
     nw_assert((header->incompat & ~NW_INCOMPAT_KNOWN) == 0);
     nw_assert((header->compat & ~NW_COMPAT_KNOWN) == 0);
     nw_assert(header->durable_lsn <= header->start);
@@ -128,7 +129,7 @@ int nw_header_decode(const uint8_t *data, size_t len, struct nw_header *ret_head
     if ((header.incompat & ~NW_INCOMPAT_KNOWN) && !NW_PLANT("ignore-incompat"))
         return NORI_E_VERSION;
     if (nw_nonzero_len(data + AT_RESERVED, RESERVED_LEN) > 0 || header.salt == 0 ||
-        header.log_id == 0)
+        header.log_id == 0 || header.base_sequence == 0)
         return NW_HEADER_BAD;
     if (header.durable_lsn > header.start)
         return NW_HEADER_BAD; /* none knows more than what lies before it */
