@@ -143,6 +143,7 @@ struct nori_wal {
     bool is_trim_wanted;
     uint64_t *dead_ids; /* files to remove once a new header is durable under its name */
     size_t dead_count;
+    bool is_dead_small; /* for want of space they were cut down to their headers */
     bool is_dead_stuck; /* one of them could not be removed; space thread only */
     bool has_last_left; /* nobody is inside since close began */
     bool has_threads;

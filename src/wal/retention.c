@@ -6,8 +6,10 @@
  * Order. A segment is dropped only when its successor is durable under its name and the durable
  * position has reached the successor's start; the folder is synced after each, so that what remains
  * is always one chain. Dead files go once the header that killed them is durable under its name,
- * and before any live segment does: else a crash could leave a dead file that looks like the oldest
- * of the log.
+ * and before any live segment does from then on: else a crash could leave a dead file that looks
+ * like the oldest of the log. Those whose header is still to come lie behind the newest live
+ * segment, which is not dropped before. So dropping needs no room (D9), but for the new segment
+ * that is begun if all is to go.
  *
  * Threads. is_dropping: one caller at a time; the space thread does not wait for it, so that nobody
  * waits for space behind a long deletion. Readers that have a dropped file open go on reading it.
@@ -42,21 +44,39 @@ static int remove_durably(struct nori_wal *wal, uint64_t id, struct nori_error *
     return nw_log_fail(wal, error); /* D8: whichever sync it was */
 }
 
-/* At most so many; is_dropping is ours. */
+/* How many of the dead files may go: the oldest ones, up to the newest segment that is durable
+ * under its name; its header killed them, or one before it. mutex held. */
+static size_t removable_dead(const struct nori_wal *wal)
+{
+    size_t named = wal->segment_count;
+    size_t count = 0;
+
+    while (named > 0 && !wal->segments[named - 1]->is_named)
+        named--;
+    while (named > 0 && count < wal->dead_count &&
+           wal->dead_ids[count] < wal->segments[named - 1]->id)
+        count++;
+    return count;
+}
+
+/* At most so many, newest first; is_dropping is ours. */
 static int remove_dead(struct nori_wal *wal, size_t count_max, struct nori_error *error)
 {
+    size_t count;
     int rc = NORI_OK;
 
     nw_lock(wal, wal->mutex);
-    /* The header that killed them is the first of this life. */
-    while (rc >= 0 && count_max-- > 0 && wal->dead_count > 0 && wal->current &&
-           wal->current->is_named) {
-        uint64_t id = wal->dead_ids[wal->dead_count - 1];
+    while (rc >= 0 && count_max-- > 0 && (count = removable_dead(wal)) > 0) {
+        uint64_t id = wal->dead_ids[count - 1];
 
         nw_unlock(wal, wal->mutex);
         rc = remove_durably(wal, id, error);
         nw_lock(wal, wal->mutex);
-        wal->dead_count -= rc >= 0;
+        if (rc < 0)
+            break;
+        memmove(wal->dead_ids + count - 1, wal->dead_ids + count,
+                (wal->dead_count - count) * sizeof *wal->dead_ids);
+        wal->dead_count--;
     }
     nw_unlock(wal, wal->mutex);
     return rc;
@@ -142,16 +162,6 @@ static void forget_oldest(struct nori_wal *wal)
     nw_free(wal->env.allocator, oldest);
 }
 
-static bool has_dead(struct nori_wal *wal)
-{
-    bool has_any;
-
-    nw_lock(wal, wal->mutex);
-    has_any = wal->dead_count > 0;
-    nw_unlock(wal, wal->mutex);
-    return has_any;
-}
-
 /* is_dropping is ours */
 static int drop_before(struct nori_wal *wal, uint64_t lsn, uint64_t *deleted,
                        struct nori_error *error)
@@ -160,17 +170,12 @@ static int drop_before(struct nori_wal *wal, uint64_t lsn, uint64_t *deleted,
     const struct nw_segment *next = NULL;
     int rc = NORI_OK;
 
-    /* Dead files go first, and they need the header that killed them. */
-    if (has_dead(wal) && oldest_to_drop(wal, lsn, &next))
-        rc = nw_roll_durably(wal, error);
-    if (rc >= 0 && !NW_PLANT("drop-before-dead"))
-        rc = remove_dead(wal, SIZE_MAX, error);
-    if (rc >= 0 && has_dead(wal) && !NW_PLANT("drop-before-dead"))
-        return NORI_OK; /* nothing was to be dropped when we looked: another call may */
     while (rc >= 0 && (oldest = oldest_to_drop(wal, lsn, &next)) != NULL) {
         if (!NW_PLANT("drop-before-durable"))
             /* its successor's header is durable, and named; without one (format 1) it always is */
             rc = nw_sync_to(wal, next->start + (next->begin > 0), error);
+        if (rc >= 0 && !NW_PLANT("drop-before-dead"))
+            rc = remove_dead(wal, SIZE_MAX, error); /* that header may have killed them */
         if (rc < 0)
             break;
         atomic_store(&wal->control->words->oldest, next->start);

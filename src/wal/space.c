@@ -14,6 +14,9 @@
  * space for a busy file, or close it. So an attempt that began before an append came may serve it,
  * but never refuses it; a full disk costs one attempt an append.
  *
+ * Dead files. On a full disk they may hold all there is, and they go only once a new header kills
+ * them. So for want of space they are cut down to their own headers, which tell all that counts.
+ *
  * Failure. Want of space (or any other failure to prepare) is told to the append that tried, with
  * its cause, and the log stays as it is. A failed sync is final (D8), here as anywhere: it may have
  * eaten the error of a write. But for one: an older `spare` is synced only to drop what is cached
@@ -175,6 +178,49 @@ static int make_spare(struct nori_wal *wal, struct nw_spare *spare, uint64_t ste
     return rc;
 }
 
+/* Give back what an ended segment owns behind its end; true if that is done, or cannot be. No
+ * mutex held. */
+static bool trim(struct nori_wal *wal, const struct nw_segment *segment, struct nori_file **file,
+                 uint64_t end)
+{
+    struct nori_file_info info = {0};
+    char name[NW_NAME_MAX];
+    int rc;
+
+    nw_name_format(name, segment->id);
+    if (!*file &&
+        wal->env.folder->ops->open_file(wal->env.folder, name, NORI_FILE_WRITE, 0, file) < 0)
+        return true; /* it stays as long as it is */
+    rc = (*file)->ops->lock(*file, NORI_LOCK_EXCLUSIVE);
+    if (rc < 0 && !NW_PLANT("trim-under-reader")) /* a reader maps it; or who knows */
+        return NORI_VFS_CODE(rc) != NORI_E_LOCKED;
+    if ((*file)->ops->stat(*file, &info) >= 0 && info.link_count == 1 && info.bytes > end)
+        (void)(*file)->ops->truncate(*file, end);
+    (void)(*file)->ops->lock(*file, NORI_LOCK_NONE);
+    return true;
+}
+
+/* Cut the dead files down to their headers, once; true if there were any. No mutex held. */
+static bool shrink_dead(struct nori_wal *wal)
+{
+    size_t at = 0;
+
+    nw_lock(wal, wal->mutex);
+    for (; !wal->is_dead_small && at < wal->dead_count; at++) {
+        struct nw_segment dead = {.id = wal->dead_ids[at]};
+        struct nori_file *file = NULL;
+
+        nw_unlock(wal, wal->mutex);
+        (void)trim(wal, &dead, &file, BLOCK);
+        if (file)
+            file->ops->close(file);
+        nw_lock(wal, wal->mutex);
+    }
+    wal->is_dead_small = true;
+    nw_unlock(wal, wal->mutex);
+    return at > 0;
+}
+
 /* Nobody is at it. mutex held; released meanwhile. */
 static void prepare_spare(struct nori_wal *wal)
 {
@@ -190,6 +236,12 @@ static void prepare_spare(struct nori_wal *wal)
     step = nw_max_u64(wal->spare_step, next_step(wal, 0));
     nw_unlock(wal, wal->mutex);
     rc = make_spare(wal, &spare, step, &is_sync_failure);
+    if (NORI_VFS_CODE(rc) == NORI_E_NOSPACE && !is_sync_failure && shrink_dead(wal)) {
+        if (spare.file)
+            spare.file->ops->close(spare.file);
+        spare.file = NULL;
+        rc = make_spare(wal, &spare, step, &is_sync_failure);
+    }
     if (rc < 0) {
         (void)nw_io_error(&spare.problem, rc, NW_NOWHERE, "prepare the next segment");
         if (spare.file)
@@ -281,28 +333,6 @@ static void grow_spare(struct nori_wal *wal)
     (void)take_step(wal, file, owned, more, 0, &owned);
     nw_lock(wal, wal->mutex);
     note_grown(wal, file, owned);
-}
-
-/* Give back what an ended segment owns behind its end; true if that is done, or cannot be. No
- * mutex held. */
-static bool trim(struct nori_wal *wal, const struct nw_segment *segment, struct nori_file **file,
-                 uint64_t end)
-{
-    struct nori_file_info info = {0};
-    char name[NW_NAME_MAX];
-    int rc;
-
-    nw_name_format(name, segment->id);
-    if (!*file &&
-        wal->env.folder->ops->open_file(wal->env.folder, name, NORI_FILE_WRITE, 0, file) < 0)
-        return true; /* it stays as long as it is */
-    rc = (*file)->ops->lock(*file, NORI_LOCK_EXCLUSIVE);
-    if (rc < 0 && !NW_PLANT("trim-under-reader")) /* a reader maps it; or who knows */
-        return NORI_VFS_CODE(rc) != NORI_E_LOCKED;
-    if ((*file)->ops->stat(*file, &info) >= 0 && info.link_count == 1 && info.bytes > end)
-        (void)(*file)->ops->truncate(*file, end);
-    (void)(*file)->ops->lock(*file, NORI_LOCK_NONE);
-    return true;
 }
 
 /* Readers borrowed it while it was the current one. */

@@ -31,7 +31,21 @@ static bool has_segment(nori_sim *sim, uint64_t id)
     return nori_sim_file_bytes(sim, path, &bytes) == 0;
 }
 
-/* It opens, and shows the records first .. first + n - 1 for some n, which is returned. */
+static uint64_t first_number(nori_wal *wal)
+{
+    nori_reader *reader = NULL;
+    struct nori_record record;
+    uint64_t number = 1;
+
+    assert_int_equal(nori_wal_read_from(wal, OLDEST, &reader), NORI_OK);
+    if (nori_reader_next(reader, &record, NULL) == NORI_OK)
+        assert_true(is_numbered(&record, &number));
+    nori_reader_close(reader);
+    return number;
+}
+
+/* It opens, and shows the records first .. first + n - 1 for some n, which is returned; first is
+ * any if it is 0. */
 static uint64_t expect_opens(nori_sim *sim, uint64_t first)
 {
     struct nori_wal_config config = config_on(sim);
@@ -42,6 +56,7 @@ static uint64_t expect_opens(nori_sim *sim, uint64_t first)
 
     if (nori_wal_open(&config, &wal, &info, &error) < 0)
         fail_msg("it does not open: %s", error.message);
+    first = first ? first : first_number(wal);
     assert_int_equal(nori_wal_read_from(wal, OLDEST, &reader), NORI_OK);
     if (info.valid_records > 0)
         expect_range(reader, first, info.valid_records, first);
@@ -95,35 +110,42 @@ static void no_third_ended_segment_waits_for_its_sync(void **state)
 }
 
 /*
- * What a power cut leaves of three segments none of which was synced since it had its name: the
- * first one lost its tail, so the log ends there, and the other two are dead.
+ * What a power cut leaves of segments the last three of which were not synced since they had their
+ * names: the first of these lost its tail, so the log ends there, and the other two are dead.
  */
-static nori_sim *with_two_dead_segments(void)
+static nori_sim *with_two_dead_segments(uint64_t live)
 {
     nori_sim *sim = nori_sim_new(NULL);
     nori_wal *wal = open_where_syncs_take_long(sim);
     nori_sim *after = NULL;
+    uint64_t number = 1;
 
-    (void)append_numbered(wal, 1, RECORD_LEN);
+    while (append_numbered(wal, number++, RECORD_LEN).segment_id + 1 < live)
+        continue;
+    if (live > 1)
+        assert_int_equal(nori_wal_sync(wal), NORI_OK);
     nori_sim_sleep(sim, LONG_NS / 10); /* it is written, and has its name */
-    for (uint64_t number = 2; position_of(wal).segment_id < 2; number++)
-        (void)append_numbered(wal, number, RECORD_LEN);
+    while (position_of(wal).segment_id < live + 1)
+        (void)append_numbered(wal, number++, RECORD_LEN);
     nori_sim_sleep(sim, LONG_NS / 10);
     (void)nori_sim_power_cut(sim, 0, &after);
     close_log(wal);
     nori_sim_free(sim);
-    assert_true(has_segment(after, 0) && has_segment(after, 1) && has_segment(after, 2));
+    for (uint64_t id = 0; id < live + 2; id++)
+        assert_true(has_segment(after, id));
     return after;
 }
 
 struct watcher {
     uint64_t durable; /* records that must be there */
     uint64_t states;
+    uint64_t first;    /* record that is shown; 0: any */
+    uint64_t capacity; /* of the disk; 0: no limit */
 };
 
 static void look_at(struct watcher *watcher, nori_sim *after)
 {
-    assert_in_range(expect_opens(after, 1), watcher->durable, UINT64_MAX);
+    assert_in_range(expect_opens(after, watcher->first), watcher->durable, UINT64_MAX);
     nori_sim_free(after);
     watcher->states++;
 }
@@ -146,6 +168,7 @@ static void watch(nori_sim *sim, struct watcher *watcher)
     struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
 
     options.before_operation = watcher ? crash_here : NULL;
+    options.capacity_bytes = watcher ? watcher->capacity : 0;
     options.context = watcher;
     nori_sim_set_options(sim, &options);
 }
@@ -154,9 +177,9 @@ static void watch(nori_sim *sim, struct watcher *watcher)
  * went on there. One of two, alone, has no predecessor: the log would be taken for damaged. */
 static void dead_segments_outlive_the_crash_before_the_new_header(void **state)
 {
-    nori_sim *sim = with_two_dead_segments();
+    nori_sim *sim = with_two_dead_segments(1);
     struct nori_wal_config config = config_on(sim);
-    struct watcher watcher = {0, 0};
+    struct watcher watcher = {.first = 1};
     nori_wal *wal;
     uint64_t count;
 
@@ -181,10 +204,10 @@ static void dead_segments_outlive_the_crash_before_the_new_header(void **state)
  * the log: its records would be back, or the log be taken for damaged. */
 static void dropped_segments_go_after_the_dead(void **state)
 {
-    nori_sim *sim = with_two_dead_segments();
+    nori_sim *sim = with_two_dead_segments(1);
     struct nori_wal_config config = config_on(sim);
     nori_wal *wal = open_log(&config);
-    struct watcher watcher = {0, 0};
+    struct watcher watcher = {.first = 1};
     uint64_t deleted = 0;
 
     (void)state;
@@ -205,7 +228,7 @@ static void dead_segments_may_go_while_others_are_dropped(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < 60; seed++) {
         struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
-        nori_sim *sim = with_two_dead_segments();
+        nori_sim *sim = with_two_dead_segments(1);
         struct nori_wal_config config = config_on(sim);
         uint64_t count = expect_opens(sim, 1);
         uint64_t deleted = 0;
@@ -228,6 +251,55 @@ static void dead_segments_may_go_while_others_are_dropped(void **state)
         assert_int_equal(expect_opens(sim, count + 2), 1);
         nori_sim_free(sim);
     }
+}
+
+/* D9: dropping needs no room, also while dead segments wait for the header that kills them. They
+ * stay: behind the newest live segment they do not look like the oldest. */
+static void on_a_full_disk_dropping_does_not_wait_for_the_dead(void **state)
+{
+    nori_sim *sim = with_two_dead_segments(3);
+    struct nori_wal_config config = config_on(sim);
+    uint64_t count = expect_opens(sim, 1);
+    struct watcher watcher = {.capacity = nori_sim_used_bytes(sim)};
+    uint64_t deleted = 0;
+    nori_wal *wal;
+
+    (void)state;
+    watch(sim, &watcher);
+    wal = open_log(&config);
+    assert_int_equal(nori_wal_delete_segments_before(wal, (struct nori_position){2, 0}, &deleted),
+                     NORI_OK);
+    assert_int_equal(deleted, 2);
+    assert_false(has_segment(sim, 0) || has_segment(sim, 1));
+    assert_true(has_segment(sim, 2) && has_segment(sim, 3) && has_segment(sim, 4));
+    (void)append_numbered(wal, count + 1, 10);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    close_log(wal);
+    watch(sim, NULL);
+    assert_true(watcher.states > 50);
+    assert_false(has_segment(sim, 3) || has_segment(sim, 4));
+    nori_sim_free(sim);
+}
+
+/* D9: what dead segments hold is room for the header that kills them. */
+static void on_a_full_disk_the_dead_make_room(void **state)
+{
+    nori_sim *sim = with_two_dead_segments(1);
+    struct nori_wal_config config = config_on(sim);
+    uint64_t count = expect_opens(sim, 1);
+    struct watcher watcher = {count, 0, 1, nori_sim_used_bytes(sim)};
+    nori_wal *wal;
+
+    (void)state;
+    watch(sim, &watcher);
+    wal = open_log(&config);
+    (void)append_numbered(wal, count + 1, 10);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    watch(sim, NULL);
+    close_log(wal);
+    assert_true(watcher.states > 50);
+    assert_int_equal(expect_opens(sim, 1), count + 1);
+    nori_sim_free(sim);
 }
 
 /* ---- marks ---- */
@@ -290,7 +362,7 @@ static void kill_here(void *context, nori_sim *sim, uint64_t operation)
  * a batch written and its room used again, neither file nor ring would have all of it. */
 static void a_batch_is_in_the_file_or_in_the_ring_as_a_whole(void **state)
 {
-    struct watcher watcher = {0, 0};
+    struct watcher watcher = {.first = 1};
 
     (void)state;
     for (uint64_t seed = 1; seed <= 30; seed++) {
@@ -715,6 +787,8 @@ int main(void)
         cmocka_unit_test(dead_segments_outlive_the_crash_before_the_new_header),
         cmocka_unit_test(dropped_segments_go_after_the_dead),
         cmocka_unit_test(dead_segments_may_go_while_others_are_dropped),
+        cmocka_unit_test(on_a_full_disk_dropping_does_not_wait_for_the_dead),
+        cmocka_unit_test(on_a_full_disk_the_dead_make_room),
         cmocka_unit_test(a_power_cut_around_a_mark_leaves_a_torn_tail),
         cmocka_unit_test(a_batch_is_in_the_file_or_in_the_ring_as_a_whole),
         cmocka_unit_test(pages_lost_while_recovery_reads_cost_nothing_it_reported),
