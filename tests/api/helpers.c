@@ -145,6 +145,24 @@ nori_reader *open_reader(const char *dir, struct nori_position position)
     return reader;
 }
 
+nori_reader *reader_with(nori_wal *wal, uint32_t visibility, uint32_t flags)
+{
+    struct nori_reader_config config = NORI_READER_CONFIG_INIT;
+    nori_reader *reader = NULL;
+
+    config.visibility = visibility;
+    config.flags = flags;
+    assert_int_equal(nori_wal_read_with(wal, &config, OLDEST, &reader), NORI_OK);
+    return reader;
+}
+
+void expect_end(nori_reader *reader)
+{
+    struct nori_record record;
+
+    assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_END);
+}
+
 struct nori_position position_of(nori_wal *wal)
 {
     struct nori_position position = {UINT64_MAX, UINT64_MAX};

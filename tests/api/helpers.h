@@ -56,6 +56,9 @@ int try_open(const struct nori_wal_config *config, struct nori_recovery_info *in
 void expect_log_refused(const char *dir, int code, const char *name);
 
 nori_reader *open_reader(const char *dir, struct nori_position position);
+nori_reader *reader_with(nori_wal *wal, uint32_t visibility, uint32_t flags); /* from OLDEST */
+void expect_end(nori_reader *reader);
+
 struct nori_position position_of(nori_wal *wal);
 struct nori_position durable_of(nori_wal *wal);
 int compare_positions(struct nori_position a, struct nori_position b);

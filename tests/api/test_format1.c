@@ -28,24 +28,6 @@ static void append(nori_wal *wal, struct nori_record record)
     assert_int_equal(nori_wal_append(wal, &record, NULL), NORI_OK);
 }
 
-static nori_reader *reader_of(nori_wal *wal, uint32_t visibility, uint32_t flags)
-{
-    struct nori_reader_config config = NORI_READER_CONFIG_INIT;
-    nori_reader *reader = NULL;
-
-    config.visibility = visibility;
-    config.flags = flags;
-    assert_int_equal(nori_wal_read_with(wal, &config, OLDEST, &reader), NORI_OK);
-    return reader;
-}
-
-static void expect_end(nori_reader *reader)
-{
-    struct nori_record record;
-
-    assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_END);
-}
-
 /* What the file begins with; all behind it is zero. */
 static void expect_file(const char *dir, uint64_t id, const struct bytes *expected)
 {
@@ -308,10 +290,10 @@ static void readers_follow_a_live_writer_over_ends_of_segments(void **state)
     nori_reader *readers[4];
     uint64_t number = 1;
 
-    readers[0] = reader_of(wal, NORI_VISIBLE_APPENDED, 0);
+    readers[0] = reader_with(wal, NORI_VISIBLE_APPENDED, 0);
     readers[1] = open_reader(dir, OLDEST);
-    readers[2] = reader_of(wal, NORI_VISIBLE_APPENDED, NORI_READER_PREAD);
-    readers[3] = reader_of(wal, NORI_VISIBLE_DURABLE, 0);
+    readers[2] = reader_with(wal, NORI_VISIBLE_APPENDED, NORI_READER_PREAD);
+    readers[3] = reader_with(wal, NORI_VISIBLE_DURABLE, 0);
     for (uint64_t count = 1; count < 100; count++) {
         append_range(wal, number, count, 1000);
         assert_int_equal(nori_wal_sync(wal), NORI_OK);
@@ -352,7 +334,7 @@ static void a_reader_agrees_with_a_writer_that_dropped_segments(void **state)
         assert_int_equal(nori_wal_delete_segments_before(wal, position_of(wal), &deleted), NORI_OK);
         assert_true(deleted > 0);
         reader = open_reader(dir, OLDEST);
-        durable = reader_of(wal, NORI_VISIBLE_DURABLE, 0);
+        durable = reader_with(wal, NORI_VISIBLE_DURABLE, 0);
         expect_end(reader);
         append_range(wal, number, 1100, 1000);
         expect_range(reader, number, 1100, 1);

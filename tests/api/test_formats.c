@@ -26,13 +26,6 @@ static void expect_record(nori_reader *reader, const char *key, const char *valu
     assert_int_equal(record.sequence, sequence);
 }
 
-static void expect_end(nori_reader *reader)
-{
-    struct nori_record record;
-
-    assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_END);
-}
-
 static void append_plain(nori_wal *wal, const char *key, const char *value)
 {
     struct nori_record record = nori_record_put(key, strlen(key), value, strlen(value));

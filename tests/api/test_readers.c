@@ -14,24 +14,6 @@ static nori_reader *reader_of(nori_wal *wal, struct nori_position position)
     return reader;
 }
 
-static nori_reader *reader_with(nori_wal *wal, uint32_t visibility, uint32_t flags)
-{
-    struct nori_reader_config config = NORI_READER_CONFIG_INIT;
-    nori_reader *reader = NULL;
-
-    config.visibility = visibility;
-    config.flags = flags;
-    assert_int_equal(nori_wal_read_with(wal, &config, OLDEST, &reader), NORI_OK);
-    return reader;
-}
-
-static void expect_end(nori_reader *reader)
-{
-    struct nori_record record;
-
-    assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_END);
-}
-
 /* The next records of a reader that has reached the end are those appended since. */
 static void expect_more(nori_reader *reader, uint64_t first, uint64_t count)
 {
