@@ -187,6 +187,21 @@ static const struct kept_event *last_event(uint32_t kind, size_t *count)
     return found;
 }
 
+/* Until one was told by a thread of the library. */
+static void wait_for_event(uint32_t kind)
+{
+    const uint64_t deadline = now_ms() + PATIENT;
+    size_t count = 0;
+
+    while (count == 0) {
+        assert_true(now_ms() < deadline);
+        (void)pthread_mutex_lock(&keeper.mutex);
+        (void)last_event(kind, &count);
+        (void)pthread_mutex_unlock(&keeper.mutex);
+        sleep_ms(count == 0);
+    }
+}
+
 static nori_wal *open_metered(void **state, uint32_t policy)
 {
     struct nori_wal_config config = config_of(dir_of(state));
@@ -278,6 +293,7 @@ static void syncs_are_measured(void **state)
     size_t count;
 
     append_range(wal, 1, 10, 100);
+    wait_for_event(NORI_EVENT_FSYNC); /* the first segment is synced when it begins */
     assert_int_equal(nori_wal_sync(wal), NORI_OK);
     before = observations_of("wal_fsync_seconds");
     append_range(wal, 11, 10, 100);
