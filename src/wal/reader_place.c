@@ -140,6 +140,11 @@ static int count_as_writer(struct nori_reader *reader)
     return 0;
 }
 
+static bool may_look_again(struct nori_reader *reader, int attempt)
+{
+    return attempt < LOADS || (attempt < LOADS_LIVE && nw_reader_ask_writer(reader) == 1);
+}
+
 /* A writer that is dropping or naming segments may change the folder under a listing: look again
  * before complaining. */
 static int load_chain(struct nori_reader *reader)
@@ -161,7 +166,7 @@ static int load_chain(struct nori_reader *reader)
         }
         if (rc >= 0 ? count_as_writer(reader) : rc != NORI_E_CORRUPT && rc != NORI_E_NOTFOUND)
             return rc;
-        if (attempt >= LOADS && (attempt >= LOADS_LIVE || nw_reader_ask_writer(reader) != 1))
+        if (!may_look_again(reader, attempt))
             return rc;
     }
 }
@@ -407,12 +412,16 @@ int nw_reader_enter_successor(struct nori_reader *reader)
     return 1;
 }
 
+/* A writer that drops segments may take the oldest one before it is opened. */
 int nw_reader_enter_first(struct nori_reader *reader)
 {
-    int rc = nw_reader_load_chain(reader);
+    for (int attempt = 0;; attempt++) {
+        int rc = nw_reader_load_chain(reader);
 
-    if (rc < 0 || reader->chain.first_live == reader->chain.count)
-        return rc;
-    rc = nw_reader_enter(reader, &reader->chain.links[reader->chain.first_live]);
-    return rc < 0 ? rc : 1;
+        if (rc < 0 || reader->chain.first_live == reader->chain.count)
+            return rc;
+        rc = nw_reader_enter(reader, &reader->chain.links[reader->chain.first_live]);
+        if (rc != NORI_E_NOTFOUND || !may_look_again(reader, attempt))
+            return rc < 0 ? rc : 1;
+    }
 }

@@ -219,6 +219,54 @@ static void positions_never_go_back_while_everything_is_dropped(void **state)
     }
 }
 
+/* Open a reader at the oldest record, of the log's own or by the folder's name, and read one. */
+static void look_at_oldest(nori_wal *wal, const struct nori_vfs *vfs, bool is_own)
+{
+    struct nori_reader_config config = NORI_READER_CONFIG_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+    struct nori_record record;
+    nori_reader *reader = NULL;
+    int rc;
+
+    config.vfs = vfs;
+    rc = is_own ? nori_wal_read_with(wal, &config, OLDEST, &reader)
+                : nori_reader_open_with("wal", &config, OLDEST, &reader, &error);
+    if (rc != NORI_OK)
+        fail_msg("%s: %s", nori_error_name(rc), error.message);
+    rc = nori_reader_next(reader, &record, NULL);
+    assert_true(rc == NORI_OK || rc == NORI_END || rc == NORI_E_TRUNCATED);
+    nori_reader_close(reader);
+}
+
+/* D11: whoever asks for the oldest record is given one that is left, if the first that was found is
+ * dropped before it is opened. */
+static void the_oldest_is_found_while_segments_are_dropped(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        struct nori_wal_config config = config_of("wal");
+        struct dropper dropper = {.rc = NORI_OK};
+        nori_sim *sim;
+
+        options.seed = seed;
+        options.switch_percent = 60;
+        sim = nori_sim_new(&options);
+        config.vfs = nori_sim_vfs(sim);
+        dropper.wal = open_log(&config);
+        append_range(dropper.wal, 0, 1, 10);
+        assert_int_equal(config.vfs->thread_start(config.vfs->context, "dropper", append_and_drop,
+                                                  &dropper, &dropper.thread),
+                         0);
+        for (int look = 0; look < 20; look++)
+            look_at_oldest(dropper.wal, config.vfs, look % 2);
+        config.vfs->thread_join(config.vfs->context, dropper.thread);
+        assert_int_equal(dropper.rc, NORI_OK);
+        close_log(dropper.wal);
+        nori_sim_free(sim);
+    }
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
 
 int main(void)
@@ -231,6 +279,7 @@ int main(void)
         IN_FOLDER(a_position_behind_the_end_is_refused),
         IN_FOLDER(ids_only_grow),
         cmocka_unit_test(positions_never_go_back_while_everything_is_dropped),
+        cmocka_unit_test(the_oldest_is_found_while_segments_are_dropped),
     };
 
     return cmocka_run_group_tests_name("retention", tests, NULL, NULL);
