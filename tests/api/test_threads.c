@@ -136,15 +136,23 @@ static bool take(struct follower *follower, const struct nori_record *record,
     return true;
 }
 
-static int open_follower(struct follower *follower, nori_reader **ret_reader)
+static bool open_follower(struct follower *follower, nori_reader **ret_reader)
 {
     struct nori_reader_config config = NORI_READER_CONFIG_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+    struct scene *scene = follower->scene;
+    int rc;
 
     config.flags = follower->flags;
     config.visibility = follower->visibility;
-    return follower->is_foreign
-               ? nori_reader_open_with(follower->scene->dir, &config, OLDEST, ret_reader, NULL)
-               : nori_wal_read_with(follower->scene->wal, &config, OLDEST, ret_reader);
+    rc = follower->is_foreign
+             ? nori_reader_open_with(scene->dir, &config, OLDEST, ret_reader, &error)
+             : nori_wal_read_with(scene->wal, &config, OLDEST, ret_reader);
+    if (rc != NORI_OK && !follower->is_foreign)
+        (void)nori_wal_last_error(scene->wal, &error);
+    if (rc != NORI_OK)
+        complain(scene, error.message, __LINE__);
+    return rc == NORI_OK;
 }
 
 static void *follow(void *argument)
@@ -154,7 +162,8 @@ static void *follow(void *argument)
     nori_reader *reader = NULL;
     bool is_last_look = false;
 
-    EXPECT(open_follower(follower, &reader) == NORI_OK);
+    if (!open_follower(follower, &reader))
+        return NULL;
     for (;;) {
         struct nori_record record;
         struct nori_position position;
@@ -169,7 +178,8 @@ static void *follow(void *argument)
         }
         if (rc == NORI_E_TRUNCATED && scene->is_dropping) {
             nori_reader_close(reader);
-            EXPECT(open_follower(follower, &reader) == NORI_OK);
+            if (!open_follower(follower, &reader))
+                return NULL;
             follower->may_skip = true;
             continue;
         }
