@@ -382,8 +382,8 @@ static void step(struct walk *walk, struct tracee *tracee, bool is_call)
     note_stop(walk, id, status);
 }
 
-/* Those who woke meanwhile. May sleep until there is one. If it was interrupted, as by the freezer of
- * a container, its call begins again with its next step, wherever it seems to stand. */
+/* Those who woke meanwhile. May sleep until there is one. If it was interrupted, as by the freezer
+ * of a container, its call begins again with its next step, wherever it seems to stand. */
 static void collect(struct walk *walk, bool may_sleep)
 {
     int status;
