@@ -333,6 +333,7 @@ static int walk_over(struct step *step)
     if (!finding)
         return NORI_E_NOMEM;
     finding->bytes = resume - from;
+    finding->sequence_after = sequence_after;
     finding->can_go_on = link.format == 2 && before.sequence && sequence_after >= before.sequence;
     if (before.sequence && sequence_after >= before.sequence && before.doubt == 0)
         finding->records = sequence_after - before.sequence;

@@ -24,11 +24,13 @@ struct nw_finding {
     int os_errno;      /* of what cannot be read; its text is in the message */
     uint64_t segment_id;
     uint64_t offset;
-    uint64_t bytes;   /* up to where the log can be trusted again */
-    uint64_t records; /* in them, or NW_RECORDS_UNKNOWN */
-    uint64_t lsn;     /* of offset; UINT64_MAX: unknown */
-    bool can_go_on;   /* something behind it tells where and with which record the log goes on */
+    uint64_t bytes;          /* up to where the log can be trusted again */
+    uint64_t records;        /* in them, or NW_RECORDS_UNKNOWN */
+    uint64_t lsn;            /* of offset; UINT64_MAX: unknown */
+    uint64_t sequence_after; /* RECORDS: of the first record behind it; 0: nothing tells */
+    bool can_go_on; /* something behind it tells where and with which record the log goes on */
     bool is_hole;
+    bool is_zero;           /* HEADER: and all of the file */
     char file[NW_NAME_MAX]; /* "" for none */
     char message[256];
     const char *advice;

@@ -46,9 +46,9 @@ struct mending {
     struct nori_position end;
     struct nori_error *error;
     uint64_t bytes_done;
-    bool is_rebuilt; /* the last finding was a header that is made anew */
-    bool is_cut;     /* the plan: the log ends before this finding */
-    uint64_t cut_id;
+    bool is_rebuilt;         /* the last finding was a header that is made anew */
+    bool is_cut;             /* the plan: the log ends before this finding */
+    struct nw_damage damage; /* the first, as an open judges it */
 };
 
 /* ---- what is in quarantine ---- */
@@ -169,15 +169,20 @@ static int tell_new_pieces(struct mending *mending, struct nori_error *error)
 
 /* ---- what is done about a finding ---- */
 
+static void plan_cut_here(struct mending *mending, const struct nw_finding *finding,
+                          char plan[PLAN_LEN])
+{
+    mending->is_cut = true;
+    (void)snprintf(plan, PLAN_LEN,
+                   "the log ends here: what follows in %s is set aside, and every later segment",
+                   finding->file);
+}
+
 static void plan_cut(struct mending *mending, const struct nw_finding *finding, char plan[PLAN_LEN])
 {
     mending->is_cut = true;
-    mending->cut_id = finding->segment_id;
     if (finding->kind == NW_FINDING_RECORDS)
-        (void)snprintf(
-            plan, PLAN_LEN,
-            "the log ends here: what follows in %s is set aside, and every later segment",
-            finding->file);
+        plan_cut_here(mending, finding, plan);
     else
         (void)snprintf(plan, PLAN_LEN,
                        "the log ends before this segment: %s and every later one is set aside",
@@ -221,43 +226,104 @@ static int plan_join(struct mending *mending, const struct nw_finding *finding, 
     return join < 0 ? join : NORI_OK;
 }
 
+/* Prefix sets files aside from another one on, by their names: is this finding before them? */
+static bool is_before_damage(const struct mending *mending, const struct nw_finding *finding)
+{
+    return mending->config.recovery_mode == NORI_RECOVER_PREFIX &&
+           mending->damage.kind == NW_DAMAGE_CHAIN &&
+           finding->segment_id < mending->damage.segment_id;
+}
+
+/* A header that verifies, in the wrong place. */
+static bool is_stray(const struct mending *mending, const struct nw_finding *finding)
+{
+    struct nori_error ignored = NORI_ERROR_INIT;
+    uint8_t start[NW_HEADER_LEN_MAX];
+    struct nw_header header;
+    size_t len = sizeof start;
+    uint64_t bytes;
+
+    return nw_env_read_start(&mending->env, finding->file, start, &len, &bytes, &ignored) >= 0 &&
+           nw_header_decode(start, len, &header) == 0 &&
+           (header.segment_id != finding->segment_id ||
+            header.log_id != mending->walk.chain.log_id);
+}
+
+/* Nothing says what stood in the place of a file of format 1. */
+static bool was_format1(const struct mending *mending, const struct nw_finding *finding)
+{
+    for (size_t i = 0; i < mending->walk.chain.count; i++) {
+        const struct nw_link *link = &mending->walk.chain.links[i];
+
+        if (link->is_live && link->format == 2 && link->header.header_len != 0 &&
+            link->header.prev_salt == 0 && link->header.prev_id == finding->segment_id)
+            return true;
+    }
+    return false;
+}
+
+/* Salvage, where no mark or header tells how the records go on. */
+static int plan_header(struct mending *mending, const struct nw_finding *finding,
+                       char plan[PLAN_LEN])
+{
+    int can = finding->kind != NW_FINDING_HEADER
+                  ? 0
+                  : nw_remains_can_rebuild(&mending->env, &mending->config, finding->segment_id,
+                                           mending->error);
+
+    if (can < 0)
+        return can;
+    mending->is_rebuilt = can;
+    if (can) {
+        (void)snprintf(plan, PLAN_LEN, "the damaged header is set aside and made anew; %s",
+                       finding->can_go_on ? "its records are kept"
+                                          : "what else is damaged becomes holes");
+    } else if (is_stray(mending, finding) && !was_format1(mending, finding)) {
+        (void)snprintf(plan, PLAN_LEN,
+                       "all of %s is set aside: it is no part of the log; holes take its place if "
+                       "its neighbours tell what stood there",
+                       finding->file);
+        mending->is_rebuilt = true;
+    } else {
+        return plan_join(mending, finding, plan);
+    }
+    return NORI_OK;
+}
+
 static int plan_for(struct mending *mending, const struct nw_finding *finding, char plan[PLAN_LEN])
 {
     bool is_salvage = mending->config.recovery_mode == NORI_RECOVER_SALVAGE;
-    bool is_behind_rebuilt = mending->is_rebuilt; /* the finding before this one */
-    int can = finding->can_go_on;
+    bool is_records = finding->kind == NW_FINDING_RECORDS;
+    bool is_behind_rebuilt = mending->is_rebuilt; /* of this segment, or the one before */
+    bool is_before = is_before_damage(mending, finding);
+    /* Where a header behind it is lost nobody knows what was durable; and a file without one, and
+     * nothing but that before it, is one of format 1 whose first record is damaged. */
+    bool is_next = is_before && (finding->severity == NORI_SEVERITY_INFO ||
+                                 (finding->kind == NW_FINDING_HEADER && !finding->is_zero));
+    /* A header made anew says which record is the first. */
+    bool can = finding->can_go_on || (is_behind_rebuilt && finding->sequence_after != 0);
 
-    mending->is_rebuilt = false;
+    mending->is_rebuilt &= is_records;
     if (mending->is_cut) {
         (void)snprintf(plan, PLAN_LEN, "it is set aside with what follows the damage before it");
-    } else if (finding->severity < NORI_SEVERITY_ERROR) {
+    } else if (is_next) {
+        plan_cut_here(mending, finding, plan);
+    } else if (finding->severity < NORI_SEVERITY_ERROR || (is_before && !is_records)) {
         (void)snprintf(plan, PLAN_LEN, "nothing: it is kept as it is");
     } else if (finding->code != NORI_E_CORRUPT) {
         (void)snprintf(plan, PLAN_LEN, "nothing can be done until this can be read");
     } else if (is_behind_rebuilt && finding->kind == NW_FINDING_CHAIN) {
-        (void)snprintf(plan, PLAN_LEN, "nothing: the header made anew before it mends this, too");
-    } else if (is_salvage && finding->kind == NW_FINDING_RECORDS && can) {
+        (void)snprintf(plan, PLAN_LEN, "nothing: what is done before it mends this, too");
+    } else if (is_salvage && is_records && can) {
         (void)snprintf(plan, PLAN_LEN,
                        "bytes %llu to %llu are set aside and covered by a hole; everything else in "
                        "the segment is kept",
                        (unsigned long long)finding->offset,
                        (unsigned long long)(finding->offset + finding->bytes));
+    } else if (is_salvage && !is_records) {
+        return plan_header(mending, finding, plan);
     } else {
-        if (is_salvage && finding->kind == NW_FINDING_HEADER)
-            can = nw_remains_can_rebuild(&mending->env, &mending->config, finding->segment_id,
-                                         mending->error);
-        if (can < 0)
-            return can;
-        if (is_salvage &&
-            (finding->kind == NW_FINDING_CHAIN || (finding->kind == NW_FINDING_HEADER && !can)))
-            return plan_join(mending, finding, plan);
-        mending->is_rebuilt = is_salvage && finding->kind == NW_FINDING_HEADER && can;
-        if (mending->is_rebuilt)
-            (void)snprintf(plan, PLAN_LEN, "the damaged header is set aside and made anew; %s",
-                           finding->can_go_on ? "its records are kept"
-                                              : "what else is damaged becomes holes");
-        else
-            plan_cut(mending, finding, plan);
+        plan_cut(mending, finding, plan);
     }
     return NORI_OK;
 }
@@ -327,6 +393,46 @@ static int judge(struct mending *mending)
     if (rc == NORI_E_CORRUPT)
         return NORI_OK;
     nw_error_copy(mending->error, &error);
+    return rc;
+}
+
+/* When all files from the damage on are gone those before it are judged again, and so on. */
+static int find_lowest_damage(struct mending *mending)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+    struct nw_chain chain;
+    int rc;
+
+    nw_chain_init(&chain, mending->env.allocator);
+    do {
+        rc = nw_chain_load_below(&chain, &mending->env, mending->damage.segment_id, &error);
+        if (rc == NORI_E_CORRUPT)
+            mending->damage.segment_id = error.position.segment_id;
+    } while (rc == NORI_E_CORRUPT);
+    nw_chain_done(&chain);
+    if (rc < 0)
+        nw_error_copy(mending->error, &error);
+    return rc;
+}
+
+/* The walk finds more than an open does, which stops at the first damage and mends that. */
+static int find_first_damage(struct mending *mending)
+{
+    struct nw_recovered recovered;
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+    int rc = mending->walk.errors == 0 ? NORI_OK
+                                       : nw_judge(&mending->env, &mending->config,
+                                                           &recovered, &info, NULL, NULL, &error);
+
+    if (rc == NORI_E_CORRUPT) {
+        mending->damage = recovered.damage;
+        return mending->damage.kind == NW_DAMAGE_CHAIN ? find_lowest_damage(mending) : NORI_OK;
+    }
+    if (rc < 0)
+        nw_error_copy(mending->error, &error);
+    else if (mending->walk.errors > 0)
+        nw_recovered_done(&recovered);
     return rc;
 }
 
@@ -427,6 +533,8 @@ static int mend(struct mending *mending)
     int rc = look(mending);
     int told;
 
+    if (rc >= 0)
+        rc = find_first_damage(mending);
     if (rc >= 0)
         rc = tell_findings(mending);
     if (rc >= 0)

@@ -66,6 +66,15 @@ static int note_header(struct nw_walk *walk, const struct nw_link *link, const c
     return NORI_OK;
 }
 
+static int note_zeros(struct nw_walk *walk, const struct nw_link *link)
+{
+    int rc = note_header(walk, link, "the segment has no header", false);
+
+    if (rc >= 0)
+        walk->findings[walk->count - 1].is_zero = true;
+    return rc;
+}
+
 /* A file whose header does not verify: its own marks may tell what it is. */
 static int take_remains(struct nw_walk *walk, struct nw_link *link, bool has_magic,
                         struct nori_error *error)
@@ -278,7 +287,7 @@ static int judge_zeros(struct nw_walk *walk)
         if (!has_format2)
             chain->links[i].format = 1;
         else
-            rc = note_header(walk, &chain->links[i], "the segment has no header", false);
+            rc = note_zeros(walk, &chain->links[i]);
     }
     return rc;
 }

@@ -184,10 +184,12 @@ static int judge_and_mend(struct nw_judge *judge, struct nw_damage *accepted)
     return rc;
 }
 
+/* A log of which all was set aside was there. */
 static int check_existence(const struct nori_wal_config *config,
-                           const struct nw_recovered *recovered, struct nori_error *error)
+                           const struct nw_recovered *recovered,
+                           const struct nori_recovery_info *info, struct nori_error *error)
 {
-    if ((config->flags & NORI_OPEN_MUST_EXIST) && recovered->is_new)
+    if ((config->flags & NORI_OPEN_MUST_EXIST) && recovered->is_new && !info->corruption_detected)
         return nw_error_set(error, NORI_E_NOTFOUND, 0, NW_NOWHERE, "open %s: there is no log",
                             config->dir);
     if ((config->flags & NORI_OPEN_MUST_CREATE) && !recovered->is_new)
@@ -268,7 +270,7 @@ static int recover(const struct nw_env *env, const struct nori_wal_config *confi
 
     if (rc < 0)
         return rc;
-    rc = check_existence(config, ret_recovered, error);
+    rc = check_existence(config, ret_recovered, info, error);
     if (rc >= 0)
         rc = check_space(&judge);
     watermark = nw_min_u64(nw_judge_watermark(&judge), ret_recovered->end_lsn);

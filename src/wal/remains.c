@@ -353,17 +353,20 @@ int nw_remains_can_rebuild(const struct nw_env *env, const struct nori_wal_confi
     struct nori_file *file = NULL;
     struct nw_header header;
     char name[NW_NAME_MAX];
-    uint64_t log_id;
+    uint64_t log_id = 0;
     int rc;
 
     nw_chain_init(&repair.chain, env->allocator);
     rc = nw_chain_list(&repair.chain, env, error);
-    if (rc >= 0)
-        rc = nw_remains_survey(&repair, &log_id);
+    rc = rc < 0 ? rc : nw_remains_survey(&repair, &log_id);
+    rc = rc < 0 ? rc : nw_remains_read_header(&repair, segment_id, &header);
+    if (rc == 0) { /* as salvage_headers */
+        rc = nw_remains_has_wrong_header(&repair, segment_id, &header);
+        log_id = 0;
+    }
     nw_name_format(name, segment_id);
-    if (rc >= 0)
-        rc = env->folder->ops->open_file(env->folder, name, 0, 0, &file);
-    if (rc >= 0) {
+    rc = rc > 0 ? env->folder->ops->open_file(env->folder, name, 0, 0, &file) : rc;
+    if (file) {
         rc = nw_remains_find_header(&repair, segment_id, file, log_id, &header);
         file->ops->close(file);
     }

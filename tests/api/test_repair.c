@@ -621,6 +621,42 @@ static void damage_before_a_damaged_header_is_kept_as_evidence(void **state)
     assert_int_equal(read_all(dir, &holes), 899);
 }
 
+/* Everything was moved to quarantine, and then the answer was that there is no such log. */
+static void a_log_of_which_nothing_can_be_kept_is_empty_then_and_goes_on(void **state)
+{
+    const char *dir = dir_of(state);
+    nori_wal *wal;
+
+    make_log(dir);
+    flip_bit(dir, segment_name(0), 60, 1);
+    assert_int_equal(repair(dir, NORI_LOG_DRY_RUN), NORI_E_CORRUPT);
+    assert_non_null(strstr(heard.advice, "the log ends before this segment: 000000.wal"));
+    assert_int_equal(repair(dir, 0), NORI_OK);
+    assert_int_equal(heard.piece_count, 3);
+    assert_int_equal(heard.summary.records, 0);
+    assert_int_equal(heard.summary.records_lost, COUNT);
+    wal = open_dir(dir);
+    append_range(wal, 1, 3, VALUE_LEN);
+    close_log(wal);
+    expect_log(dir, 1, 3);
+}
+
+/* The dry run named the empty file, and the repair left that alone and moved those behind it. */
+static void a_dry_run_names_the_file_from_which_on_files_are_set_aside(void **state)
+{
+    const char *dir = dir_of(state);
+
+    make_log(dir);
+    cut_file(dir, segment_name(0), 0);
+    assert_int_equal(repair(dir, NORI_LOG_DRY_RUN), NORI_E_CORRUPT);
+    assert_non_null(strstr(heard.advice, "nothing: it is kept as it is"));
+    assert_non_null(strstr(heard.advice, "the log ends before this segment: 000001.wal"));
+    assert_int_equal(repair(dir, 0), NORI_OK);
+    assert_int_equal(heard.piece_count, 2);
+    assert_true(has_file(dir, segment_name(0)));
+    assert_false(has_file(dir, segment_name(1)));
+}
+
 static void a_dry_run_changes_no_byte(void **state)
 {
     const char *dir = dir_of(state);
@@ -739,6 +775,8 @@ int main(void)
         IN_FOLDER(salvage_puts_holes_in_the_place_of_a_missing_segment),
         IN_FOLDER(salvage_goes_on_behind_several_missing_segments),
         IN_FOLDER(damage_before_a_damaged_header_is_kept_as_evidence),
+        IN_FOLDER(a_log_of_which_nothing_can_be_kept_is_empty_then_and_goes_on),
+        IN_FOLDER(a_dry_run_names_the_file_from_which_on_files_are_set_aside),
         IN_FOLDER(a_dry_run_changes_no_byte),
         IN_FOLDER(bad_options_are_refused_and_older_ones_taken),
         IN_FOLDER(damage_of_format_1_is_told_and_cut_off),
