@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # torture.sh [--seed N] [--seconds N] [--reset] [PART...]: the parts of tests/torture.txt, or some of them, until each
 # has reached its goal, or for so many seconds each. What was reached is kept in build/torture/: a later run goes on
-# with what was not tried yet. --reset: begin anew. DIR in the environment: where logs are made, else in memory.
-# Status 1 if anything was lost.
+# with what was not tried yet. --reset: begin anew. DIR in the environment: where logs are made, else in memory: in a
+# folder of its own, which is removed at the end, also if the run is interrupted. Status 1 if anything was lost.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 table=tests/torture.txt
@@ -36,8 +36,29 @@ while [ $# -gt 0 ]; do
 done
 # shellcheck disable=SC2206 # one word each
 [ ${#parts[@]} -gt 0 ] || parts=($all)
-[ -z "${DIR:-}" ] || export TMPDIR=$DIR
 export NORI_BUILD=$build NORI_SOURCE_ROOT=$PWD NORI_TORTURE_KEEP=$PWD/$kept
+
+# ---- what is left behind: nothing ----
+
+base=${DIR:-${TMPDIR:-}}
+[ -n "$base" ] || { base=/tmp; [ ! -w /dev/shm ] || base=/dev/shm; }
+place=$(mktemp -d "$base/nori-torture-XXXXXX") || exit 2
+program= # leads the group of processes of the part that runs
+
+# shellcheck disable=SC2317 # called by trap
+leave() {
+    local left=10 # times to look whether all have ended
+    trap '' INT TERM HUP
+    if [ -n "$program" ]; then
+        kill -TERM -- "-$program" 2>/dev/null
+        while [ $((left--)) -gt 0 ] && kill -0 -- "-$program" 2>/dev/null; do sleep 0.2; done
+        kill -KILL -- "-$program" 2>/dev/null
+    fi
+    rm -rf "$place"
+}
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
 # ---- what a part needs ----
 
@@ -91,10 +112,18 @@ tell() {
 run() {
     local part=$1 goal=$2 unit=$3 command=$4 begun=$SECONDS shown=$SECONDS line word
     local reached_before=${kept_of[reached]} failed_before=${kept_of[violations]} spent_before=${kept_of[seconds]}
-    local log=$kept/$part.log status=1
+    local log=$kept/$part.log status=1 output
     : >"$log"
     [ "$command" != "${command#tools/}" ] || command=$build/$command
-    while read -r line; do
+    mkdir "$place/$part"
+    # shellcheck disable=SC2086,SC2016 # a command and its words
+    exec {output}< <(
+        TMPDIR=$place/$part exec setsid bash -c '"$@" 2>&1; echo "torture: exit $?"' "$part" $command \
+            --seed "${kept_of[seed]}" --from "${kept_of[next]}" --count $((goal - reached_before)) \
+            --seconds "$seconds_max"
+    )
+    program=$!
+    while read -r line <&"$output"; do
         case $line in
         "torture: skipped "*) echo "$part: skipped: ${line#torture: skipped }"; missing=${line#torture: skipped } ;;
         "torture: exit "*) status=${line#torture: exit } ;;
@@ -117,11 +146,10 @@ run() {
         repeat:*) echo "$part: ${line//.\/test_/tests/test_}" | sed "s| tests/test_| $build/tests/test_|" | tee -a "$log" ;;
         *) echo "$line" >>"$log" ;;
         esac
-    done < <(
-        $command --seed "${kept_of[seed]}" --from "${kept_of[next]}" --count $((goal - reached_before)) \
-            --seconds "$seconds_max" 2>&1
-        echo "torture: exit $?"
-    )
+    done
+    exec {output}<&-
+    program=
+    rm -rf "${place:?}/$part"
     kept_of[seconds]=$((spent_before + SECONDS - begun))
     if [ "$status" -eq 77 ]; then
         return
