@@ -54,7 +54,8 @@ static uint64_t published_limit(const struct nori_reader *reader)
 }
 
 /* What is known to be durable when nobody writes: from `control` if it is believed, else from the
- * headers and the last segment's marks, which are read once for each chain. */
+ * headers and the last segment's marks, which are read once for each chain, and again where they
+ * end (has_more_marks). */
 static int watermark_without_writer(struct nori_reader *reader, uint64_t *ret_lsn)
 {
     const struct nw_link *last = nw_chain_last(&reader->chain);
@@ -447,6 +448,26 @@ static bool has_lost_control(struct nori_reader *reader)
     return true;
 }
 
+/* At the durable limit, and nobody publishes one: `control` is missing, or of another log. Marks
+ * and headers may tell more by now, in segments that are new, too. 1 or 0, or why that cannot be
+ * told. */
+static int has_more_marks(struct nori_reader *reader, const struct nw_reader_limit *limit)
+{
+    int rc;
+
+    if (!nw_reader_shows_durable_only(reader) || reader->control)
+        return 0;
+    rc = nw_reader_relocate(reader);
+    if (rc >= 0)
+        rc = nw_scan_watermark_behind(&reader->env, &reader->chain, &reader->here,
+                                      reader->cursor.offset, &reader->marks_lsn, &reader->error);
+    if (rc < 0)
+        return rc;
+    reader->has_marks_lsn = true;
+    return reader->control || reader->marks_lsn > limit->lsn ||
+           nw_chain_watermark(&reader->chain) > limit->lsn;
+}
+
 int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
                    struct nori_position *ret_position)
 {
@@ -483,6 +504,12 @@ int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
         rc = read_stored(reader, &limit, &has_looked_again, &record);
         if (rc == NORI_END && has_lost_control(reader))
             continue;
+        if (rc == NORI_END) {
+            rc = has_more_marks(reader, &limit);
+            if (rc == 1)
+                continue;
+            return rc < 0 ? rc : NORI_END;
+        }
         if (rc != NORI_OK)
             return rc;
         if (record.len == 0)

@@ -133,6 +133,62 @@ static void a_durable_reader_sees_a_life_that_began_and_ended_behind_its_back(vo
     nori_reader_close(reader);
 }
 
+/* All that is new to the reader, in order; ret_next: the number that comes then. */
+static void read_what_is_new(nori_reader *reader, uint64_t *next)
+{
+    struct nori_record record;
+    uint64_t number;
+
+    while (nori_reader_next(reader, &record, NULL) == NORI_OK) {
+        assert_true(is_numbered(&record, &number));
+        assert_int_equal(number, (*next)++);
+    }
+}
+
+/* Nobody publishes what is durable where `control` is gone, or is another log's: marks tell. The
+ * reader looked for them once, and waited for ever. */
+static void a_durable_reader_without_control_goes_on_as_marks_are_written(void **state)
+{
+    const struct temporary *temporary = *state;
+
+    for (int is_foreign = 0; is_foreign < 2; is_foreign++) {
+        struct nori_reader_config config = NORI_READER_CONFIG_INIT;
+        nori_reader *reader = NULL;
+        nori_wal *wal = open_dir(temporary->dir);
+        uint64_t next = 1, seen = 1;
+        char control[300], other[300];
+
+        config.visibility = NORI_VISIBLE_DURABLE;
+        (void)snprintf(control, sizeof control, "%s/control", temporary->dir);
+        (void)snprintf(other, sizeof other, "%s/control", temporary->other);
+        append_range(wal, 1, 10, 1000);
+        if (is_foreign) {
+            nori_wal *another = open_dir(temporary->other);
+
+            append_range(another, 1, 1, 10);
+            close_log(another);
+            assert_int_equal(rename(other, control), 0);
+        } else {
+            assert_int_equal(remove(control), 0);
+        }
+        assert_int_equal(nori_reader_open_with(temporary->dir, &config, OLDEST, &reader, NULL),
+                         NORI_OK);
+        for (uint64_t number = 11; number <= 3011; number += 100) { /* three segments */
+            append_range(wal, number, 100, 1000);
+            assert_int_equal(nori_wal_sync(wal), NORI_OK);
+            read_what_is_new(reader, &next);
+            assert_true(next <= number + 100);
+            assert_true(number < 300 || next > seen);
+            seen = next;
+        }
+        close_log(wal);
+        read_what_is_new(reader, &next);
+        assert_true(next >= 3011);
+        nori_reader_close(reader);
+        remove_dir(temporary->dir);
+    }
+}
+
 /* ---- positions ---- */
 
 struct place {
@@ -883,6 +939,7 @@ int main(void)
         IN_FOLDER(a_reader_survives_close_and_reopen_of_the_writer),
         IN_FOLDER(a_reader_in_the_middle_goes_on_in_the_next_life),
         IN_FOLDER(a_durable_reader_sees_a_life_that_began_and_ended_behind_its_back),
+        IN_FOLDER(a_durable_reader_without_control_goes_on_as_marks_are_written),
         IN_FOLDER(every_offset_is_a_record_or_leads_to_one_or_is_refused),
         IN_FOLDER(beside_a_writer_a_position_behind_the_end_is_refused),
         IN_FOLDER(sequence_numbers_are_right_from_every_record_on),
