@@ -125,16 +125,16 @@ static int compare_ids(const void *a, const void *b)
     return (left->id > right->id) - (left->id < right->id);
 }
 
-/* Does a file without a format-2 header begin with a record of format 1? Only the longest head
- * and a part of the key can be at hand, so a record that goes on beyond them is believed here
- * and judged by the scan. */
-static bool begins_with_format1(const uint8_t *data, size_t len, uint64_t limit)
+bool nw_chain_begins_with_format1(const uint8_t *data, size_t len)
 {
     struct nw_record_place place = {.format = 1};
     struct nw_stored_record record;
-    struct nw_scan scan = nw_scan_over(data, len);
-    int rc = nw_record_decode(&scan, &place, limit, &record);
+    struct nw_scan scan;
+    int rc;
 
+    len = len < NW_HEADER_LEN ? len : NW_HEADER_LEN;
+    scan = nw_scan_over(data, len);
+    rc = nw_record_decode(&scan, &place, NW_RECORD_MAX, &record);
     return rc == 0 || rc == NORI_E_VERSION || (rc == NW_DECODE_SHORT && len >= NW_HEADER_LEN);
 }
 
@@ -232,7 +232,8 @@ static int read_link(const struct nw_env *env, struct nw_link *link, bool for_wr
     if (rc < 0)
         return rc;
     rc = nw_header_decode(start, len, &link->header);
-    if (rc == NW_HEADER_BAD && len == NW_HEADER_LEN) { /* a later version may have a longer one */
+    /* A later version may have a longer one; which may have lost its magic. */
+    if ((rc == NW_HEADER_BAD || rc == NW_HEADER_NONE) && len == NW_HEADER_LEN) {
         len = sizeof start;
         rc = nw_env_read_start(env, name, start, &len, &link->file_bytes, error);
         if (rc < 0)
@@ -257,8 +258,7 @@ static int read_link(const struct nw_env *env, struct nw_link *link, bool for_wr
     nw_assert(rc == NW_HEADER_NONE);
     if (nw_header_lacks_only_magic(start, len))
         return damaged_link(error, link, "the segment header is damaged");
-    link->format =
-        begins_with_format1(start, len, nw_link_record_limit(link, NW_RECORD_MAX)) ? 1 : 0;
+    link->format = nw_chain_begins_with_format1(start, len) ? 1 : 0;
     return NORI_OK;
 }
 

@@ -58,6 +58,13 @@ void nw_chain_done(struct nw_chain *chain);
 int nw_chain_load(struct nw_chain *chain, const struct nw_env *env, bool for_writing,
                   struct nori_error *error);
 
+/*
+ * Does a file without a format-2 header begin with a record of format 1? Of its first bytes only as
+ * many are asked as a header has: the longest head, and a part of the key. A record that goes on
+ * beyond them is believed here, and judged by the scan.
+ */
+bool nw_chain_begins_with_format1(const uint8_t *data, size_t len);
+
 /* Only the names: ids, ascending; nothing is read, nothing is live. */
 int nw_chain_list(struct nw_chain *chain, const struct nw_env *env, struct nori_error *error);
 

@@ -100,14 +100,33 @@ static int take_remains(struct nw_walk *walk, struct nw_link *link, bool has_mag
                        false);
 }
 
+/* What begins as a record of format 1 does may be one, however long, or what is left of a header: 1
+ * if it verifies. */
+static int has_format1(struct nw_walk *walk, const struct nw_link *link)
+{
+    struct nori_folder *folder = walk->env->folder;
+    struct nw_stored_record record;
+    struct nori_file *file = NULL;
+    struct nw_cursor cursor;
+    char name[NW_NAME_MAX];
+    int rc;
+
+    nw_link_name(link, name);
+    rc = folder->ops->open_file(folder, name, 0, 0, &file);
+    if (rc < 0)
+        return rc;
+    nw_cursor_begin(&cursor, walk->env->allocator, file, 1, 0, 0, NW_RECORD_MAX, false);
+    rc = nw_cursor_next(&cursor, &record);
+    nw_cursor_done(&cursor);
+    file->ops->close(file);
+    return rc < 0 && NORI_VFS_CODE(rc) != NORI_E_VERSION ? rc : rc <= 0;
+}
+
 /* Fill a listed link from its file. */
 static int read_piece(struct nw_walk *walk, struct nw_link *link, struct nori_error *error)
 {
     uint8_t start[NW_HEADER_LEN_MAX];
     size_t len = sizeof start;
-    struct nw_record_place place = {.format = 1};
-    struct nw_stored_record record;
-    struct nw_scan scan;
     char name[NW_NAME_MAX];
     int rc;
 
@@ -130,11 +149,11 @@ static int read_piece(struct nw_walk *walk, struct nw_link *link, struct nori_er
     }
     if (rc == NW_HEADER_BAD || nw_header_lacks_only_magic(start, len))
         return take_remains(walk, link, true, error);
-    scan = nw_scan_over(start, len);
-    rc = nw_record_decode(&scan, &place, NW_RECORD_MAX, &record);
-    if (rc == 0 || rc == NORI_E_VERSION) {
-        link->format = 1;
-        return NORI_OK;
+    if (nw_chain_begins_with_format1(start, len)) {
+        rc = has_format1(walk, link);
+        link->format = rc == 1 ? 1 : 0;
+        if (rc != 0)
+            return rc < 0 ? rc : NORI_OK;
     }
     return take_remains(walk, link, false, error);
 }

@@ -724,6 +724,37 @@ static void damage_of_format_1_is_told_and_cut_off(void **state)
     assert_int_equal(heard.summary.records, 4);
 }
 
+/* What tells a file of format 1 looked at more of it here than where logs are opened, and took
+ * one whose first record is long for garbage: verify said so, and a dry run that nothing can be
+ * kept. */
+static void a_long_first_record_of_format_1_is_no_damage(void **state)
+{
+    const char *dir = dir_of(state);
+    struct nori_wal_config config = config_of(dir);
+    nori_wal *wal;
+
+    config.format = 1;
+    wal = open_log(&config);
+    (void)append_numbered(wal, 1, NUMBERED_VALUE_MAX);
+    close_log(wal);
+    for (uint64_t life = 0; life < 2; life++) {
+        wal = open_dir(dir);
+        append_range(wal, 2 + life * 10, 10, VALUE_LEN);
+        assert_int_equal(nori_wal_sync(wal), NORI_OK);
+        close_log(wal);
+    }
+    assert_int_equal(verify(dir), NORI_OK);
+    flip_bit(dir, segment_name(1), 60, 1);
+    assert_int_equal(verify(dir), NORI_E_CORRUPT);
+    assert_int_equal(heard.error_count, 1);
+    assert_int_equal(heard.errors[0].position.segment_id, 1);
+    assert_int_equal(heard.summary.records, 21);
+    assert_int_equal(repair(dir, NORI_LOG_DRY_RUN | NORI_LOG_SALVAGE), NORI_E_CORRUPT);
+    assert_non_null(strstr(heard.advice, "made anew; its records are kept"));
+    assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+    expect_log(dir, 1, 21);
+}
+
 /* ---- explain ---- */
 
 static void explain_says_what_lies_at_each_kind_of_place(void **state)
@@ -780,6 +811,7 @@ int main(void)
         IN_FOLDER(a_dry_run_changes_no_byte),
         IN_FOLDER(bad_options_are_refused_and_older_ones_taken),
         IN_FOLDER(damage_of_format_1_is_told_and_cut_off),
+        IN_FOLDER(a_long_first_record_of_format_1_is_no_damage),
         IN_FOLDER(explain_says_what_lies_at_each_kind_of_place),
     };
 
