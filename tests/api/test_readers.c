@@ -5,6 +5,7 @@
 
 #include <nori/sim.h>
 #include <pthread.h>
+#include <unistd.h>
 
 static nori_reader *reader_of(nori_wal *wal, struct nori_position position)
 {
@@ -187,6 +188,30 @@ static void a_durable_reader_without_control_goes_on_as_marks_are_written(void *
         nori_reader_close(reader);
         remove_dir(temporary->dir);
     }
+}
+
+/* D11: `control` was gone when the reader was opened. What the next writer makes durable only the
+ * one tells that it has made anew. */
+static void a_durable_reader_finds_a_control_that_was_made_since(void **state)
+{
+    struct nori_reader_config config = NORI_READER_CONFIG_INIT;
+    nori_wal *wal = open_dir(dir_of(state));
+    char path[300];
+    nori_reader *reader = NULL;
+
+    config.visibility = NORI_VISIBLE_DURABLE;
+    append_range(wal, 1, 10, 200);
+    close_log(wal);
+    (void)snprintf(path, sizeof path, "%s/control", dir_of(state));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(nori_reader_open_with(dir_of(state), &config, OLDEST, &reader, NULL), NORI_OK);
+    expect_more(reader, 1, 10);
+    wal = open_dir(dir_of(state));
+    append_range(wal, 11, 10, 200);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    expect_more(reader, 11, 10);
+    close_log(wal);
+    nori_reader_close(reader);
 }
 
 /* ---- positions ---- */
@@ -940,6 +965,7 @@ int main(void)
         IN_FOLDER(a_reader_in_the_middle_goes_on_in_the_next_life),
         IN_FOLDER(a_durable_reader_sees_a_life_that_began_and_ended_behind_its_back),
         IN_FOLDER(a_durable_reader_without_control_goes_on_as_marks_are_written),
+        IN_FOLDER(a_durable_reader_finds_a_control_that_was_made_since),
         IN_FOLDER(every_offset_is_a_record_or_leads_to_one_or_is_refused),
         IN_FOLDER(beside_a_writer_a_position_behind_the_end_is_refused),
         IN_FOLDER(sequence_numbers_are_right_from_every_record_on),
