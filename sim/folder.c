@@ -241,22 +241,36 @@ static int folder_lock(struct nori_folder *base)
     return nw_sim_end_call(folder->sim, rc, "lock folder");
 }
 
-static int folder_is_locked(struct nori_folder *base)
+static int folder_announce(struct nori_folder *base)
+{
+    struct sim_folder *folder = from_base(base);
+    int rc = nw_sim_begin_call(folder->sim, NORI_SIM_LOCK);
+
+    if (rc == 0 && !folder->has_lock)
+        rc = nw_sim_error(EINVAL);
+    if (rc == 0)
+        folder->sim->nodes[folder->node].is_announced = true;
+    return nw_sim_end_call(folder->sim, rc, "announce the folder's writer");
+}
+
+static int folder_is_announced(struct nori_folder *base)
 {
     struct sim_folder *folder = from_base(base);
     int rc = nw_sim_begin_call(folder->sim, NORI_SIM_LOCK);
 
     if (rc == 0)
-        rc = folder->sim->nodes[folder->node].has_writer;
-    return nw_sim_end_call(folder->sim, rc, "ask for the folder's lock");
+        rc = folder->sim->nodes[folder->node].is_announced;
+    return nw_sim_end_call(folder->sim, rc, "ask for the folder's writer");
 }
 
 static void folder_close(struct nori_folder *base)
 {
     struct sim_folder *folder = from_base(base);
 
-    if (folder->has_lock)
+    if (folder->has_lock) {
         folder->sim->nodes[folder->node].has_writer = false;
+        folder->sim->nodes[folder->node].is_announced = false;
+    }
     nw_sim_node_close(folder->sim, folder->node);
     free(folder);
 }
@@ -345,7 +359,8 @@ static const struct nori_folder_ops folder_ops = {
     .remove = folder_remove,
     .sync = folder_sync,
     .lock = folder_lock,
-    .is_locked = folder_is_locked,
+    .announce = folder_announce,
+    .is_announced = folder_is_announced,
     .open_folder = folder_open_folder,
     .close = folder_close,
     .move = folder_move,

@@ -39,6 +39,7 @@ struct nw_sim_node {
     uint32_t shared_count;
     bool has_exclusive;
     bool has_writer;
+    bool is_announced; /* that there is a writer */
 
     struct nw_sim_image *images;
 };

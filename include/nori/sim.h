@@ -77,7 +77,8 @@ typedef struct nori_sim nori_sim;
 #define NORI_SIM_ALLOCATE    (1u << 4)
 #define NORI_SIM_TRUNCATE    (1u << 5)
 #define NORI_SIM_STAT        (1u << 6)
-#define NORI_SIM_LOCK        (1u << 7) /* of a file or folder, is_locked; not unlocking */
+/* of a file or folder, announce, is_announced; not unlocking */
+#define NORI_SIM_LOCK        (1u << 7)
 #define NORI_SIM_MAP         (1u << 8)
 #define NORI_SIM_LIST        (1u << 9)
 #define NORI_SIM_RENAME      (1u << 10)

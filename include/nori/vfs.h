@@ -161,9 +161,13 @@ struct nori_folder_ops {
      * forked child does not hold it. */
     int (*lock)(struct nori_folder *folder);
 
-    /* 1 if a writer (this or another process, this or another handle) holds the lock, else 0.
-     * Takes no lock. */
-    int (*is_locked)(struct nori_folder *folder);
+    /* Let others know that there is a writer. By who holds the lock, once what it shares with
+     * readers is of its own life. Gone with the lock. */
+    int (*announce)(struct nori_folder *folder);
+
+    /* 1 if a writer (this or another process, this or another handle) has announced itself, else 0.
+     * Takes no lock. Where a lock can be seen only by trying, it counts from lock on. */
+    int (*is_announced)(struct nori_folder *folder);
 
     /* Open a folder within this one, by one name; NORI_FOLDER_* flags. Not followed if it is a
      * symbolic link. The name "." gives another handle on this very folder, wherever its path

@@ -4,8 +4,9 @@
  *
  * What. A folder is an open descriptor; every name is looked up relative to it, so renaming the
  * folder changes nothing. The writer's lock is a flock on that descriptor. Beside it the holder
- * announces itself (posix_linux.c), so that others can ask whether there is a writer without taking
- * the lock for a moment and so refusing a real one.
+ * announces itself, when it is ready to be seen, by another kind of lock (posix_linux.c): others
+ * can ask whether there is a writer without taking the lock for a moment and so refusing a real
+ * one.
  *
  * Threads. Any, at once. The list of locked folders belongs to list_mutex, which is also held
  * across fork.
@@ -37,6 +38,7 @@ struct posix_folder {
     /* Guarded by list_mutex. */
     int fd; /* -1 in a forked child, if the folder was locked */
     bool is_locked;
+    bool is_announced;
     struct posix_folder *next_locked;
 };
 
@@ -66,6 +68,7 @@ void nw_posix_folders_in_child(void)
         (void)close(folder->fd); /* the parent has its own; the lock stays with that */
         folder->fd = -1;
         folder->is_locked = false;
+        folder->is_announced = false;
     }
     locked_folders = NULL;
     (void)pthread_mutex_unlock(&list_mutex);
@@ -254,20 +257,13 @@ static int folder_sync(struct nori_folder *base)
 }
 
 /* With list_mutex held: a fork in the middle would give the child a lock that nobody knows of. */
-static int lock_and_announce(struct posix_folder *folder)
+static int take_lock(struct posix_folder *folder)
 {
-    int rc;
-
     while (flock(folder->fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno == EWOULDBLOCK)
             return NORI_VFS_ERROR(NORI_E_LOCKED, errno);
         if (errno != EINTR)
             return nw_posix_error(errno);
-    }
-    if (nw_posix_system_announce(folder->fd) < 0 && errno != ENOTSUP) {
-        rc = nw_posix_error(errno);
-        (void)flock(folder->fd, LOCK_UN);
-        return rc;
     }
     folder->is_locked = true;
     folder->next_locked = locked_folders;
@@ -282,12 +278,27 @@ static int folder_lock(struct nori_folder *base)
 
     (void)pthread_mutex_lock(&list_mutex);
     if (!folder->is_locked)
-        rc = lock_and_announce(folder);
+        rc = take_lock(folder);
     (void)pthread_mutex_unlock(&list_mutex);
     return rc;
 }
 
-/* Where a lock cannot be asked for: try a shared one for a moment, on a descriptor of its own. */
+static int folder_announce(struct nori_folder *base)
+{
+    struct posix_folder *folder = from_base(base);
+    int rc = 0;
+
+    (void)pthread_mutex_lock(&list_mutex);
+    if (!folder->is_locked)
+        rc = NORI_VFS_ERROR(NORI_E_INVALID, EINVAL);
+    else if (nw_posix_system_announce(folder->fd) < 0 && errno != ENOTSUP)
+        rc = nw_posix_error(errno);
+    folder->is_announced = rc == 0;
+    (void)pthread_mutex_unlock(&list_mutex);
+    return rc;
+}
+
+/* Where nothing can be announced: try a shared lock for a moment, on a descriptor of its own. */
 static int is_locked_by_trying(int folder_fd)
 {
     int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -301,16 +312,16 @@ static int is_locked_by_trying(int folder_fd)
     return rc;
 }
 
-static int folder_is_locked(struct nori_folder *base)
+static int folder_is_announced(struct nori_folder *base)
 {
     struct posix_folder *folder = from_base(base);
-    bool is_locked_here;
+    bool is_announced_here;
     int rc;
 
     (void)pthread_mutex_lock(&list_mutex);
-    is_locked_here = folder->is_locked;
+    is_announced_here = folder->is_announced;
     (void)pthread_mutex_unlock(&list_mutex);
-    if (is_locked_here)
+    if (is_announced_here)
         return 1; /* nobody sees the locks of the own descriptor */
     rc = nw_posix_system_announced(folder->fd);
     if (rc >= 0)
@@ -352,7 +363,8 @@ static const struct nori_folder_ops folder_ops = {
     .remove = folder_remove,
     .sync = folder_sync,
     .lock = folder_lock,
-    .is_locked = folder_is_locked,
+    .announce = folder_announce,
+    .is_announced = folder_is_announced,
     .open_folder = folder_open_folder,
     .close = folder_close,
     .move = folder_move,

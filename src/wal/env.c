@@ -28,7 +28,7 @@ int nw_io_error(struct nori_error *error, int rc, struct nori_position position,
 
 int nw_env_ask_writer(const struct nw_env *env, struct nori_error *error)
 {
-    int rc = env->folder->ops->is_locked(env->folder);
+    int rc = env->folder->ops->is_announced(env->folder);
 
     return rc < 0 ? nw_io_error(error, rc, NW_NOWHERE, "ask whether a writer has the log open")
                   : rc;

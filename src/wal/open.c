@@ -121,6 +121,21 @@ static uint32_t folder_mode(uint32_t file_mode)
     return file_mode | ((file_mode & 0444u) >> 2);
 }
 
+/*
+ * Readers elsewhere ask whether there is a writer, and then go by the words in `control`: so only
+ * now, when recovery has stored them. Until then they are of an earlier life, and after a power cut
+ * any mix of what they ever were; beside a recovery readers judge by what is there, as beside
+ * nobody (D6, D11).
+ */
+static int announce(struct nori_wal *wal, struct nori_error *error)
+{
+    int rc = wal->env.folder->ops->announce(wal->env.folder);
+
+    if (rc >= 0 || NW_PLANT("no-lock"))
+        return NORI_OK;
+    return nw_io_error(error, rc, NW_NOWHERE, "open %s: announce the writer", wal->config.dir);
+}
+
 static int open_folder(struct nori_wal *wal, struct nori_error *error)
 {
     const struct nori_wal_config *config = config_of(wal);
@@ -136,7 +151,7 @@ static int open_folder(struct nori_wal *wal, struct nori_error *error)
                             "open %s: another writer has this log open", config->dir);
     if (rc < 0)
         return nw_io_error(error, rc, NW_NOWHERE, "open %s: take the writer's lock", config->dir);
-    return NORI_OK;
+    return NW_PLANT("announce-before-words") ? announce(wal, error) : NORI_OK;
 }
 
 static int take_link(struct nori_wal *wal, const struct nw_link *link, uint64_t end_lsn)
@@ -264,6 +279,8 @@ static int recover(struct nori_wal *wal, struct nori_recovery_info *info, struct
     rc = take_over(wal, &recovered, error);
     if (rc >= 0 && recovered.was_cut)
         rc = nw_roll_durably(wal, error); /* a header must say so before anybody relies on it */
+    if (rc >= 0)
+        rc = announce(wal, error);
     if (rc >= 0)
         report_recovery(wal, &recovered, info, rc, info->message);
     nw_recovered_done(&recovered);

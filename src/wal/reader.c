@@ -5,7 +5,8 @@
  * What. A reader stands at a place in a segment of the chain it has loaded. It returns the records
  * there as long as they lie below its limit: the written (or durable) position that a live writer
  * publishes in `control`. Without a live writer it goes as far as recovery would: batch by batch as
- * long as they are whole. At a segment's stated end it goes on in the successor.
+ * long as they are whole. Nor is there one beside a recovery: a writer announces itself when its
+ * words in `control` are its own. At a segment's stated end it goes on in the successor.
  *
  * Change. A writer raises `cut` whenever bytes that could have been read no longer count: at open,
  * at truncation, and when a failed write ended a segment. The reader loads the limit first and
@@ -574,7 +575,7 @@ static void sleep_for_news(struct nori_reader *reader, uint32_t news, uint64_t l
     static const uint32_t never_changes = 0;
 
     /* If that cannot be told: as if nobody could wake us. */
-    if (reader->control && reader->env.folder->ops->is_locked(reader->env.folder) == 1)
+    if (reader->control && reader->env.folder->ops->is_announced(reader->env.folder) == 1)
         nw_control_wait(reader->control, news, nw_min_u64(left_ns, SLICE_NS));
     else
         (void)reader->env.vfs->word_wait(reader->env.vfs->context, &never_changes, 0,

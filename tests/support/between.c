@@ -28,6 +28,12 @@ static const struct nori_vfs *vfs_under;
 static struct between hooks;
 static struct file *open_files;
 
+static void before_call(void)
+{
+    if (hooks.before_call)
+        hooks.before_call(hooks.context);
+}
+
 /* ---- files ---- */
 
 static struct file *file_of(struct nori_file *base)
@@ -39,8 +45,10 @@ static int file_read(struct nori_file *base, void *target, size_t len, uint64_t 
                      size_t *ret_len)
 {
     struct file *file = file_of(base);
-    int rc = file->under->ops->read(file->under, target, len, offset, ret_len);
+    int rc;
 
+    before_call();
+    rc = file->under->ops->read(file->under, target, len, offset, ret_len);
     if (rc >= 0 && hooks.after_read)
         hooks.after_read(hooks.context, file->name, offset, target, *ret_len);
     return rc;
@@ -51,6 +59,7 @@ static int file_write(struct nori_file *base, const struct nori_span *spans, siz
 {
     struct file *file = file_of(base);
 
+    before_call();
     return file->under->ops->write(file->under, spans, count, offset);
 }
 
@@ -58,6 +67,7 @@ static int file_sync(struct nori_file *base)
 {
     struct file *file = file_of(base);
 
+    before_call();
     if (hooks.before_sync)
         hooks.before_sync(hooks.context, file->name);
     return file->under->ops->sync(file->under);
@@ -65,26 +75,31 @@ static int file_sync(struct nori_file *base)
 
 static int file_allocate(struct nori_file *base, uint64_t offset, uint64_t len)
 {
+    before_call();
     return file_of(base)->under->ops->allocate(file_of(base)->under, offset, len);
 }
 
 static int file_truncate(struct nori_file *base, uint64_t bytes)
 {
+    before_call();
     return file_of(base)->under->ops->truncate(file_of(base)->under, bytes);
 }
 
 static int file_stat(struct nori_file *base, struct nori_file_info *ret_info)
 {
+    before_call();
     return file_of(base)->under->ops->stat(file_of(base)->under, ret_info);
 }
 
 static int file_lock(struct nori_file *base, uint32_t kind)
 {
+    before_call();
     return file_of(base)->under->ops->lock(file_of(base)->under, kind);
 }
 
 static int file_map(struct nori_file *base, size_t len, void **ret_data)
 {
+    before_call();
     return file_of(base)->under->ops->map(file_of(base)->under, len, ret_data);
 }
 
@@ -131,9 +146,11 @@ static int folder_open_file(struct nori_folder *base, const char *name, uint32_t
                             uint32_t mode, struct nori_file **ret_file)
 {
     struct nori_file *under = NULL;
-    int rc = under_of(base)->ops->open_file(under_of(base), name, flags, mode, &under);
+    int rc;
     struct file *file;
 
+    before_call();
+    rc = under_of(base)->ops->open_file(under_of(base), name, flags, mode, &under);
     if (rc < 0)
         return rc;
     file = calloc(1, sizeof *file);
@@ -149,13 +166,16 @@ static int folder_open_file(struct nori_folder *base, const char *name, uint32_t
 static int folder_list(struct nori_folder *base, int (*entry)(void *context, const char *name),
                        void *context)
 {
+    before_call();
     return under_of(base)->ops->list(under_of(base), entry, context);
 }
 
 static int folder_rename(struct nori_folder *base, const char *source, const char *target)
 {
-    int rc = under_of(base)->ops->rename(under_of(base), source, target);
+    int rc;
 
+    before_call();
+    rc = under_of(base)->ops->rename(under_of(base), source, target);
     for (struct file *file = open_files; rc >= 0 && file; file = file->next)
         if (strcmp(file->name, source) == 0)
             (void)snprintf(file->name, sizeof file->name, "%s", target);
@@ -164,30 +184,42 @@ static int folder_rename(struct nori_folder *base, const char *source, const cha
 
 static int folder_remove(struct nori_folder *base, const char *name)
 {
+    before_call();
     return under_of(base)->ops->remove(under_of(base), name);
 }
 
 static int folder_sync(struct nori_folder *base)
 {
+    before_call();
     return under_of(base)->ops->sync(under_of(base));
 }
 
 static int folder_lock(struct nori_folder *base)
 {
+    before_call();
     return under_of(base)->ops->lock(under_of(base));
 }
 
-static int folder_is_locked(struct nori_folder *base)
+static int folder_announce(struct nori_folder *base)
 {
-    return under_of(base)->ops->is_locked(under_of(base));
+    before_call();
+    return under_of(base)->ops->announce(under_of(base));
+}
+
+static int folder_is_announced(struct nori_folder *base)
+{
+    before_call();
+    return under_of(base)->ops->is_announced(under_of(base));
 }
 
 static int folder_open_folder(struct nori_folder *base, const char *name, uint32_t flags,
                               uint32_t mode, struct nori_folder **ret_folder)
 {
     struct nori_folder *under = NULL;
-    int rc = under_of(base)->ops->open_folder(under_of(base), name, flags, mode, &under);
+    int rc;
 
+    before_call();
+    rc = under_of(base)->ops->open_folder(under_of(base), name, flags, mode, &under);
     return wrap_folder(rc, under, ret_folder);
 }
 
@@ -200,6 +232,7 @@ static void folder_close(struct nori_folder *base)
 static int folder_move(struct nori_folder *base, const char *name, struct nori_folder *target,
                        const char *target_name)
 {
+    before_call();
     return under_of(base)->ops->move(under_of(base), name, under_of(target), target_name);
 }
 
@@ -211,7 +244,8 @@ static const struct nori_folder_ops folder_ops = {
     .remove = folder_remove,
     .sync = folder_sync,
     .lock = folder_lock,
-    .is_locked = folder_is_locked,
+    .announce = folder_announce,
+    .is_announced = folder_is_announced,
     .open_folder = folder_open_folder,
     .close = folder_close,
     .move = folder_move,
@@ -235,8 +269,10 @@ static int open_folder(void *context, const char *path, uint32_t flags, uint32_t
                        struct nori_folder **ret_folder)
 {
     struct nori_folder *under = NULL;
-    int rc = vfs_under->open_folder(context, path, flags, mode, &under);
+    int rc;
 
+    before_call();
+    rc = vfs_under->open_folder(context, path, flags, mode, &under);
     return wrap_folder(rc, under, ret_folder);
 }
 

@@ -2,7 +2,7 @@
 /*
  * between.h: a seam on top of another one. A test stands between the log and its disk: it may hold
  * back a sync, and change what a read gives, as a disk would of which the page cache has forgotten
- * something.
+ * something; and it may do something else at each call.
  *
  * One at a time, and from between_begin on until all that was opened is closed.
  */
@@ -12,7 +12,9 @@
 #include <nori/vfs.h>
 
 struct between {
-    /* Each may be NULL. name: of the file as it is called now. */
+    /* Each may be NULL. name: of the file as it is called now. before_call: of any of them, but for
+     * unmap and close; what it calls itself goes to the seam below. */
+    void (*before_call)(void *context);
     void (*before_sync)(void *context, const char *name);
     void (*after_read)(void *context, const char *name, uint64_t offset, void *data, size_t len);
     void *context;

@@ -255,12 +255,14 @@ static void a_killed_process_leaves_all_it_wrote_but_not_durable(void **state)
     nori_sim *killed = NULL;
 
     assert_int_equal(bench->folder->ops->lock(bench->folder), 0);
+    assert_int_equal(bench->folder->ops->is_announced(bench->folder), 0);
+    assert_int_equal(bench->folder->ops->announce(bench->folder), 0);
     bench_write_letters(bench->file, 0, 'x', 10);
     nori_sim_crash_kill(bench->sim, &killed);
     assert_int_equal(bench_letter_at(killed, "wal/a", 0), 'x');
     bench_assert_outcomes(killed, bench_describe_first, "- . x");
     folder = bench_open_folder(killed);
-    assert_int_equal(folder->ops->is_locked(folder), 0);
+    assert_int_equal(folder->ops->is_announced(folder), 0);
     assert_int_equal(folder->ops->lock(folder), 0);
     folder->ops->close(folder);
     nori_sim_free(killed);

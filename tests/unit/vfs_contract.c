@@ -422,18 +422,22 @@ static void remove_takes_the_name_and_leaves_open_handles(void **state)
     folder->ops->close(folder);
 }
 
-static void folder_lock_is_for_one_and_seen_by_all(void **state)
+/* Only who holds it can announce itself; all see that, and no more once it has gone. */
+static void folder_lock_is_for_one_who_can_be_seen_by_all(void **state)
 {
     struct nori_folder *a = open_folder(*state);
     struct nori_folder *b = open_folder(*state);
 
-    assert_int_equal(a->ops->is_locked(a), 0);
+    assert_int_equal(a->ops->is_announced(a), 0);
     assert_int_equal(a->ops->lock(a), 0);
     assert_int_equal(NORI_VFS_CODE(b->ops->lock(b)), NORI_E_LOCKED);
-    assert_int_equal(a->ops->is_locked(a), 1);
-    assert_int_equal(b->ops->is_locked(b), 1);
+    assert_int_equal(NORI_VFS_CODE(b->ops->announce(b)), NORI_E_INVALID);
+    assert_int_equal(a->ops->announce(a), 0);
+    assert_int_equal(NORI_VFS_CODE(b->ops->lock(b)), NORI_E_LOCKED);
+    assert_int_equal(a->ops->is_announced(a), 1);
+    assert_int_equal(b->ops->is_announced(b), 1);
     a->ops->close(a);
-    assert_int_equal(b->ops->is_locked(b), 0);
+    assert_int_equal(b->ops->is_announced(b), 0);
     assert_int_equal(b->ops->lock(b), 0);
     b->ops->close(b);
 }
@@ -700,7 +704,7 @@ int vfs_contract_run(const char *name, int (*setup)(void **state), int (*teardow
         CONTRACT(list_calls_for_every_name_until_told_to_stop),
         CONTRACT(rename_moves_and_never_replaces),
         CONTRACT(remove_takes_the_name_and_leaves_open_handles),
-        CONTRACT(folder_lock_is_for_one_and_seen_by_all),
+        CONTRACT(folder_lock_is_for_one_who_can_be_seen_by_all),
         CONTRACT(folders_lie_in_folders),
         CONTRACT(clocks_go_forward),
         CONTRACT(random_bytes_differ),
