@@ -196,10 +196,41 @@ static int corrupt(struct nori_reader *reader)
                         (unsigned long long)reader->cursor.offset);
 }
 
+/* At the end, or at bad bytes: does our control tell of the writer? One that could not store to it
+ * has made another, and stores nothing here any more. Then the chain is loaded with that (D11).
+ * What the log's own handle maps is the writer's. */
+static bool has_lost_control(struct nori_reader *reader)
+{
+    struct nori_file *file = reader->control ? reader->control->file : NULL;
+    struct nori_file_info info = {0};
+
+    if (!file || reader->shared || file->ops->stat(file, &info) < 0 || info.link_count > 0)
+        return false;
+    nw_control_unref(reader->control);
+    reader->control = NULL;
+    reader->is_lost = true;
+    return true;
+}
+
+/*
+ * Bad bytes below a limit that a writer has published, and there is one: corrupt, if it is that
+ * writer's limit. It may have come since the limit was loaded, and have found its end right here.
+ * It raises `cut` first, sets its words, and announces itself last; the limit was loaded first,
+ * `cut` second, and whether it has announced itself was asked last. So if `cut` is still the same,
+ * the limit is of its life.
+ */
+static bool is_limit_of_before(struct nori_reader *reader, uint32_t cut, uint32_t history)
+{
+    return nw_reader_current_cut(reader) != cut || nw_reader_current_history(reader) != history ||
+           has_lost_control(reader);
+}
+
 /* No record could be read at our place, below the limit. NORI_OK: try again. */
 static int at_bad_bytes(struct nori_reader *reader, const struct nw_reader_limit *limit,
                         bool *has_looked_again)
 {
+    uint32_t cut = reader->cut; /* as the limit was loaded; the chain may come with another */
+    uint32_t history = reader->history;
     struct nw_link *next;
     uint64_t watermark;
     int rc = *has_looked_again ? 0 : nw_reader_ask_ring(reader);
@@ -229,6 +260,11 @@ static int at_bad_bytes(struct nori_reader *reader, const struct nw_reader_limit
         return NORI_OK;
     }
     rc = limit->is_known ? nw_reader_ask_writer(reader) : 0;
+    if (rc == 1 && !NW_PLANT("believe-limit-of-before") &&
+        is_limit_of_before(reader, cut, history)) {
+        *has_looked_again = false;
+        return NORI_OK;
+    }
     if (rc != 0)
         return rc < 0 ? rc : corrupt(reader);
     rc = believed_watermark(reader, &watermark);
@@ -431,22 +467,6 @@ static int read_stored(struct nori_reader *reader, const struct nw_reader_limit 
         return at_bad_bytes(reader, limit, has_looked_again);
     return nw_io_error(&reader->error, rc, nw_reader_place(reader), "read segment %llu at %llu",
                        (unsigned long long)reader->here.id, (unsigned long long)begin);
-}
-
-/* At the end, and nothing comes: does our control tell of it? A writer that could not store to it
- * has made another, and stores nothing here any more. Then the chain is loaded with that (D11).
- * What the log's own handle maps is the writer's. */
-static bool has_lost_control(struct nori_reader *reader)
-{
-    struct nori_file *file = reader->control ? reader->control->file : NULL;
-    struct nori_file_info info = {0};
-
-    if (!file || reader->shared || file->ops->stat(file, &info) < 0 || info.link_count > 0)
-        return false;
-    nw_control_unref(reader->control);
-    reader->control = NULL;
-    reader->is_lost = true;
-    return true;
 }
 
 /* At the durable limit, and nobody publishes one: `control` is missing, or of another log. Marks

@@ -6,7 +6,8 @@
  * the words of the life that ended. While the next open judges that, readers look at the same
  * files: they must not be shown what this open cuts off, nor be told that a torn tail is damage.
  * Machines are crashed at drawn moments of drawn histories; at each call that open makes of the
- * seam a reader that follows looks for more, and another one opens and reads all there is.
+ * seam a reader that follows looks for more, and another one opens and reads all there is. Then the
+ * other way around: at each call that a reader makes a whole open and a few appends go by.
  *
  * A failure prints a line that repeats it.
  */
@@ -22,6 +23,7 @@
 #define DEPTH      3 /* recoveries, each of which the next crash ends */
 #define NEW        4 /* records appended after the recovery */
 #define FOLLOWERS  3
+#define CALLS_MAX  100000
 
 static uint64_t states;
 static uint64_t steps;
@@ -233,10 +235,13 @@ struct history {
     nori_sim *sim;
     nori_wal *wal;
     uint64_t seed;
-    uint64_t count;  /* records appended */
-    uint64_t one_of; /* operations, which is crashed */
-    bool is_by_kill; /* else by a power cut */
+    uint64_t count;    /* records appended */
+    uint64_t one_of;   /* operations, which is crashed */
+    bool is_by_kill;   /* else by a power cut */
+    bool is_other_way; /* the open goes by at each call of a reader */
 };
+
+static void check_other_way(nori_sim *sim, uint64_t seed);
 
 static void crash_now_and_then(void *context, nori_sim *sim, uint64_t operation)
 {
@@ -250,7 +255,10 @@ static void crash_now_and_then(void *context, nori_sim *sim, uint64_t operation)
         nori_sim_crash_kill(sim, &after);
     else
         nori_sim_power_cut_random(sim, history->seed, &after);
-    check_state(after, history->seed, history->is_by_kill ? history->count : 0);
+    if (history->is_other_way)
+        check_other_way(after, history->seed);
+    else
+        check_state(after, history->seed, history->is_by_kill ? history->count : 0);
 }
 
 static void append_batch(struct history *history, size_t value_len)
@@ -303,7 +311,7 @@ static void run_history(struct history *history)
     static const uint32_t ways[] = {NORI_PREALLOCATE_OFF, NORI_PREALLOCATE_RESERVE,
                                     NORI_PREALLOCATE_ZERO};
     struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
-    bool is_long = draw(&history->seed, 5) == 0;
+    bool is_long = draw(&history->seed, 5) == 0 && !history->is_other_way;
     struct nori_wal_config config;
 
     history->one_of = is_long ? 500 : 15;
@@ -332,13 +340,14 @@ static void run_history(struct history *history)
     nori_sim_free(history->sim);
 }
 
-static void run_histories(const char *test, uint64_t count, bool is_by_kill)
+static void run_histories(const char *test, uint64_t count, bool is_by_kill, bool is_other_way)
 {
     states = steps = 0;
     for (uint64_t seed = 0; seed < repeat_share(count); seed++) {
         struct history history = {.seed = seed};
 
         history.is_by_kill = is_by_kill;
+        history.is_other_way = is_other_way;
         repeat_with("test_beside, %s, history %llu", test, (unsigned long long)seed);
         is_running = true;
         run_history(&history);
@@ -353,14 +362,14 @@ static void run_histories(const char *test, uint64_t count, bool is_by_kill)
 static void no_reader_beside_a_recovery_is_shown_what_it_cuts_off(void **state)
 {
     (void)state;
-    run_histories(__func__, 24, false);
+    run_histories(__func__, 24, false, false);
 }
 
 /* D2: and what a killed process had appended is shown all the time. */
 static void readers_beside_a_recovery_miss_nothing_that_a_killed_process_appended(void **state)
 {
     (void)state;
-    run_histories(__func__, 16, true);
+    run_histories(__func__, 16, true, false);
 }
 
 static void shorten_segment(nori_sim *sim, uint64_t bytes)
@@ -400,6 +409,147 @@ static void what_recovery_leaves_in_the_ring_is_not_shown_beside_it(void **state
     }
 }
 
+/* ---- words that nobody stores any more ---- */
+
+/* D6, D11: the next writer could not map `control` and has made another, in memory. The words that
+ * this reader has mapped are still those of the life that a power cut ended. */
+static void a_reader_whose_control_was_given_up_goes_on_behind_a_torn_tail(void **state)
+{
+    (void)state;
+    for (uint64_t reached = 2; reached <= RING_COUNT; reached++) {
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        struct nori_position positions[RING_COUNT + 1];
+        nori_sim *sim = nori_sim_new(NULL);
+        struct nori_wal_config config = config_over(nori_sim_vfs(sim));
+        nori_wal *wal = open_log(&config);
+        nori_sim *after = NULL;
+        struct follower follower;
+
+        for (uint64_t number = 1; number <= RING_COUNT; number++) {
+            positions[number] = append_numbered(wal, number, 100);
+            assert_int_equal(number == 1 ? nori_wal_sync(wal) : nori_wal_flush(wal), NORI_OK);
+        }
+        nori_sim_crash_kill(sim, &after);
+        close_log(wal);
+        nori_sim_free(sim);
+        shorten_segment(after, positions[reached].offset);
+        config.vfs = nori_sim_vfs(after);
+        follower = follower_on(config.vfs, 0);
+        follower_open(&follower, OLDEST);
+        follow(&follower);
+        options.flags = NORI_SIM_NO_MAP;
+        nori_sim_set_options(after, &options);
+        wal = open_log(&config);
+        follow(&follower);
+        assert_int_equal(follower.next, reached);
+        append_range(wal, reached, NEW, 100);
+        follow(&follower);
+        assert_int_equal(follower.next, reached + NEW);
+        follower_close(&follower);
+        close_log(wal);
+        nori_sim_free(after);
+    }
+}
+
+/* ---- an open at each call of a reader ---- */
+
+struct meeting {
+    nori_sim *sim;
+    uint64_t nth; /* of the calls, counted down; 0: it has come */
+    nori_wal *wal;
+    uint64_t kept;
+};
+
+static void open_at_nth(void *context)
+{
+    struct meeting *meeting = context;
+    struct nori_wal_config config = config_over(nori_sim_vfs(meeting->sim));
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    struct nori_error error = NORI_ERROR_INIT;
+
+    if (meeting->nth == 0 || --meeting->nth > 0)
+        return;
+    steps++;
+    if (nori_wal_open(&config, &meeting->wal, &info, &error) < 0)
+        fail_msg("it does not open: %s", error.message);
+    append_range(meeting->wal, info.valid_records + 1, NEW, 100);
+    meeting->kept = info.valid_records;
+}
+
+/* Where the last record is that a reader shows now, and its number; the beginning, if there is
+ * none. */
+static struct nori_position last_record(nori_sim *sim, uint64_t *ret_number)
+{
+    struct follower follower = follower_on(nori_sim_vfs(sim), 0);
+    struct nori_position position = OLDEST;
+    struct nori_record record;
+    int rc = NORI_OK;
+
+    follower_open(&follower, OLDEST);
+    while (follower.reader && rc == NORI_OK) {
+        rc = nori_reader_next(follower.reader, &record, &position);
+        if (rc == NORI_OK)
+            assert_true(is_numbered(&record, ret_number));
+    }
+    follower_close(&follower);
+    return position;
+}
+
+static void read_and_meet(struct meeting *meeting, const struct nori_vfs *vfs, uint64_t kind)
+{
+    struct follower follower = follower_on(vfs, kind % FOLLOWERS);
+    struct nori_position begin = OLDEST;
+
+    if (kind >= FOLLOWERS)
+        begin = last_record(meeting->sim, &follower.next);
+    for (int i = 0; i < 2; i++) {
+        follower_open(&follower, begin);
+        follow(&follower);
+    }
+    if (meeting->wal) {
+        assert_int_equal(nori_wal_sync(meeting->wal), NORI_OK);
+        follower_open(&follower, begin);
+        follow(&follower);
+        assert_int_equal(follower.next, meeting->kept + NEW + 1);
+    }
+    follower_close(&follower);
+}
+
+/* A reader makes its calls, and at the nth the open goes by: false if it does not make as many. */
+static bool meet(nori_sim *crashed, uint64_t nth, uint64_t kind)
+{
+    struct meeting meeting = {.nth = nth};
+    struct between between = {.before_call = open_at_nth, .context = &meeting};
+    const struct nori_vfs *vfs;
+
+    nori_sim_crash_kill(crashed, &meeting.sim); /* a copy */
+    vfs = between_begin(nori_sim_vfs(meeting.sim), &between);
+    if (kind == 2 * FOLLOWERS)
+        verify_on(vfs);
+    else
+        read_and_meet(&meeting, vfs, kind);
+    if (meeting.wal)
+        close_log(meeting.wal);
+    nori_sim_free(meeting.sim);
+    return meeting.wal;
+}
+
+static void check_other_way(nori_sim *sim, uint64_t seed)
+{
+    states++;
+    for (uint64_t nth = 1; nth < CALLS_MAX; nth++)
+        if (!meet(sim, nth, seed % (2 * FOLLOWERS + 1)))
+            break;
+    nori_sim_free(sim);
+}
+
+/* D6, D11: a reader may have asked just before whether anybody writes. */
+static void an_open_at_any_call_of_a_reader_does_not_mislead_it(void **state)
+{
+    (void)state;
+    run_histories(__func__, 40, false, true);
+}
+
 static int end_of_test(void **state)
 {
     (void)state;
@@ -417,6 +567,8 @@ int main(void)
         cmocka_unit_test_teardown(
             readers_beside_a_recovery_miss_nothing_that_a_killed_process_appended, end_of_test),
         cmocka_unit_test(what_recovery_leaves_in_the_ring_is_not_shown_beside_it),
+        cmocka_unit_test(a_reader_whose_control_was_given_up_goes_on_behind_a_torn_tail),
+        cmocka_unit_test_teardown(an_open_at_any_call_of_a_reader_does_not_mislead_it, end_of_test),
     };
 
     repeat_catch();
