@@ -589,13 +589,16 @@ int nori_reader_next(nori_reader *reader, struct nori_record *ret_record,
     return rc;
 }
 
-/* Sleep until the writer has news, or a while has gone by. */
-static void sleep_for_news(struct nori_reader *reader, uint32_t news, uint64_t left_ns)
+/* Sleep until the writer has news, or a while has gone by. told: the control that knows that
+ * somebody waits, and what its news was before. */
+static void sleep_for_news(struct nori_reader *reader, const struct nw_control *told, uint32_t news,
+                           uint64_t left_ns)
 {
     static const uint32_t never_changes = 0;
 
     /* If that cannot be told: as if nobody could wake us. */
-    if (reader->control && reader->env.folder->ops->is_announced(reader->env.folder) == 1)
+    if (told && told == reader->control &&
+        reader->env.folder->ops->is_announced(reader->env.folder) == 1)
         nw_control_wait(reader->control, news, nw_min_u64(left_ns, SLICE_NS));
     else
         (void)reader->env.vfs->word_wait(reader->env.vfs->context, &never_changes, 0,
@@ -613,6 +616,7 @@ int nori_reader_wait(nori_reader *reader, int64_t timeout_ms)
     if (timeout_ms >= 0 && timeout_ms < INT64_MAX / 2000000)
         deadline_ns = vfs->monotonic_ns(vfs->context) + (uint64_t)timeout_ms * 1000000;
     while (!reader->has_next) {
+        const struct nw_control *told = reader->control; /* reading may find another */
         uint32_t news = 0;
         uint64_t now_ns;
 
@@ -627,7 +631,7 @@ int nori_reader_wait(nori_reader *reader, int64_t timeout_ms)
         if (!reader->has_next && now_ns >= deadline_ns)
             return NORI_E_TIMEOUT;
         if (!reader->has_next)
-            sleep_for_news(reader, news, deadline_ns - now_ns);
+            sleep_for_news(reader, told, news, deadline_ns - now_ns);
     }
     return NORI_OK;
 }

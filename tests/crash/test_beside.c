@@ -409,6 +409,69 @@ static void what_recovery_leaves_in_the_ring_is_not_shown_beside_it(void **state
     }
 }
 
+/* ---- who waits ---- */
+
+struct waiter {
+    const struct nori_vfs *vfs;
+    nori_reader *reader;
+    int rc;
+    uint64_t woken_ns;
+};
+
+static void wait_for_a_record(void *argument)
+{
+    struct waiter *waiter = argument;
+
+    waiter->rc = nori_reader_wait(waiter->reader, -1);
+    waiter->woken_ns = waiter->vfs->monotonic_ns(waiter->vfs->context);
+}
+
+/* D11: it has waited since before the recovery, which takes its time; and is woken by what is
+ * appended after it, soon, and by nothing else. */
+static void a_reader_that_waits_across_a_recovery_is_woken_by_the_first_append(void **state)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_over(nori_sim_vfs(sim));
+    nori_wal *wal = open_log(&config);
+    nori_sim *after = NULL;
+    struct nori_thread *thread = NULL;
+    struct waiter waiter;
+    struct follower follower;
+    uint64_t appended_ns;
+
+    (void)state;
+    append_range(wal, 1, RING_COUNT, 100);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    append_range(wal, RING_COUNT + 1, RING_COUNT, 100);
+    (void)nori_sim_power_cut(sim, 0, &after);
+    close_log(wal);
+    nori_sim_free(sim);
+    options.delay_ns = 1000000;
+    options.delay_mask = NORI_SIM_ALL_CALLS;
+    nori_sim_set_options(after, &options);
+    waiter.vfs = config.vfs = nori_sim_vfs(after);
+    follower = follower_on(waiter.vfs, 0);
+    follower_open(&follower, OLDEST);
+    follow(&follower);
+    assert_int_equal(follower.next, RING_COUNT + 1);
+    waiter.reader = follower.reader;
+    assert_int_equal(
+        waiter.vfs->thread_start(waiter.vfs->context, "wait", wait_for_a_record, &waiter, &thread),
+        0);
+    wal = open_log(&config);
+    appended_ns = waiter.vfs->monotonic_ns(waiter.vfs->context);
+    (void)append_numbered(wal, follower.next, 100);
+    waiter.vfs->thread_join(waiter.vfs->context, thread);
+    assert_int_equal(waiter.rc, NORI_OK);
+    assert_in_range(waiter.woken_ns, appended_ns, appended_ns + 100000000);
+    follow(&follower);
+    assert_int_equal(follower.next, RING_COUNT + 2);
+    follower_close(&follower);
+    close_log(wal);
+    nori_sim_free(after);
+}
+
 /* ---- words that nobody stores any more ---- */
 
 /* D6, D11: the next writer could not map `control` and has made another, in memory. The words that
@@ -567,6 +630,7 @@ int main(void)
         cmocka_unit_test_teardown(
             readers_beside_a_recovery_miss_nothing_that_a_killed_process_appended, end_of_test),
         cmocka_unit_test(what_recovery_leaves_in_the_ring_is_not_shown_beside_it),
+        cmocka_unit_test(a_reader_that_waits_across_a_recovery_is_woken_by_the_first_append),
         cmocka_unit_test(a_reader_whose_control_was_given_up_goes_on_behind_a_torn_tail),
         cmocka_unit_test_teardown(an_open_at_any_call_of_a_reader_does_not_mislead_it, end_of_test),
     };
