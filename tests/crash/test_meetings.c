@@ -5,6 +5,7 @@
  * at each moment of one beside the other, by slow calls and by seeds.
  */
 #include "../api/helpers.h"
+#include "../support/between.h"
 
 #include <errno.h>
 #include <nori/sim.h>
@@ -189,6 +190,67 @@ static void two_may_drop_at_once(void **state)
     }
 }
 
+/* ---- a reader that is opened while all is dropped ---- */
+
+struct opening {
+    nori_wal *wal;
+    uint64_t nth; /* of the reader's calls, counted down; 0: it has come */
+};
+
+static void drop_at_nth(void *context)
+{
+    struct opening *opening = context;
+    uint64_t deleted = 0;
+
+    if (opening->nth == 0 || --opening->nth > 0)
+        return;
+    assert_int_equal(
+        nori_wal_delete_segments_before(opening->wal, position_of(opening->wal), &deleted),
+        NORI_OK);
+    assert_int_equal(deleted, 1);
+    append_to(opening->wal, 11, 20);
+}
+
+/* D11: it begins with the oldest record that is left, before or after; or is told so by its first
+ * read. False if it does not make as many calls. */
+static bool open_while_all_is_dropped(uint64_t nth)
+{
+    struct nori_reader_config reading = NORI_READER_CONFIG_INIT;
+    struct opening opening = {.nth = nth};
+    struct between between = {.before_call = drop_at_nth, .context = &opening};
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    nori_reader *reader = NULL;
+    struct nori_record record;
+    uint64_t number = 0;
+    int rc;
+
+    opening.wal = open_log(&config);
+    append_to(opening.wal, 1, 10);
+    assert_int_equal(nori_wal_sync(opening.wal), NORI_OK);
+    reading.vfs = between_begin(nori_sim_vfs(sim), &between);
+    assert_int_equal(nori_reader_open_with("wal", &reading, OLDEST, &reader, NULL), NORI_OK);
+    rc = nori_reader_next(reader, &record, NULL);
+    if (rc != NORI_E_TRUNCATED) {
+        assert_int_equal(rc, NORI_OK);
+        assert_true(is_numbered(&record, &number) && (number == 1 || number == 11));
+    }
+    nori_reader_close(reader);
+    close_log(opening.wal);
+    nori_sim_free(sim);
+    return opening.nth == 0;
+}
+
+static void a_reader_can_be_opened_while_all_is_dropped(void **state)
+{
+    uint64_t nth = 1;
+
+    (void)state;
+    while (open_while_all_is_dropped(nth))
+        nth++;
+    assert_true(nth > 10);
+}
+
 /* ---- files that somebody else removed ---- */
 
 /* It is gone, which is what was asked for; the rest goes, and the log goes on. */
@@ -279,6 +341,7 @@ int main(void)
         cmocka_unit_test(a_segment_may_go_or_begin_while_space_is_taken_for_it),
         cmocka_unit_test(an_append_waits_for_one_allocation_only),
         cmocka_unit_test(two_may_drop_at_once),
+        cmocka_unit_test(a_reader_can_be_opened_while_all_is_dropped),
         cmocka_unit_test(a_file_that_is_gone_already_is_as_good_as_dropped),
         cmocka_unit_test(a_file_that_cannot_be_removed_stays_a_part_of_the_log),
         cmocka_unit_test(a_place_that_is_none_is_refused_at_once),
