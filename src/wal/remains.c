@@ -19,6 +19,7 @@
 
 #include "format/control_record.h"
 #include "wal/scan.h"
+#include "wal/staged.h"
 
 #include <string.h>
 
@@ -411,20 +412,40 @@ int nw_remains_survey(struct nw_repair *repair, uint64_t *ret_log_id)
 }
 
 /* NORI_E_VERSION if a newer version wrote one of the records up to the first that does not
- * verify, to which the cursor comes. */
-static int read_records(struct nw_cursor *cursor)
+ * verify, to which the cursor comes. *ret_end: behind the last whole batch. */
+static int read_records(struct nw_cursor *cursor, uint64_t *ret_end)
 {
     struct nw_stored_record record;
     struct nw_mark mark;
     int rc;
 
-    do {
-        rc = nw_cursor_next(cursor, &record);
-        if (rc == 0 && nw_record_is_control(&record) &&
+    *ret_end = cursor->offset;
+    while ((rc = nw_cursor_next(cursor, &record)) == 0) {
+        if (nw_record_is_control(&record) &&
             nw_control_decode(&record, cursor->salt, &mark) == NORI_E_VERSION)
-            rc = NORI_E_VERSION;
-    } while (rc == 0);
+            return NORI_E_VERSION;
+        if (!nw_record_continues(&record))
+            *ret_end = cursor->offset;
+    }
     return rc < 0 ? rc : NORI_OK;
+}
+
+/* The same for what the staging ring has from there on. */
+static int read_ring(struct nw_repair *repair, const struct nw_link *link, struct nori_file *file,
+                     uint64_t offset)
+{
+    struct nw_staged *staged = repair->env->staged;
+    struct nw_staged_place place = {link->header.salt, link->start,         link->end,
+                                    NW_RECORD_MAX,     link->header.log_id, file};
+    int rc = 1;
+
+    while (rc == 1) {
+        nw_staged_forget(staged);
+        rc = nw_staged_extend(staged, &place, offset);
+        offset += nw_staged_bytes(staged);
+    }
+    nw_staged_forget(staged);
+    return rc;
 }
 
 /* The same for all records of a file with this header (NULL: of format 1): behind what does not
@@ -436,15 +457,21 @@ static int read_through(struct nw_repair *repair, struct nori_file *file,
     struct nw_link link = {.format = 1, .end = NW_OPEN_END};
     struct nw_cursor cursor;
     struct nw_mark mark;
+    uint64_t end;
     int rc;
 
     if (header)
-        link = (struct nw_link){
-            .format = 2, .header = *header, .begin = header->header_len, .end = NW_OPEN_END};
+        link = (struct nw_link){.format = 2,
+                                .begin = header->header_len,
+                                .end = NW_OPEN_END,
+                                .start = header->start,
+                                .header = *header};
     nw_cursor_begin(&cursor, allocator, file, link.format, link.header.salt, link.begin,
                     NW_RECORD_MAX, false);
     do {
-        rc = read_records(&cursor);
+        rc = read_records(&cursor, &end);
+        if (rc == NORI_OK && header)
+            rc = read_ring(repair, &link, file, end);
         if (rc == NORI_OK && header)
             rc = nw_scan_find_mark_behind(&link, header->log_id, file, allocator, cursor.offset + 1,
                                           &cursor.offset, &mark);
@@ -458,7 +485,7 @@ static int read_through(struct nw_repair *repair, struct nori_file *file,
 static int read_through_both(struct nw_repair *repair, const struct nw_link *link,
                              struct nori_file *file, uint64_t log_id)
 {
-    struct nw_header header, other = {.header_len = NW_HEADER_LEN};
+    struct nw_header header, other;
     struct remains remains;
     int is_bad = read_header(repair, link, &header);
     int rc = is_bad;
@@ -472,6 +499,12 @@ static int read_through_both(struct nw_repair *repair, const struct nw_link *lin
                 : read_remains(repair, file, 0, 0, &remains);
     if (rc != 1 || (!is_bad && remains.salt == header.salt))
         return rc;
+    rc = rebuild(repair, link->id, &remains, &other);
+    if (rc < 0)
+        return rc;
+    if (rc == 0)
+        other.start = 0; /* not known yet: in the ring nothing verifies there */
+    other.header_len = NW_HEADER_LEN;
     other.salt = remains.salt;
     other.log_id = remains.log_id;
     return read_through(repair, file, &other);
@@ -498,28 +531,40 @@ static int refuse_newer_file(struct nw_repair *repair, const struct nw_link *lin
     return rc < 0 ? nw_remains_describe(repair, rc, link->id, "read") : NORI_OK;
 }
 
-int nw_remains_refuse_newer(const struct nw_env *env, const struct nori_wal_config *config,
-                            struct nori_error *error)
+static int refuse_newer(struct nw_repair *repair)
 {
-    struct nw_repair repair = {.env = env, .config = config, .why = "", .error = error};
     struct nw_link spare = {.is_spare = true};
     struct nw_chain files;
     uint64_t log_id;
-    int rc;
+    int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
 
-    nw_chain_init(&repair.chain, env->allocator);
-    nw_chain_init(&files, env->allocator);
-    rc = nw_chain_list(&repair.chain, env, error);
+    nw_chain_init(&files, repair->env->allocator);
     if (rc >= 0)
-        rc = nw_remains_survey(&repair, &log_id);
+        rc = nw_remains_survey(repair, &log_id);
     if (rc >= 0)
-        rc = nw_chain_list(&files, env, error);
+        rc = nw_chain_list(&files, repair->env, repair->error);
     for (size_t i = 0; rc >= 0 && i < files.count; i++)
-        rc = refuse_newer_file(&repair, &files.links[i], log_id);
+        rc = refuse_newer_file(repair, &files.links[i], log_id);
     if (rc >= 0)
-        rc = refuse_newer_file(&repair, &spare, log_id);
+        rc = refuse_newer_file(repair, &spare, log_id);
     nw_chain_done(&files);
+    return rc;
+}
+
+int nw_remains_refuse_newer(const struct nw_env *env, const struct nori_wal_config *config,
+                            struct nori_error *error)
+{
+    struct nw_staged ring;
+    struct nw_env with_ring = *env;
+    struct nw_repair repair = {.env = &with_ring, .config = config, .why = "", .error = error};
+    int rc = nw_staged_begin(&ring, env, NULL, error);
+
+    with_ring.staged = &ring;
+    nw_chain_init(&repair.chain, env->allocator);
+    if (rc >= 0)
+        rc = refuse_newer(&repair);
     nw_chain_done(&repair.chain);
+    nw_staged_done(&ring);
     return rc;
 }
 

@@ -35,7 +35,8 @@ int nw_remains_can_join(const struct nw_env *env, const struct nori_wal_config *
                         uint64_t segment_id, struct nori_error *error);
 
 /* NORI_E_VERSION if a newer version wrote anything that a repair might come to, in whatever mode
- * and step: a header or a record, in any file of the log (D12). Nothing is changed. */
+ * and step: a header or a record, in any file of the log or in the ring (D12). Nothing is
+ * changed. */
 int nw_remains_refuse_newer(const struct nw_env *env, const struct nori_wal_config *config,
                             struct nori_error *error);
 

@@ -21,8 +21,8 @@
  * Threads. Beside a live writer the bytes may be overwritten while they are copied. A byte is only
  * overwritten after `written` has passed it, so `written` is looked at when the copy is made.
  *
- * Failure. Too little memory is reported, and a file that does not tell its size; everything else
- * means that the ring has nothing to give.
+ * Failure. Too little memory is reported, a file that does not tell its size, and a record of a
+ * newer version; everything else means that the ring has nothing to give.
  */
 #include "wal/staged.h"
 
@@ -73,39 +73,53 @@ uint64_t nw_staged_written(const struct nw_staged *staged)
     return staged->control && staged->is_live ? atomic_load(&staged->control->words->written) : 0;
 }
 
-/* Of the log's own records only marks go through the ring. */
-static bool is_from_writer(const struct nw_staged_place *place, uint64_t offset,
-                           const struct nw_stored_record *record)
+/* A record that is whole and in its place: 0 if a writer can have put it there. Of the log's own
+ * records this version sends only marks through the ring, and a newer one what may be skipped.
+ * NORI_E_VERSION or NORI_E_CORRUPT. */
+static int check_writer(const struct nw_staged_place *place, uint64_t offset,
+                        const struct nw_stored_record *record)
 {
     struct nw_mark mark;
+    int rc;
 
-    return !nw_record_is_control(record) ||
-           (nw_control_decode(record, place->salt, &mark) == NW_CONTROL_IS_MARK &&
-            nw_mark_is_credible(&mark, place->log_id, place->start + offset));
+    if (!nw_record_is_control(record))
+        return 0;
+    rc = nw_control_decode(record, place->salt, &mark);
+    if (rc == NW_CONTROL_IS_SKIP)
+        return 0;
+    if (rc != NW_CONTROL_IS_MARK)
+        return rc == NORI_E_VERSION ? rc : NORI_E_CORRUPT;
+    return nw_mark_is_credible(&mark, place->log_id, place->start + offset) ? 0 : NORI_E_CORRUPT;
 }
 
-/* How many bytes at `bytes` are whole batches. */
+/* How many bytes at `bytes` are whole batches. *ret_is_newer: what follows is not, since a newer
+ * version wrote it. */
 static uint64_t whole_batches_len(const struct nw_staged_place *place, const uint8_t *bytes,
-                                  uint64_t len, uint64_t offset)
+                                  uint64_t len, uint64_t offset, bool *ret_is_newer)
 {
     uint64_t whole = 0;
     uint64_t at = 0;
     bool is_in_batch = false;
+    int rc = 0;
 
     while (at < len) {
         struct nw_record_place here = {2, place->salt, offset + at};
         struct nw_scan scan = nw_scan_over(bytes + at, (size_t)(len - at));
         struct nw_stored_record record;
 
-        if (nw_record_decode(&scan, &here, place->record_limit, &record) != 0 ||
-            (is_in_batch && nw_record_is_control(&record)) ||
-            !is_from_writer(place, offset + at, &record))
+        rc = nw_record_decode(&scan, &here, place->record_limit, &record);
+        if (rc == 0)
+            rc = is_in_batch && nw_record_is_control(&record)
+                     ? NORI_E_CORRUPT
+                     : check_writer(place, offset + at, &record);
+        if (rc != 0)
             break;
         at += record.len;
         is_in_batch = nw_record_continues(&record);
         if (!is_in_batch)
             whole = at;
     }
+    *ret_is_newer = rc == NORI_E_VERSION;
     return whole;
 }
 
@@ -202,6 +216,7 @@ int nw_staged_extend(struct nw_staged *staged, const struct nw_staged_place *pla
     uint64_t lsn = place->start + offset;
     uint64_t len = len_from(staged, lsn);
     struct nw_stretch *stretch;
+    bool is_newer;
     uint64_t end;
     int rc;
 
@@ -218,7 +233,9 @@ int nw_staged_extend(struct nw_staged *staged, const struct nw_staged_place *pla
     atomic_thread_fence(memory_order_seq_cst); /* the copy is made before `written` is looked at */
     if (nw_staged_written(staged) > lsn)
         return 0;
-    len = whole_batches_len(place, stretch->bytes.data, len, offset);
+    len = whole_batches_len(place, stretch->bytes.data, len, offset, &is_newer);
+    if (len == 0 && is_newer)
+        return NORI_E_VERSION; /* D12: to end the log here would lose it */
     stretch->salt = place->salt;
     stretch->from = offset;
     stretch->to = offset + len;

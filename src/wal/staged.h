@@ -52,7 +52,8 @@ struct nw_staged_place {
 };
 
 /* 1: the ring had whole batches from this offset (between two batches) on, and they are a stretch
- * now. 0: it has none. NORI_E_NOMEM, or what the file says when asked for its size. */
+ * now. 0: it has none. NORI_E_VERSION: a newer version wrote the next. NORI_E_NOMEM, or what the
+ * file says when asked for its size. */
 int nw_staged_extend(struct nw_staged *staged, const struct nw_staged_place *place,
                      uint64_t offset);
 

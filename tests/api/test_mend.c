@@ -328,6 +328,57 @@ static void a_newer_record_that_only_the_mended_log_has_keeps_it_from_all_change
     }
 }
 
+/* D2, D12: the same in the staging ring of a process that was killed, whether the segment that it
+ * belongs to is sound or has to be mended first. */
+static void a_newer_record_that_only_the_ring_has_is_not_cut_off(void **state)
+{
+    const struct raw_record newer = {.key = "k", .key_len = 1, .flags = RAW_LZ4 | RAW_ZSTD};
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    nori_wal *wal = open_log(&config);
+    struct nori_position place;
+    struct bytes ring = {0};
+    uint8_t header[128];
+    uint64_t salt = 0;
+    nori_sim *killed;
+    size_t got;
+
+    (void)state;
+    append_range(wal, 1, 5, 1000);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    (void)append_numbered(wal, 6, 10); /* behind a mark, by which the segment can be mended */
+    assert_int_equal(nori_wal_flush(wal), NORI_OK);
+    nori_sim_sleep(sim, 1000000000); /* until it has its name */
+    place = append_numbered(wal, 7, 10);
+    nori_sim_crash_kill(sim, &killed);
+    close_log(wal);
+    nori_sim_free(sim);
+    assert_int_equal(nori_sim_file_read(killed, "wal/000000.wal", 0, header, 128, &got), 0);
+    for (size_t i = 0; i < 8; i++)
+        salt |= (uint64_t)header[48 + i] << 8 * i;
+    put_zeros(&ring, (size_t)place.offset);
+    put_record(&ring, &newer, salt);
+    assert_int_equal(nori_sim_file_poke(killed, "wal/control", 4096 + place.offset,
+                                        ring.data + place.offset, ring.len - place.offset),
+                     0);
+    config.vfs = nori_sim_vfs(killed);
+    for (int is_damaged = 0; is_damaged < 2; is_damaged++) {
+        for (config.recovery_mode = NORI_RECOVER_TAIL; config.recovery_mode <= NORI_RECOVER_SALVAGE;
+             config.recovery_mode++) {
+            bool is_refused = is_damaged && config.recovery_mode < NORI_RECOVER_PREFIX;
+            uint64_t before = nori_sim_digest(killed);
+
+            assert_int_equal(try_open(&config, NULL, NULL),
+                             is_refused ? NORI_E_CORRUPT : NORI_E_VERSION);
+            assert_true(nori_sim_digest(killed) == before);
+        }
+        header[56] ^= 1;
+        assert_int_equal(nori_sim_file_poke(killed, "wal/000000.wal", 0, header, 128), 0);
+    }
+    free_bytes(&ring);
+    nori_sim_free(killed);
+}
+
 /* Beside a writer a finding counts only if it is found twice; damage is, and once only told. */
 static void damage_beside_a_writer_is_told_once(void **state)
 {
@@ -431,6 +482,7 @@ int main(void)
         IN_FOLDER(an_empty_file_before_a_segment_is_set_aside_and_that_is_kept),
         IN_FOLDER(a_record_of_a_newer_version_keeps_repair_from_all_changes),
         IN_FOLDER(a_newer_record_that_only_the_mended_log_has_keeps_it_from_all_changes),
+        cmocka_unit_test(a_newer_record_that_only_the_ring_has_is_not_cut_off),
         IN_FOLDER(damage_beside_a_writer_is_told_once),
         IN_FOLDER(a_repair_may_be_ended_at_each_item),
         cmocka_unit_test(a_repair_opens_each_file_a_few_times_however_many_there_are),

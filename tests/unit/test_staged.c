@@ -61,25 +61,33 @@ static int stat_long(struct nori_file *file, struct nori_file_info *ret_info)
     return 0;
 }
 
-/* How many bytes of this segment the ring adds behind its header, up to `end`. */
-static uint64_t added(const struct bytes *file, uint64_t end)
+/* How many bytes of this segment the ring adds behind its header, up to `end`, or an error. */
+static int64_t try_adding(const struct bytes *file, uint64_t end)
 {
     struct nw_control control = control_of_ring();
     struct nw_staged staged = {.allocator = nori_allocator_malloc(), .control = &control};
     const struct nori_file_ops ops = {.size = sizeof ops, .stat = stat_long};
     struct nori_file segment = {&ops};
     const struct nw_staged_place place = {SALT, 0, end, 65536, LOG_ID, &segment};
-    uint64_t bytes;
+    int64_t bytes;
     int rc;
 
     put_ring(file);
     rc = nw_staged_extend(&staged, &place, BEGIN);
-    bytes = nw_staged_bytes(&staged);
-    assert_int_equal(rc, bytes > 0);
+    bytes = (int64_t)nw_staged_bytes(&staged);
+    assert_int_equal(rc > 0, bytes > 0);
     assert_int_equal(nw_staged_from(&staged, SALT), bytes > 0 ? BEGIN : UINT64_MAX);
     assert_int_equal(nw_staged_from(&staged, SALT + 1), UINT64_MAX);
     nw_staged_done(&staged);
-    return bytes;
+    return rc < 0 ? rc : bytes;
+}
+
+static uint64_t added(const struct bytes *file, uint64_t end)
+{
+    int64_t bytes = try_adding(file, end);
+
+    assert_true(bytes >= 0);
+    return (uint64_t)bytes;
 }
 
 /* D1, D4 */
@@ -107,6 +115,35 @@ static void only_whole_batches_that_a_writer_makes_are_taken(void **state)
     assert_int_equal(added(&file, UINT64_MAX), end - BEGIN);
     assert_int_equal(added(&file, end - 1), end - BEGIN - 2 * BATCHED_LEN); /* the batch is cut */
     assert_int_equal(added(&file, BEGIN), 0);
+    free_bytes(&file);
+}
+
+/* D12: what a newer version has appended is not cut off: the whole batches before it are given, and
+ * then it is told; but for what may be skipped. */
+static void a_record_of_a_newer_version_is_told(void **state)
+{
+    const struct raw_record control = {.key = "\11", .key_len = 1, .flags = RAW_CONTROL};
+    const struct raw_record optional = {.key = "\200", .key_len = 1, .flags = RAW_CONTROL};
+    struct bytes file;
+    size_t end;
+
+    (void)state;
+    begin_file(&file);
+    put_flagged(&file, RAW_LZ4 | RAW_ZSTD);
+    assert_int_equal(try_adding(&file, UINT64_MAX), NORI_E_VERSION);
+    file.len = BEGIN;
+    put_record(&file, &control, SALT);
+    assert_int_equal(try_adding(&file, UINT64_MAX), NORI_E_VERSION);
+    file.len = BEGIN;
+    put_flagged(&file, RAW_CONTINUES);
+    put_flagged(&file, RAW_LZ4 | RAW_ZSTD);
+    assert_int_equal(try_adding(&file, UINT64_MAX), NORI_E_VERSION);
+    file.len = BEGIN;
+    put_record(&file, &optional, SALT);
+    put_flagged(&file, 0);
+    end = file.len;
+    put_flagged(&file, RAW_LZ4 | RAW_ZSTD);
+    assert_int_equal(try_adding(&file, UINT64_MAX), (int64_t)(end - BEGIN));
     free_bytes(&file);
 }
 
@@ -215,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_whole_batches_that_a_writer_makes_are_taken),
+        cmocka_unit_test(a_record_of_a_newer_version_is_told),
         cmocka_unit_test(a_patched_file_reads_as_if_it_had_its_stretches),
         cmocka_unit_test(what_is_written_back_is_the_segments_own),
     };
