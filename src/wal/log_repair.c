@@ -539,6 +539,8 @@ static int mend(struct mending *mending)
         rc = tell_findings(mending);
     if (rc >= 0)
         rc = refuse_unreadable(mending);
+    if (rc >= 0 && is_dry && mending->walk.errors > 0) /* as the repair does before it mends any */
+        rc = nw_remains_refuse_newer(&mending->env, &mending->config, mending->error);
     if (rc < 0 || mending->teller.stopped != 0)
         return rc;
     if (is_dry) {

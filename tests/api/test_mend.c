@@ -322,6 +322,8 @@ static void a_newer_record_that_only_the_mended_log_has_keeps_it_from_all_change
             expect_unchanged(dir, before);
             free_snapshot(before);
         }
+        assert_int_equal(repair(dir, NORI_LOG_DRY_RUN), NORI_E_VERSION); /* it says so */
+        assert_int_equal(repair(dir, NORI_LOG_DRY_RUN | NORI_LOG_SALVAGE), NORI_E_VERSION);
         free_bytes(&files[0]);
         free_bytes(&files[1]);
         remove_dir(dir);
