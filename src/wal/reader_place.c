@@ -296,8 +296,6 @@ static int open_file(struct nori_reader *reader, const struct nw_link *link,
     bool use_map = !(reader->config.flags & NORI_READER_PREAD);
     int rc = nw_link_open(&reader->env, link, 0, ret_file, &reader->error);
 
-    if (rc == NORI_E_NOTFOUND && reader->has_place)
-        return nw_reader_truncated(reader);
     if (rc < 0)
         return rc;
     if (use_map && (*ret_file)->ops->lock(*ret_file, NORI_LOCK_SHARED) < 0)
@@ -327,7 +325,13 @@ static void stand_at_begin(struct nori_reader *reader, const struct nw_link *lin
     reader->sequence = link->first_sequence;
 }
 
-int nw_reader_enter(struct nori_reader *reader, const struct nw_link *link)
+/* A file that is not there any more was dropped. */
+static int tell_dropped(struct nori_reader *reader, int rc)
+{
+    return rc == NORI_E_NOTFOUND && reader->has_place ? nw_reader_truncated(reader) : rc;
+}
+
+static int try_entering(struct nori_reader *reader, const struct nw_link *link)
 {
     struct nw_link copy = *link; /* leaving may free it */
     struct nori_file *file = NULL;
@@ -341,6 +345,11 @@ int nw_reader_enter(struct nori_reader *reader, const struct nw_link *link)
     stand_at_begin(reader, &copy);
     restart_cursor(reader, copy.begin, use_map);
     return NORI_OK;
+}
+
+int nw_reader_enter(struct nori_reader *reader, const struct nw_link *link)
+{
+    return tell_dropped(reader, try_entering(reader, link));
 }
 
 void nw_reader_enter_lent(struct nori_reader *reader, const struct nw_loan *loan)
@@ -375,7 +384,7 @@ int nw_reader_take_file(struct nori_reader *reader)
     if (reader->map->has_file) {
         reader->file = reader->map->file;
     } else {
-        rc = open_file(reader, &reader->here, &file, &use_map);
+        rc = tell_dropped(reader, open_file(reader, &reader->here, &file, &use_map));
         if (rc < 0)
             return rc;
         nw_reader_leave(reader);
@@ -385,19 +394,15 @@ int nw_reader_take_file(struct nori_reader *reader)
     return NORI_OK;
 }
 
-/* The segment's stated end is reached: 1 if the reader went on in the successor. */
-int nw_reader_enter_successor(struct nori_reader *reader)
+/* One that has begun since the chain was loaded. 1, or 0 if there is none yet. */
+static int enter_new_successor(struct nori_reader *reader)
 {
-    const struct nw_link *next = nw_reader_find_successor(reader);
-    uint64_t sequence = reader->sequence;
-    int rc;
+    int rc = nw_reader_load_chain(reader);
+    const struct nw_link *next;
 
-    if (!next) {
-        rc = nw_reader_load_chain(reader);
-        if (rc < 0)
-            return rc;
-        next = nw_reader_find_successor(reader);
-    }
+    if (rc < 0)
+        return rc;
+    next = nw_reader_find_successor(reader);
     if (!next && nw_reader_find_link(reader, &reader->here))
         return NORI_OK;
     if (!next)
@@ -405,8 +410,29 @@ int nw_reader_enter_successor(struct nori_reader *reader)
     if (!next)
         return nw_reader_truncated(reader);
     rc = nw_reader_enter(reader, next);
+    return rc < 0 ? rc : 1;
+}
+
+/* The segment's stated end is reached: 1 if the reader went on in the successor. */
+int nw_reader_enter_successor(struct nori_reader *reader)
+{
+    const struct nw_link *next = nw_reader_find_successor(reader);
+    uint64_t sequence = reader->sequence;
+    uint64_t id = reader->here.id;
+    int rc = next ? try_entering(reader, next) : NORI_OK;
+
+    if (rc ==
+        NORI_E_NOTFOUND) { /* dropped since the chain was loaded; it may have held no record */
+        rc = nw_reader_relocate(reader);
+        next = NULL;
+    }
     if (rc < 0)
         return rc;
+    if (!next && reader->here.id == id) {
+        rc = enter_new_successor(reader);
+        if (rc != 1)
+            return rc;
+    }
     if (reader->sequence == 0)
         reader->sequence = sequence;
     return 1;

@@ -271,6 +271,38 @@ static void a_reader_that_has_read_all_outlives_drops_and_reopening(void **state
     close_log(wal);
 }
 
+/* D11: a power cut left a segment without a record. A reader at the end knows of it and has not
+ * been in it; when it is dropped with all else, nothing is missed. */
+static void a_reader_at_the_end_outlives_the_drop_of_an_empty_successor(void **state)
+{
+    const char *dir = dir_of(state);
+    struct raw_header header = {.log_id = 7, .salt = 9, .base_sequence = 1, .prev_id = UINT64_MAX};
+    struct bytes files[2] = {{0}, {0}};
+    nori_reader *reader;
+    nori_wal *wal;
+
+    make_dir(dir);
+    put_header(&files[0], &header);
+    (void)put_plain(&files[0], "k", "v", 9);
+    header = (struct raw_header){.log_id = 7, .salt = 10, .segment_id = 1, .base_sequence = 2};
+    header.start = header.prev_end = files[0].len;
+    header.prev_salt = 9;
+    put_header(&files[1], &header);
+    for (uint64_t id = 0; id < 2; id++) {
+        store_file(dir, segment_name(id), files[id].data, files[id].len);
+        free_bytes(&files[id]);
+    }
+    wal = open_dir(dir);
+    reader = open_reader(dir, OLDEST);
+    expect_next(reader, NORI_OK);
+    drop_all(wal);
+    expect_next(reader, NORI_END);
+    append_range(wal, 2, 3, 100);
+    expect_range(reader, 2, 3, 2);
+    nori_reader_close(reader);
+    close_log(wal);
+}
+
 /* D11: where a repair cut off what a reader had read, its numbers are used again for others. */
 static void a_reader_is_told_of_drops_behind_a_repair(void **state)
 {
@@ -874,6 +906,7 @@ int main(void)
         TEST(a_new_thread_has_no_last_error),
         TEST(a_log_that_several_threads_scan_is_judged_alike),
         TEST(a_reader_that_has_read_all_outlives_drops_and_reopening),
+        TEST(a_reader_at_the_end_outlives_the_drop_of_an_empty_successor),
         TEST(a_reader_is_told_of_drops_behind_a_repair),
         TEST(a_reader_of_a_lost_tail_is_told_before_the_next_append),
         TEST(a_reader_of_what_was_refused_is_told),
