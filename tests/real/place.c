@@ -4,6 +4,8 @@
 
 #include "place.h"
 
+#include "../support/shm.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +29,7 @@
 #define PREFIX       "nori-real-"
 #define ATTACH_MAX   100 /* others look for free loop devices, too */
 #define FOLDER_TRIES 20
-#define UNMOUNT_MAX  500 /* times to try, a hundredth of a second apart */
+#define UNMOUNT_MAX  12000 /* times to try, a hundredth of a second apart */
 
 /* The same for ext4 and xfs; younger than the headers of some systems. */
 #define SHUT_DOWN         _IOR('X', 125, uint32_t)
@@ -123,7 +125,7 @@ static const char *make_folder(struct place *place)
     const char *base = getenv("TMPDIR");
 
     if (!base || !base[0])
-        base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+        base = shm_has_room() ? "/dev/shm" : "/tmp";
     sweep(base);
     for (int i = 0; i < FOLDER_TRIES; i++)
         if (make_one(place, base))

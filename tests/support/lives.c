@@ -4,9 +4,10 @@
 
 #include "lives.h"
 
+#include "shm.h"
+
 #include <getopt.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 struct life *life_new(void)
 {
@@ -178,6 +179,6 @@ uint64_t found_total(const struct found *found)
 
 void lives_in_memory(void)
 {
-    if (access("/dev/shm", W_OK) == 0)
+    if (shm_has_room())
         (void)setenv("TMPDIR", "/dev/shm", 0);
 }
