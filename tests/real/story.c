@@ -21,7 +21,7 @@
 #define FILL_LEN   ((size_t)1000000) /* of a segment of 1 MiB */
 #define WINDOW_US  1000
 #define SLEEP_NS   3000000
-#define WAIT_MS    20000
+#define WAIT_MS    120000
 #define STEPS_MIN  8
 #define STEPS_MORE 24
 #define LIFE_OVER  0
