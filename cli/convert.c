@@ -54,7 +54,7 @@ struct convert {
     nori_wal *wal;
     struct cli_part part;
     struct nori_position end; /* of the source when the command began */
-    uint64_t end_sequence;    /* of the next record there; 0: not known */
+    uint64_t end_sequence;    /* of the next record there; 0: not known, or there is none before */
     uint64_t source_bytes;
     struct batch batch;
     struct cli_output output;
@@ -197,7 +197,8 @@ static int note_end(void *context, const struct nori_log_item *item)
 
     if (item->kind == NORI_LOG_SUMMARY) {
         convert->end = item->position;
-        convert->end_sequence = item->first_sequence ? item->first_sequence + item->records : 0;
+        convert->end_sequence =
+            item->first_sequence && item->records ? item->first_sequence + item->records : 0;
         convert->source_bytes = item->bytes;
     }
     return 0;

@@ -105,6 +105,8 @@ static int check_place(const struct cli_part *part, const char *source, bool is_
     if (parent.st_dev == from.st_dev && parent.st_ino == from.st_ino)
         return cli_usage(part->command, "%s would lie in %s, which is only read", part->target,
                          source);
+    if (!is_there && lstat(part->target, &target) == 0)
+        return cli_usage(part->command, "%s is a link that leads nowhere", part->target);
     if (is_there && stat(part->target, &target) == 0 && target.st_dev != parent.st_dev)
         return cli_usage(part->command, "%s is where a disk is mounted: name a folder in it",
                          part->target);

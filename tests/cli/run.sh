@@ -712,6 +712,9 @@ mkdir linked_folder && ln -s linked_folder link_to_folder
 try 0 "convert to where a link leads" convert lines_log link_to_folder
 [ -L link_to_folder ] && [ -f linked_folder/000000.wal ]
 report $? "... follows it"
+ln -s nowhere dangling_link
+try 2 "convert to where a link leads nowhere" convert many_log dangling_link
+tells "dangling_link is a link that leads nowhere"
 try 2 "convert without a target" convert many_log
 tells "two folders"
 try 2 "convert to a format that is not" convert --format 3 many_log new_log

@@ -403,6 +403,22 @@ static void what_an_earlier_run_left_is_in_the_way_until_it_is_removed(void **st
     assert_null(problem_of(&run, status));
 }
 
+/* What is the end of a log that holds nothing any more, and begins behind what was dropped? */
+static void a_log_of_which_all_was_dropped_is_copied(void **state)
+{
+    struct run run;
+    nori_wal *wal;
+
+    begin(&run, *state, "2");
+    fault.nth = 0;
+    wal = open_dir(run.source);
+    assert_int_equal(nori_wal_delete_segments_before(wal, position_of(wal), NULL), NORI_OK);
+    close_log(wal);
+    assert_int_equal(run_child(convert, &run), 0);
+    assert_true(is_there(run.target) && !is_there(run.part));
+    assert_int_equal(count_records(run.target, true), 0);
+}
+
 /* The checks above can fail. */
 static void a_part_under_the_name_of_the_whole_would_be_noticed(void **state)
 {
@@ -428,6 +444,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_part_under_the_name_of_the_whole_would_be_noticed),
         TEST(what_an_earlier_run_left_is_in_the_way_until_it_is_removed),
+        TEST(a_log_of_which_all_was_dropped_is_copied),
         TEST(a_conversion_that_is_killed_leaves_all_or_a_part_that_says_so),
         TEST(a_conversion_to_format_1_that_is_killed_leaves_all_or_a_part_that_says_so),
         TEST(a_call_that_fails_once_costs_no_record_silently),
