@@ -199,7 +199,7 @@ static int corrupt(struct nori_reader *reader)
 /* At the end, or at bad bytes: does our control tell of the writer? One that could not store to it
  * has made another, and stores nothing here any more. Then the chain is loaded with that (D11).
  * What the log's own handle maps is the writer's. */
-static bool has_lost_control(struct nori_reader *reader)
+bool nw_reader_has_lost_control(struct nori_reader *reader)
 {
     struct nori_file *file = reader->control ? reader->control->file : NULL;
     struct nori_file_info info = {0};
@@ -215,14 +215,14 @@ static bool has_lost_control(struct nori_reader *reader)
 /*
  * Bad bytes below a limit that a writer has published, and there is one: corrupt, if it is that
  * writer's limit. It may have come since the limit was loaded, and have found its end right here.
- * It raises `cut` first, sets its words, and announces itself last; the limit was loaded first,
- * `cut` second, and whether it has announced itself was asked last. So if `cut` is still the same,
- * the limit is of its life.
+ * It raises `cut` before and behind its words, and announces itself last; the limit was loaded
+ * first, `cut` second, and whether it has announced itself was asked last. So if `cut` is still the
+ * same, the limit is of its life.
  */
 static bool is_limit_of_before(struct nori_reader *reader, uint32_t cut, uint32_t history)
 {
     return nw_reader_current_cut(reader) != cut || nw_reader_current_history(reader) != history ||
-           has_lost_control(reader);
+           nw_reader_has_lost_control(reader);
 }
 
 /* No record could be read at our place, below the limit. NORI_OK: try again. */
@@ -523,7 +523,7 @@ int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
             continue;
         }
         rc = read_stored(reader, &limit, &has_looked_again, &record);
-        if (rc == NORI_END && has_lost_control(reader))
+        if (rc == NORI_END && nw_reader_has_lost_control(reader))
             continue;
         if (rc == NORI_END) {
             rc = has_more_marks(reader, &limit);

@@ -75,6 +75,10 @@ static inline bool nw_reader_shows_durable_only(const struct nori_reader *reader
     return reader->config.visibility == NORI_VISIBLE_DURABLE;
 }
 
+/* Has the writer made another `control` than the one that is mapped? Then that one is let go, and
+ * the chain is loaded anew by the next call that needs it. */
+bool nw_reader_has_lost_control(struct nori_reader *reader);
+
 static inline uint32_t nw_reader_current_cut(const struct nori_reader *reader)
 {
     return reader->control ? atomic_load(&reader->control->words->cut) : 0;

@@ -93,14 +93,15 @@ static int go_to(struct nori_reader *reader, struct nori_position position)
         return rc;
     /* What a writer published that is gone may be older than its segments: a power cut leaves any
      * mix of both. Then only the records lead to the position, also if another writer has come
-     * since, and raised `cut`. */
+     * since, and raised `cut`, or made another `control`. */
     if (limit.is_known && !nw_reader_shows_durable_only(reader) &&
         position.offset > reader->here.begin && reader->here.start + position.offset > limit.lsn)
         rc = nw_reader_ask_writer(reader);
     if (rc < 0)
         return rc;
     if (position.offset > reader->here.end ||
-        (rc == 1 && nw_reader_current_cut(reader) == reader->cut))
+        (rc == 1 && nw_reader_current_cut(reader) == reader->cut &&
+         !nw_reader_has_lost_control(reader)))
         return no_such_place(reader, position, "it lies behind the end");
     if (position.offset <= reader->here.begin)
         return NORI_OK;

@@ -62,10 +62,9 @@ static void set_words(struct nw_recovered *recovered)
                            last && last->format == 2 ? last->header.salt : 0);
     atomic_store(&words->written, recovered->end_lsn);
     atomic_store(&words->published, recovered->end_lsn);
-    /* Who looked meanwhile compared with what was there; in format 1 LSNs are others, too. */
+    /* Who looked meanwhile compared with what was there. */
     atomic_fetch_add(&words->history, is_shorter);
-    if (is_shorter || (last && last->format == 1))
-        atomic_fetch_add(&words->cut, 1);
+    atomic_fetch_add(&words->cut, 1);
     nw_control_announce(recovered->control);
     nw_control_wake(recovered->control);
 }

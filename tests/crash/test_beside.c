@@ -17,13 +17,14 @@
 
 #include <nori/sim.h>
 
-#define RING_LEN   ((size_t)64 << 10)
-#define RING_COUNT 20
-#define BATCH_LEN  3
-#define DEPTH      3 /* recoveries, each of which the next crash ends */
-#define NEW        4 /* records appended after the recovery */
-#define FOLLOWERS  3
-#define CALLS_MAX  100000
+#define RING_LEN     ((size_t)64 << 10)
+#define RING_COUNT   20
+#define BATCH_LEN    3
+#define DEPTH        3 /* recoveries, each of which the next crash ends */
+#define NEW          4 /* records appended after the recovery */
+#define FOLLOWERS    3
+#define CALLS_MAX    100000
+#define PUBLISHED_AT 64 /* in `control`: the words published and written (docs/architecture.md) */
 
 static uint64_t states;
 static uint64_t steps;
@@ -613,6 +614,77 @@ static void an_open_at_any_call_of_a_reader_does_not_mislead_it(void **state)
     run_histories(__func__, 40, false, true);
 }
 
+/* A writer that can map nothing makes a control of its own, and takes the name from the old one. */
+static void open_with_another_control(void *context)
+{
+    struct meeting *meeting = context;
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+
+    if (meeting->nth != 1) {
+        meeting->nth -= meeting->nth > 0;
+        return;
+    }
+    options.flags = NORI_SIM_NO_MAP;
+    nori_sim_set_options(meeting->sim, &options);
+    open_at_nth(meeting);
+    nori_sim_set_options(meeting->sim, NULL);
+}
+
+/* Let `control` say that so much is published and written: a power cut may leave it older than the
+ * segments. */
+static void age_control(nori_sim *sim, uint64_t lsn)
+{
+    const struct nori_vfs *vfs = nori_sim_vfs(sim);
+    uint64_t words[2] = {lsn, lsn};
+    struct nori_span span = {words, sizeof words};
+    struct nori_folder *folder = NULL;
+    struct nori_file *file = NULL;
+
+    assert_int_equal(vfs->open_folder(vfs->context, "wal", 0, 0, &folder), 0);
+    assert_int_equal(folder->ops->open_file(folder, "control", NORI_FILE_WRITE, 0, &file), 0);
+    assert_int_equal(file->ops->write(file, &span, 1, PUBLISHED_AT), 0);
+    file->ops->close(file);
+    folder->ops->close(folder);
+}
+
+/* D11: the words that a reader goes by may be in a control that nobody stores to any more. A
+ * position behind them is not behind the end. */
+static void a_control_made_anew_hides_no_position(void **state)
+{
+    uint64_t nth = 1;
+    bool has_met = true;
+
+    (void)state;
+    for (; has_met; nth++) {
+        struct meeting meeting = {.nth = nth};
+        struct between between = {.before_call = open_with_another_control, .context = &meeting};
+        nori_sim *sim = nori_sim_new(NULL);
+        struct nori_wal_config config = config_over(nori_sim_vfs(sim));
+        nori_wal *wal = open_log(&config);
+        struct nori_position position;
+        struct follower follower;
+
+        append_range(wal, 1, RING_COUNT - 1, 100);
+        position = append_numbered(wal, RING_COUNT, 100);
+        assert_int_equal(nori_wal_sync(wal), NORI_OK);
+        nori_sim_crash_kill(sim, &meeting.sim);
+        close_log(wal);
+        nori_sim_free(sim);
+        age_control(meeting.sim, position.offset / 2);
+        follower = follower_on(between_begin(nori_sim_vfs(meeting.sim), &between), 0);
+        follower.next = RING_COUNT;
+        follower_open(&follower, position);
+        follow(&follower);
+        has_met = meeting.wal;
+        assert_int_equal(follower.next, RING_COUNT + 1 + (has_met ? NEW : 0));
+        follower_close(&follower);
+        if (has_met)
+            close_log(meeting.wal);
+        nori_sim_free(meeting.sim);
+    }
+    assert_true(nth > 10);
+}
+
 static int end_of_test(void **state)
 {
     (void)state;
@@ -633,6 +705,7 @@ int main(void)
         cmocka_unit_test(a_reader_that_waits_across_a_recovery_is_woken_by_the_first_append),
         cmocka_unit_test(a_reader_whose_control_was_given_up_goes_on_behind_a_torn_tail),
         cmocka_unit_test_teardown(an_open_at_any_call_of_a_reader_does_not_mislead_it, end_of_test),
+        cmocka_unit_test(a_control_made_anew_hides_no_position),
     };
 
     repeat_catch();
