@@ -616,11 +616,12 @@ int nori_reader_wait(nori_reader *reader, int64_t timeout_ms)
     if (timeout_ms >= 0 && timeout_ms < INT64_MAX / 2000000)
         deadline_ns = vfs->monotonic_ns(vfs->context) + (uint64_t)timeout_ms * 1000000;
     while (!reader->has_next) {
-        const struct nw_control *told = reader->control; /* reading may find another */
+        struct nw_control *told = NULL; /* kept, for reading may find another at its address */
         uint32_t news = 0;
         uint64_t now_ns;
 
         if (reader->control) {
+            told = nw_control_ref(reader->control);
             news = __atomic_load_n(&reader->control->words->news, __ATOMIC_SEQ_CST);
             if (reader->control->is_writable)
                 atomic_store(&reader->control->words->is_awaited, 1); /* then look once more */
@@ -628,10 +629,11 @@ int nori_reader_wait(nori_reader *reader, int64_t timeout_ms)
         reader->next_rc = nw_reader_read(reader, &reader->next, &reader->next_position);
         reader->has_next = reader->next_rc != NORI_END;
         now_ns = vfs->monotonic_ns(vfs->context);
+        if (!reader->has_next && now_ns < deadline_ns)
+            sleep_for_news(reader, told, news, deadline_ns - now_ns);
+        nw_control_unref(told);
         if (!reader->has_next && now_ns >= deadline_ns)
             return NORI_E_TIMEOUT;
-        if (!reader->has_next)
-            sleep_for_news(reader, told, news, deadline_ns - now_ns);
     }
     return NORI_OK;
 }
