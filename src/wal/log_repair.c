@@ -421,9 +421,9 @@ static int find_first_damage(struct mending *mending)
     struct nw_recovered recovered;
     struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
     struct nori_error error = NORI_ERROR_INIT;
-    int rc = mending->walk.errors == 0 ? NORI_OK
-                                       : nw_judge(&mending->env, &mending->config,
-                                                           &recovered, &info, NULL, NULL, &error);
+    int rc = mending->walk.errors == 0
+                 ? NORI_OK
+                 : nw_judge(&mending->env, &mending->config, &recovered, &info, NULL, NULL, &error);
 
     if (rc == NORI_E_CORRUPT) {
         mending->damage = recovered.damage;
@@ -499,7 +499,11 @@ static int look(struct mending *mending)
 
     if (rc >= 0)
         rc = nw_walk_run(&mending->walk, mending->error);
-    if (rc < 0 || !mending->walk.is_alive || mending->walk.errors == 0)
+    if (rc < 0 || mending->walk.errors == 0)
+        return rc;
+    if (!mending->walk.is_alive) /* it may have come since */
+        rc = nw_env_ask_writer(&mending->env, mending->error);
+    if (rc < 0 || (!mending->walk.is_alive && rc == 0))
         return rc;
     before = mending->walk;
     rc = begin_walk(mending);
@@ -539,7 +543,8 @@ static int mend(struct mending *mending)
         rc = tell_findings(mending);
     if (rc >= 0)
         rc = refuse_unreadable(mending);
-    if (rc >= 0 && is_dry && mending->walk.errors > 0) /* as the repair does before it mends any */
+    /* As the repair does before it mends anything. */
+    if (rc >= 0 && is_dry && mending->walk.errors > 0)
         rc = nw_remains_refuse_newer(&mending->env, &mending->config, mending->error);
     if (rc < 0 || mending->teller.stopped != 0)
         return rc;
