@@ -403,7 +403,7 @@ struct nori_log_item {
     uint32_t state;                /* SEGMENT: enum nori_log_state */
     uint32_t format;               /* SEGMENT: 1 or 2; SUMMARY: of the newest segment; 0: none */
     uint32_t node_id;              /* SEGMENT */
-    uint32_t is_writer_alive;      /* SUMMARY: 1 if a writer has the log open */
+    uint32_t is_writer_alive;      /* SUMMARY: 1 if a writer is there; not yet while it recovers */
     uint32_t was_clean;            /* SUMMARY: 1 if the last writer closed it */
     const char *file;              /* SEGMENT, FINDING: name within the folder, or NULL */
     struct nori_position position; /* FINDING: where; SEGMENT: {id, length}; SUMMARY: the end */
@@ -543,7 +543,8 @@ struct nori_wal_stats {
     size_t size; /* set by NORI_WAL_STATS_INIT */
 
     /* The writer. */
-    uint32_t is_writer_alive; /* 1: a writer has the log open; 0: the rest is of the last one */
+    /* 1: a writer is there, and has recovered the log; 0: the rest is of the last one */
+    uint32_t is_writer_alive;
     /* 1: the numbers are known. 0: only is_writer_alive, segments, spare_bytes and sampled_*; the
      * writer has no file to share its numbers in, is of another version, or left none */
     uint32_t is_known;

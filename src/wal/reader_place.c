@@ -421,8 +421,8 @@ int nw_reader_enter_successor(struct nori_reader *reader)
     uint64_t id = reader->here.id;
     int rc = next ? try_entering(reader, next) : NORI_OK;
 
-    if (rc ==
-        NORI_E_NOTFOUND) { /* dropped since the chain was loaded; it may have held no record */
+    /* Dropped since the chain was loaded; it may have held no record. */
+    if (rc == NORI_E_NOTFOUND) {
         rc = nw_reader_relocate(reader);
         next = NULL;
     }

@@ -200,7 +200,8 @@ static bool trim(struct nori_wal *wal, const struct nw_segment *segment, struct 
     return true;
 }
 
-/* Cut the dead files down to their headers, once; true if there were any. No mutex held. */
+/* Cut the dead files down to their headers, once; true if there were any. One may be missed while
+ * others are removed, which make room themselves. No mutex held. */
 static bool shrink_dead(struct nori_wal *wal)
 {
     size_t at = 0;
