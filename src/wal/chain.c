@@ -430,7 +430,15 @@ static int take_all_format1(struct nw_chain *chain, const struct nw_env *env,
     return take_format1(chain, chain->count - 1, NW_OPEN_END, error);
 }
 
-/* Does the header in `spare` continue the chain? */
+static struct nw_link *live_before(const struct nw_chain *chain, const struct nw_link *link)
+{
+    for (size_t i = (size_t)(link - chain->links); i > 0; i--)
+        if (chain->links[i - 1].is_live)
+            return &chain->links[i - 1];
+    return NULL;
+}
+
+/* Does the header in `spare` continue the chain behind this segment? */
 static bool continues(const struct nw_chain *chain, const struct nw_link *last,
                       const struct nw_header *header)
 {
@@ -453,15 +461,22 @@ static bool continues(const struct nw_chain *chain, const struct nw_link *last,
  * An append that begins a segment may return before the segment has its name: its header and
  * records lie in `spare` then. Such a header is true for ever: once it is written nothing more is
  * written to its predecessor. If the predecessor does not reach the end it states, the scan finds
- * that out and leaves it behind.
+ * that out and leaves it behind. What has a name and lies behind the predecessor is dead: recovery
+ * found that the log ends before it, and this header says so.
  */
 static int adopt_spare(struct nw_chain *chain, const struct nw_link *spare)
 {
     struct nw_link *last = nw_chain_last(chain);
     struct nw_link link = *spare;
 
-    if (link.format != 2 || !continues(chain, last, &link.header) || NW_PLANT("ignore-spare"))
+    if (link.format != 2 || NW_PLANT("ignore-spare"))
         return NORI_OK;
+    while (last && !continues(chain, last, &link.header))
+        last = live_before(chain, last);
+    if (!last && (nw_chain_last(chain) || !continues(chain, NULL, &link.header)))
+        return NORI_OK;
+    for (size_t i = last ? (size_t)(last - chain->links) + 1 : chain->count; i < chain->count; i++)
+        chain->links[i].is_live = false;
     link.id = link.header.segment_id;
     if (last)
         last->end = link.header.prev_end;

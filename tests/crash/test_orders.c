@@ -302,6 +302,40 @@ static void on_a_full_disk_the_dead_make_room(void **state)
     nori_sim_free(sim);
 }
 
+/* D2, D11: the first append behind dead segments may return before the new segment has its name:
+ * its header lies in `spare`, and its predecessor is not the newest that has a name. */
+static void an_append_behind_dead_segments_counts_before_its_segment_has_a_name(void **state)
+{
+    nori_sim *sim = with_two_dead_segments(1);
+    struct nori_wal_config config = config_on(sim);
+    struct nori_reader_config reading = NORI_READER_CONFIG_INIT;
+    uint64_t count = expect_opens(sim, 1);
+    struct watcher watcher = {.durable = count, .first = 1};
+    nori_reader *reader = NULL;
+    nori_sim *after;
+    nori_wal *wal;
+
+    (void)state;
+    wal = open_log(&config);
+    (void)append_numbered(wal, count + 1, 10);
+    assert_true(has_segment(sim, 1) && has_segment(sim, 2) && !has_segment(sim, 3));
+    nori_sim_crash_kill(sim, &after);
+    assert_int_equal(expect_opens(after, 1), count + 1);
+    nori_sim_free(after);
+    reading.vfs = nori_sim_vfs(sim);
+    assert_int_equal(nori_reader_open_with("wal", &reading, OLDEST, &reader, NULL), NORI_OK);
+    expect_range(reader, 1, count + 1, 1);
+    nori_reader_close(reader);
+    watch(sim, &watcher);
+    (void)append_numbered(wal, count + 2, 10);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    watch(sim, NULL);
+    close_log(wal);
+    assert_true(watcher.states > 0);
+    assert_int_equal(expect_opens(sim, 1), count + 2);
+    nori_sim_free(sim);
+}
+
 /* ---- marks ---- */
 
 /* D6: a mark that claims what was not yet durable would make damage of every torn tail before it.
@@ -789,6 +823,7 @@ int main(void)
         cmocka_unit_test(dead_segments_may_go_while_others_are_dropped),
         cmocka_unit_test(on_a_full_disk_dropping_does_not_wait_for_the_dead),
         cmocka_unit_test(on_a_full_disk_the_dead_make_room),
+        cmocka_unit_test(an_append_behind_dead_segments_counts_before_its_segment_has_a_name),
         cmocka_unit_test(a_power_cut_around_a_mark_leaves_a_torn_tail),
         cmocka_unit_test(a_batch_is_in_the_file_or_in_the_ring_as_a_whole),
         cmocka_unit_test(pages_lost_while_recovery_reads_cost_nothing_it_reported),
