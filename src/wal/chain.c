@@ -472,7 +472,7 @@ static int adopt_spare(struct nw_chain *chain, const struct nw_link *spare)
     if (link.format != 2 || NW_PLANT("ignore-spare"))
         return NORI_OK;
     while (last && !continues(chain, last, &link.header))
-        last = live_before(chain, last);
+        last = NW_PLANT("spare-behind-newest-only") ? NULL : live_before(chain, last);
     if (!last && (nw_chain_last(chain) || !continues(chain, NULL, &link.header)))
         return NORI_OK;
     for (size_t i = last ? (size_t)(last - chain->links) + 1 : chain->count; i < chain->count; i++)
