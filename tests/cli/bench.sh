@@ -9,6 +9,8 @@ case $nori in
 *) nori=$PWD/$nori ;;
 esac
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/support/comes.sh
+. "$(dirname "$0")/../support/comes.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
@@ -42,16 +44,6 @@ try() {
     [ "$got" -eq "$wanted" ] || name="$name (exit status $got, not $wanted)"
     [ "$got" -eq "$wanted" ]
     report $? "$name"
-}
-
-# comes COMMAND...: wait until it holds; two minutes are for what never comes.
-comes() {
-    tries=0
-    until "$@"; do
-        tries=$((tries + 1))
-        [ $tries -lt 1200 ] || return 1
-        sleep 0.1
-    done
 }
 
 is_gone() {

@@ -8,6 +8,8 @@ case $nori in
 /*) ;;
 *) nori=$PWD/$nori ;;
 esac
+# shellcheck source=tests/support/comes.sh
+. "$(dirname "$0")/../support/comes.sh"
 work=$(mktemp -d)
 mounted=
 clean_up() {
@@ -63,16 +65,6 @@ prints() {
 tells() {
     grep -qF -e "$1" err
     report $? "... and tells: $1"
-}
-
-# comes COMMAND...: wait until it holds; two minutes are for what never comes.
-comes() {
-    tries=0
-    until "$@"; do
-        tries=$((tries + 1))
-        [ $tries -lt 1200 ] || return 1
-        sleep 0.1
-    done
 }
 
 # holds FOLDER NAME...: these names are in it, and no others.

@@ -7,6 +7,8 @@ case $nori in
 /*) ;;
 *) nori=$PWD/$nori ;;
 esac
+# shellcheck source=tests/support/comes.sh
+. "$(dirname "$0")/../support/comes.sh"
 work=$(mktemp -d)
 writer=
 # shellcheck disable=SC2317 # called by trap
@@ -80,16 +82,6 @@ is_silent() {
 counts() {
     [ "$(wc -l <out)" -eq "$1" ]
     report $? "... and prints $1 lines"
-}
-
-# comes COMMAND...: wait until it holds; two minutes are for what never comes.
-comes() {
-    tries=0
-    until "$@"; do
-        tries=$((tries + 1))
-        [ $tries -lt 1200 ] || return 1
-        sleep 0.1
-    done
 }
 
 # same FILE FILE NAME
