@@ -163,6 +163,8 @@ static void ids_only_grow(void **state)
 }
 
 struct dropper {
+    nori_sim *sim;
+    const struct nori_vfs *vfs;
     nori_wal *wal;
     struct nori_thread *thread;
     int rc;
@@ -185,37 +187,48 @@ static void append_and_drop(void *argument)
     }
 }
 
+/* A log on a machine whose threads take turns by seed, one of which appends and drops. */
+static void begin_dropping(struct dropper *dropper, uint64_t seed)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    struct nori_wal_config config = config_of("wal");
+
+    options.seed = seed;
+    options.switch_percent = 60;
+    *dropper = (struct dropper){.sim = nori_sim_new(&options), .rc = NORI_OK};
+    dropper->vfs = config.vfs = nori_sim_vfs(dropper->sim);
+    dropper->wal = open_log(&config);
+    append_range(dropper->wal, 0, 1, 10);
+    assert_int_equal(dropper->vfs->thread_start(dropper->vfs->context, "dropper", append_and_drop,
+                                                dropper, &dropper->thread),
+                     0);
+}
+
+static void end_dropping(struct dropper *dropper)
+{
+    dropper->vfs->thread_join(dropper->vfs->context, dropper->thread);
+    assert_int_equal(dropper->rc, NORI_OK);
+    close_log(dropper->wal);
+    nori_sim_free(dropper->sim);
+}
+
 /* However threads are interleaved, a position that is asked for is not that of an empty log. */
 static void positions_never_go_back_while_everything_is_dropped(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 40; seed++) {
-        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
-        struct nori_wal_config config = config_of("wal");
         struct nori_position appended = {0, 0};
         struct nori_position durable = {0, 0};
-        struct dropper dropper = {.rc = NORI_OK};
-        nori_sim *sim;
+        struct dropper dropper;
 
-        options.seed = seed;
-        options.switch_percent = 60;
-        sim = nori_sim_new(&options);
-        config.vfs = nori_sim_vfs(sim);
-        dropper.wal = open_log(&config);
-        append_range(dropper.wal, 0, 1, 10);
-        assert_int_equal(config.vfs->thread_start(config.vfs->context, "dropper", append_and_drop,
-                                                  &dropper, &dropper.thread),
-                         0);
+        begin_dropping(&dropper, seed);
         for (int look = 0; look < 200; look++) {
             assert_true(compare_positions(appended, position_of(dropper.wal)) <= 0);
             assert_true(compare_positions(durable, durable_of(dropper.wal)) <= 0);
             appended = position_of(dropper.wal);
             durable = durable_of(dropper.wal);
         }
-        config.vfs->thread_join(config.vfs->context, dropper.thread);
-        assert_int_equal(dropper.rc, NORI_OK);
-        close_log(dropper.wal);
-        nori_sim_free(sim);
+        end_dropping(&dropper);
     }
 }
 
@@ -244,26 +257,12 @@ static void the_oldest_is_found_while_segments_are_dropped(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 100; seed++) {
-        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
-        struct nori_wal_config config = config_of("wal");
-        struct dropper dropper = {.rc = NORI_OK};
-        nori_sim *sim;
+        struct dropper dropper;
 
-        options.seed = seed;
-        options.switch_percent = 60;
-        sim = nori_sim_new(&options);
-        config.vfs = nori_sim_vfs(sim);
-        dropper.wal = open_log(&config);
-        append_range(dropper.wal, 0, 1, 10);
-        assert_int_equal(config.vfs->thread_start(config.vfs->context, "dropper", append_and_drop,
-                                                  &dropper, &dropper.thread),
-                         0);
+        begin_dropping(&dropper, seed);
         for (int look = 0; look < 20; look++)
-            look_at_oldest(dropper.wal, config.vfs, look % 2);
-        config.vfs->thread_join(config.vfs->context, dropper.thread);
-        assert_int_equal(dropper.rc, NORI_OK);
-        close_log(dropper.wal);
-        nori_sim_free(sim);
+            look_at_oldest(dropper.wal, dropper.vfs, look % 2);
+        end_dropping(&dropper);
     }
 }
 

@@ -427,16 +427,26 @@ static void a_reader_that_must_not_write_waits_and_sees_what_comes(void **state)
         wait_where_writing_is_refused(refusals[i]);
 }
 
+/* Twenty records, and a seam over them that lacks nothing yet. */
+static nori_sim *make_closed_log(struct nori_wal_config *ret_config)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    nori_wal *wal;
+
+    *ret_config = config_over(sim, LACKS_NOTHING);
+    wal = open_log(ret_config);
+    append_range(wal, 1, 20, 100);
+    close_log(wal);
+    return sim;
+}
+
 /* D11: what the segments have is shown without it. */
 static void a_reader_that_cannot_open_control_goes_by_the_segments(void **state)
 {
-    nori_sim *sim = nori_sim_new(NULL);
-    struct nori_wal_config config = config_over(sim, LACKS_NOTHING);
-    nori_wal *wal = open_log(&config);
+    struct nori_wal_config config;
+    nori_sim *sim = make_closed_log(&config);
 
     (void)state;
-    append_range(wal, 1, 20, 100);
-    close_log(wal);
     for (size_t i = 0; i < REFUSALS; i++) {
         nori_reader *reader;
 
@@ -529,13 +539,10 @@ static void a_follower_sees_what_comes_when_its_control_is_given_up(void **state
 /* D11: as long as it has its name readers go by it. */
 static void a_control_that_can_be_neither_stored_to_nor_removed_is_waited_for(void **state)
 {
-    nori_sim *sim = nori_sim_new(NULL);
-    struct nori_wal_config config = config_over(sim, LACKS_NOTHING);
-    nori_wal *wal = open_log(&config);
+    struct nori_wal_config config;
+    nori_sim *sim = make_closed_log(&config);
 
     (void)state;
-    append_range(wal, 1, 20, 100);
-    close_log(wal);
     seam.maps_to_read = true;
     seam.write_rc = NORI_VFS_ERROR(NORI_E_NOSPACE, 28);
     seam.remove_rc = NORI_VFS_ERROR(NORI_E_READONLY, 13);
