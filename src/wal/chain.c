@@ -466,22 +466,24 @@ static bool continues(const struct nw_chain *chain, const struct nw_link *last,
  */
 static int adopt_spare(struct nw_chain *chain, const struct nw_link *spare)
 {
-    struct nw_link *last = nw_chain_last(chain);
+    struct nw_link *previous = nw_chain_last(chain);
+    bool is_first = !previous;
     struct nw_link link = *spare;
 
     if (link.format != 2 || NW_PLANT("ignore-spare"))
         return NORI_OK;
-    while (last && !continues(chain, last, &link.header))
-        last = NW_PLANT("spare-behind-newest-only") ? NULL : live_before(chain, last);
-    if (!last && (nw_chain_last(chain) || !continues(chain, NULL, &link.header)))
+    while (previous && !continues(chain, previous, &link.header))
+        previous = NW_PLANT("spare-behind-newest-only") ? NULL : live_before(chain, previous);
+    if (is_first ? !continues(chain, NULL, &link.header) : !previous)
         return NORI_OK;
-    for (size_t i = last ? (size_t)(last - chain->links) + 1 : chain->count; i < chain->count; i++)
-        chain->links[i].is_live = false;
     link.id = link.header.segment_id;
-    if (last)
-        last->end = link.header.prev_end;
-    else
+    if (previous) {
+        for (size_t i = (size_t)(previous - chain->links) + 1; i < chain->count; i++)
+            chain->links[i].is_live = false;
+        previous->end = link.header.prev_end;
+    } else {
         chain->first_live = chain->count;
+    }
     chain->log_id = link.header.log_id;
     chain->id_max = link.id;
     chain->has_ids = true;

@@ -83,9 +83,9 @@ static int find_durable_limit(struct nori_reader *reader, struct nw_reader_limit
 
     /* What was durable stays so unless something is cut off: no system call for each record. */
     if (reader->has_place && nw_reader_lsn(reader) < reader->durable_lsn &&
-        nw_reader_current_cut(reader) == reader->cut)
+        nw_reader_current_cut(reader) == reader->cut) {
         lsn = reader->durable_lsn;
-    else {
+    } else {
         rc = reader->control ? nw_reader_ask_writer(reader) : 0;
         if (rc == 0)
             rc = watermark_without_writer(reader, &lsn);

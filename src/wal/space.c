@@ -178,16 +178,15 @@ static int make_spare(struct nori_wal *wal, struct nw_spare *spare, uint64_t ste
     return rc;
 }
 
-/* Give back what an ended segment owns behind its end; true if that is done, or cannot be. No
- * mutex held. */
-static bool trim(struct nori_wal *wal, const struct nw_segment *segment, struct nori_file **file,
-                 uint64_t end)
+/* Give back what a segment that has ended, or is dead, owns behind `end`; true if that is done, or
+ * cannot be. No mutex held. */
+static bool trim(struct nori_wal *wal, uint64_t id, struct nori_file **file, uint64_t end)
 {
     struct nori_file_info info = {0};
     char name[NW_NAME_MAX];
     int rc;
 
-    nw_name_format(name, segment->id);
+    nw_name_format(name, id);
     if (!*file &&
         wal->env.folder->ops->open_file(wal->env.folder, name, NORI_FILE_WRITE, 0, file) < 0)
         return true; /* it stays as long as it is */
@@ -208,11 +207,11 @@ static bool shrink_dead(struct nori_wal *wal)
 
     nw_lock(wal, wal->mutex);
     for (; !wal->is_dead_small && at < wal->dead_count; at++) {
-        struct nw_segment dead = {.id = wal->dead_ids[at]};
+        uint64_t id = wal->dead_ids[at];
         struct nori_file *file = NULL;
 
         nw_unlock(wal, wal->mutex);
-        (void)trim(wal, &dead, &file, BLOCK);
+        (void)trim(wal, id, &file, BLOCK);
         if (file)
             file->ops->close(file);
         nw_lock(wal, wal->mutex);
@@ -374,12 +373,10 @@ static void trim_ended(struct nori_wal *wal)
         if (has_locked_map(segment))
             map = nw_maps_take(wal, segment);
         if (must_trim || map) {
-            struct nw_segment copy = {.id = id};
-
             nw_unlock(wal, wal->mutex);
             nw_map_unref(map);
             if (must_trim)
-                is_done = trim(wal, &copy, &file, end);
+                is_done = trim(wal, id, &file, end);
             nw_lock(wal, wal->mutex);
         }
         at = 0;
