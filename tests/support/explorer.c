@@ -498,10 +498,10 @@ static bool take_step(struct explorer *explorer, char step)
 
     if (step != 'K' && step != 'X')
         return run_step(&explorer->run, step);
-    if (!run_crash(&explorer->run, step == 'K' ? ORACLE_PROCESS_CRASH : ORACLE_POWER_CUT,
-                   explorer->history->workload.seed))
-        return false;
     set_machine(explorer, 0, &options);
+    if (!run_crash(&explorer->run, step == 'K' ? ORACLE_PROCESS_CRASH : ORACLE_POWER_CUT,
+                   options.seed))
+        return false;
     nori_sim_set_options(explorer->run.sim, &options);
     return true;
 }

@@ -321,6 +321,8 @@ static bool take_step(struct run *run, char step)
         return append(run, 2, LARGE_LEN);
     case 'f':
         return append(run, 1, FILL_LEN) && sync_log(run);
+    case 'F':
+        return append(run, 1, FILL_LEN);
     case 'p':
         return append(run, 1, PAD_LEN);
     case 'q':

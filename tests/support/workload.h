@@ -7,9 +7,10 @@
  *   m  append a record of several sectors  z  sleep longer than the window of policy batch
  *   l  append a record of over 64 KiB      d  drop the segments before the last record
  *   f  fill the segment and sync           D  drop everything, which begins a segment
- *   p  append what ends with a sector        c  close, and open again
- *   q  append a record of two sectors        Q  append a batch of three such
- *   L  append a batch of two records, each larger than the staging buffer
+ *   F  fill the segment                    c  close, and open again
+ *   p  append what ends with a sector      L  append a batch of two records, each larger than the
+ *   q  append a record of two sectors         staging buffer
+ *                                          Q  append a batch of three records of two sectors
  *
  * Each step tells the oracle, and checks what a call may answer: only documented codes, and after a
  * failure the first cause, again and again (D8).
