@@ -430,11 +430,12 @@ static int take_all_format1(struct nw_chain *chain, const struct nw_env *env,
     return take_format1(chain, chain->count - 1, NW_OPEN_END, error);
 }
 
+/* Of format 2 only: no log ends within a segment of format 1 that has a successor. */
 static struct nw_link *live_before(const struct nw_chain *chain, const struct nw_link *link)
 {
     for (size_t i = (size_t)(link - chain->links); i > 0; i--)
         if (chain->links[i - 1].is_live)
-            return &chain->links[i - 1];
+            return chain->links[i - 1].format == 2 ? &chain->links[i - 1] : NULL;
     return NULL;
 }
 

@@ -893,6 +893,31 @@ static void a_header_that_starts_within_format_1_is_damaged(void **state)
     free_bytes(&file);
 }
 
+/* D6: a `spare` that says it continues a segment of format 1 which has a successor is not part of
+ * the log, whatever its checksum says. Once it was, and what lay between was damage then. */
+static void a_spare_does_not_continue_format_1_before_its_end(void **state)
+{
+    struct nori_wal_config config = config_of(dir_of(state));
+    struct raw_header header = {.segment_id = 5, .log_id = 7, .salt = 9, .base_sequence = 2};
+    struct bytes first = {0};
+    struct bytes spare = {0};
+
+    (void)put_plain(&first, "k", "v", 0);
+    header.prev_end = header.start = first.len;
+    put_header(&spare, &header);
+    make_dir(config.dir);
+    store_file(config.dir, segment_name(0), first.data, first.len);
+    store_file(config.dir, segment_name(1), "\0torn", 5); /* all that came of a first record */
+    store_file(config.dir, "spare", spare.data, spare.len);
+    for (int life = 0; life < 2; life++) {
+        assert_int_equal(nori_log_verify(config.dir, NULL, NULL, NULL, NULL), NORI_OK);
+        assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+        assert_int_equal(records_in(config.dir), 1);
+    }
+    free_bytes(&first);
+    free_bytes(&spare);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -920,6 +945,7 @@ int main(void)
         TEST(a_spare_that_cannot_be_synced_costs_only_what_was_refused),
         TEST(a_log_without_numbers_left_is_not_continued),
         TEST(a_header_that_starts_within_format_1_is_damaged),
+        TEST(a_spare_does_not_continue_format_1_before_its_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
