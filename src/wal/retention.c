@@ -100,6 +100,7 @@ static void end_drop(struct nori_wal *wal)
 {
     nw_lock(wal, wal->mutex);
     wal->is_dropping = false;
+    wal->env.vfs->cond_wake_all(wal->env.vfs->context, wal->space_wanted); /* to remove the dead */
     nw_log_wake(wal);
     nw_unlock(wal, wal->mutex);
 }

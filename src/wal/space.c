@@ -199,10 +199,12 @@ static bool trim(struct nori_wal *wal, uint64_t id, struct nori_file **file, uin
     return true;
 }
 
-/* Cut the dead files down to their headers, once; true if there were any. One may be missed while
- * others are removed, which make room themselves. No mutex held. */
+/* Cut the dead files down to their headers, once; those that somebody reads are tried again. True
+ * if there were any. One may be missed while others are removed, which make room themselves. No
+ * mutex held. */
 static bool shrink_dead(struct nori_wal *wal)
 {
+    bool are_all_small = true;
     size_t at = 0;
 
     nw_lock(wal, wal->mutex);
@@ -211,12 +213,12 @@ static bool shrink_dead(struct nori_wal *wal)
         struct nori_file *file = NULL;
 
         nw_unlock(wal, wal->mutex);
-        (void)trim(wal, id, &file, BLOCK);
+        are_all_small &= trim(wal, id, &file, BLOCK);
         if (file)
             file->ops->close(file);
         nw_lock(wal, wal->mutex);
     }
-    wal->is_dead_small = true;
+    wal->is_dead_small = are_all_small;
     nw_unlock(wal, wal->mutex);
     return at > 0;
 }

@@ -305,6 +305,35 @@ static void on_a_full_disk_the_dead_make_room(void **state)
     nori_sim_free(sim);
 }
 
+/* D9, D11: dead files that somebody reads keep their length, and make room when he has gone. */
+static void on_a_full_disk_the_dead_make_room_behind_their_readers(void **state)
+{
+    nori_sim *sim = with_two_dead_segments(1);
+    struct nori_wal_config config = config_on(sim);
+    struct nori_reader_config reading = NORI_READER_CONFIG_INIT;
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    struct numbered memory;
+    struct nori_record record = make_numbered(&memory, expect_opens(sim, 1) + 1, 10);
+    nori_reader *readers[2];
+    nori_wal *wal;
+
+    (void)state;
+    reading.vfs = nori_sim_vfs(sim);
+    for (uint64_t i = 0; i < 2; i++)
+        assert_int_equal(nori_reader_open_with("wal", &reading, (struct nori_position){1 + i, 0},
+                                               &readers[i], NULL),
+                         NORI_OK);
+    options.capacity_bytes = nori_sim_used_bytes(sim);
+    nori_sim_set_options(sim, &options);
+    wal = open_log(&config);
+    assert_int_equal(nori_wal_append(wal, &record, NULL), NORI_E_NOSPACE);
+    nori_reader_close(readers[0]);
+    nori_reader_close(readers[1]);
+    assert_int_equal(nori_wal_append(wal, &record, NULL), NORI_OK);
+    close_log(wal);
+    nori_sim_free(sim);
+}
+
 /* D2, D11: the first append behind dead segments may return before the new segment has its name:
  * its header lies in `spare`, and its predecessor is not the newest that has a name. */
 static void an_append_behind_dead_segments_counts_before_its_segment_has_a_name(void **state)
@@ -826,6 +855,7 @@ int main(void)
         cmocka_unit_test(dead_segments_may_go_while_others_are_dropped),
         cmocka_unit_test(on_a_full_disk_dropping_does_not_wait_for_the_dead),
         cmocka_unit_test(on_a_full_disk_the_dead_make_room),
+        cmocka_unit_test(on_a_full_disk_the_dead_make_room_behind_their_readers),
         cmocka_unit_test(an_append_behind_dead_segments_counts_before_its_segment_has_a_name),
         cmocka_unit_test(a_power_cut_around_a_mark_leaves_a_torn_tail),
         cmocka_unit_test(a_batch_is_in_the_file_or_in_the_ring_as_a_whole),
