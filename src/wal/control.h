@@ -61,7 +61,8 @@ struct nw_control_words {
     uint32_t news;
     /* a reader sleeps on `news`: set by it, cleared by the writer that wakes it */
     _Atomic uint32_t is_awaited;
-    _Atomic uint32_t cut;     /* raised by every open and every truncation */
+    /* raised by every open, by each life's first segment, and by every truncation */
+    _Atomic uint32_t cut;
     _Atomic uint32_t history; /* another one whenever what was published no longer counts */
     uint8_t pad4[512 - 256 - 16];
 

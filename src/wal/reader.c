@@ -9,10 +9,10 @@
  * words in `control` are its own. At a segment's stated end it goes on in the successor.
  *
  * Change. A writer raises `cut` whenever bytes that could have been read no longer count: at open,
- * at truncation, and when a failed write ended a segment. The reader loads the limit first and
- * `cut` second; if that has changed it walks the chain anew, and if its place is no longer on it,
- * it says so (NORI_E_TRUNCATED). Retention raises nothing: a reader keeps the file it is in, and
- * finds out when it cannot find the next.
+ * when its first header says where the log of before ends, at truncation, and when a failed write
+ * ended a segment. The reader loads the limit first and `cut` second; if that has changed it walks
+ * the chain anew, and if its place is no longer on it, it says so (NORI_E_TRUNCATED). Retention
+ * raises nothing: a reader keeps the file it is in, and finds out when it cannot find the next.
  *
  * Bad bytes. Below the limit they are first looked at again with the chain as it is now: the
  * segment may have ended there, the page may have been mapped before it was there. Then, beside a

@@ -20,6 +20,7 @@
  * more (D1): the next append writes the very same header again, into the same file. If it fails
  * otherwise, the log has failed (D8).
  */
+#include "base/plant.h"
 #include "base/probe.h"
 #include "format/header.h"
 #include "format/names.h"
@@ -261,7 +262,9 @@ static int roll(struct nori_wal *wal, uint64_t begun_ns, struct nori_error *erro
     struct nw_segment *previous;
     uint64_t previous_end = 0;
     uint64_t ended_bytes = wal->current ? wal->offset : 0;
-    bool had_garbage = wal->must_roll;
+    /* Readers may stand behind the end: where a failed write left something, or an earlier life
+     * something that recovery cut off. */
+    bool has_bytes_behind = wal->must_roll || (!wal->current && !NW_PLANT("first-segment-untold"));
     int rc;
 
     nw_lock(wal, wal->mutex);
@@ -294,9 +297,8 @@ static int roll(struct nori_wal *wal, uint64_t begun_ns, struct nori_error *erro
     atomic_store(&wal->control->words->clean, 0);
     atomic_store(&wal->control->words->clean_salt, 0);
     take_over(wal, segment, previous, previous_end);
-    segment = NULL; /* handed over */
-    if (had_garbage)
-        /* readers must learn the end before they look behind it */
+    segment = NULL;       /* handed over */
+    if (has_bytes_behind) /* they must learn the end before anything is published there */
         atomic_fetch_add(&wal->control->words->cut, 1);
     nw_stage_step_over_header(wal);
     wake_threads(wal);
