@@ -26,13 +26,17 @@
 
 #define NW_ID_MAX (UINT64_MAX / 2) /* a log never gets there: a strange name does */
 
+static bool is_stored_whole(const struct nw_control_durable *durable)
+{
+    return durable->check == nw_control_check(durable->lsn, durable->salt);
+}
+
 static uint64_t believe(const struct nw_chain *chain, const struct nw_control_durable *durable)
 {
     const struct nw_link *link;
     uint64_t lsn = durable->lsn;
 
-    if (durable->check != nw_control_check(durable->lsn, durable->salt) &&
-        !NW_PLANT("believe-torn-watermark"))
+    if (!is_stored_whole(durable) && !NW_PLANT("believe-torn-watermark"))
         return 0;
     link = nw_chain_find_salt(chain, durable->salt);
     return link && lsn >= link->start ? nw_min_u64(lsn, nw_link_end_lsn(link)) : 0;
@@ -598,6 +602,23 @@ static int load_from_disk(struct nw_judge *judge)
     return load(judge);
 }
 
+/* Files without a header and without a record of format 1 look like a log of that format which is
+ * torn from its first byte on. If the watermark lay in a segment of format 2, such a header is what
+ * they have lost. */
+static int check_lost_header(struct nw_judge *judge)
+{
+    const struct nw_recovered *recovered = judge->recovered;
+    const struct nw_chain *chain = &recovered->chain;
+
+    if (nw_chain_last(chain)->format != 1 || recovered->end_lsn > 0 || !recovered->control ||
+        judge->durable.lsn == 0 || judge->durable.salt == 0 || !is_stored_whole(&judge->durable) ||
+        judge->is_shortened || recovered->was_cut)
+        return NORI_OK;
+    return corrupt_at(judge, &chain->links[chain->first_live], 0,
+                      "the segment header is lost: durable records of format 2 were here",
+                      judge->durable.lsn);
+}
+
 static int judge_all(struct nw_judge *judge)
 {
     struct nw_recovered *recovered = judge->recovered;
@@ -613,6 +634,8 @@ static int judge_all(struct nw_judge *judge)
     recovered->is_new = !nw_chain_last(chain);
     if (!recovered->is_new) {
         rc = scan_live(judge);
+        if (rc >= 0)
+            rc = check_lost_header(judge);
         if (rc >= 0 && judge->is_tail)
             rc = find_last_record(judge);
         if (rc < 0)
