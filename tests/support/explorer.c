@@ -20,6 +20,10 @@
 #define NESTED_RANDOM 3
 #define GO_ON_EVERY   8 /* of so many states one is appended to */
 
+/* Of some machines. */
+#define SPURIOUS_PERCENT 20
+#define SYNC_NS          ((uint64_t)1000000)
+
 struct explorer_effort explorer_effort = {512, 48, 60};
 struct explorer_totals explorer_totals;
 
@@ -474,6 +478,10 @@ static void set_machine(struct explorer *explorer, uint64_t crash_at,
     *options = (struct nori_sim_options)NORI_SIM_OPTIONS_INIT;
     options->seed = history->order_seed ? history->order_seed : history->workload.seed;
     options->switch_percent = history->workload.switch_percent;
+    if (history->order_seed % 4 == 1)
+        options->spurious_percent = SPURIOUS_PERCENT;
+    if (history->order_seed % 8 >= 6)
+        options->sync_latency_ns = SYNC_NS;
     options->flags = history->sim_flags | (explorer->only_outcome ? NORI_SIM_TRACE : 0);
     options->crash_at = crash_at;
     options->before_operation = before_operation;

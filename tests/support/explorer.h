@@ -20,7 +20,9 @@
 struct history {
     struct workload workload;
     uint32_t sim_flags;
-    uint64_t order_seed; /* of the order of threads; 0: the workload's */
+    /* of the order of threads, and of whether they wake without cause and syncs take time; 0: the
+     * workload's, and neither */
+    uint64_t order_seed;
     char steps[STEPS_MAX + 1];
 };
 
