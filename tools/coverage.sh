@@ -93,6 +93,9 @@ compare() {
                 echo "    the floor can be raised: tools/coverage.sh --raise"
         fi
     done <build/coverage.folders
+    while read -r folder what floor; do
+        grep -q "^$folder $what " build/coverage.folders || fail "$what of $folder: none measured, and were $floor % at least"
+    done < <(awk '$1 ~ /^src\// && NF == 3' $floors)
 }
 
 # A branch is left out only by a mark in the source, `GCOVR_EXCL_BR_LINE: why`, and not many are.
