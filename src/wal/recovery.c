@@ -100,8 +100,8 @@ static int choose_log_id(const struct nw_env *env, struct nw_recovered *recovere
     return NORI_OK;
 }
 
-/* Damage is going to be mended, and segments may be moved away: what only the ring has of them goes
- * with them (D7). */
+/* Damage is going to be mended: what the judge took from the ring is in the files before they
+ * change. What else it has of those that leave the log: nw_remains_complete(). */
 static int write_staged_back(struct nw_judge *judge)
 {
     struct nw_staged *staged = judge->env->staged;

@@ -10,13 +10,17 @@
  * A file that a newer version wrote may have any header, so all are read through for such records
  * as they are and as they would be with the header that they may get (D12).
  *
- * Failure. Nothing is changed here. What cannot be read is an error: to know less than could be
- * known would cost records.
+ * The same reading finds what only the staging ring has of a segment that leaves the log. It is
+ * written to the file first, for the ring is going to be used again (D7).
+ *
+ * Failure. Nothing else is changed here, and a file only gets what would have been written to it
+ * next. What cannot be read is an error: to know less than could be known would cost records.
  *
  * Not here. What is done with it: repair.c.
  */
 #include "wal/remains.h"
 
+#include "base/plant.h"
 #include "format/control_record.h"
 #include "wal/scan.h"
 #include "wal/staged.h"
@@ -430,31 +434,41 @@ static int read_records(struct nw_cursor *cursor, uint64_t *ret_end)
     return rc < 0 ? rc : NORI_OK;
 }
 
-/* The same for what the staging ring has from there on. */
+/* The same for what the staging ring has from there on, which stays in stretches. */
 static int read_ring(struct nw_repair *repair, const struct nw_link *link, struct nori_file *file,
                      uint64_t offset)
 {
     struct nw_staged *staged = repair->env->staged;
     struct nw_staged_place place = {link->header.salt, link->start,         link->end,
                                     NW_RECORD_MAX,     link->header.log_id, file};
-    int rc = 1;
+    int rc;
 
-    while (rc == 1) {
-        nw_staged_forget(staged);
-        rc = nw_staged_extend(staged, &place, offset);
-        offset += nw_staged_bytes(staged);
-    }
     nw_staged_forget(staged);
+    do
+        rc = nw_staged_extend(staged, &place, offset + nw_staged_bytes(staged));
+    while (rc == 1);
     return rc;
 }
 
-/* The same for all records of a file with this header (NULL: of format 1): behind what does not
- * verify salvage goes on at the next mark. */
-static int read_through(struct nw_repair *repair, struct nori_file *file,
+/* Up to where `control` says that the log is durable. Where the chain is damaged nothing tells
+ * whether it is right; but if it claims too much, then of records that were written long ago. */
+static uint64_t claimed_durable(const struct nw_control *control)
+{
+    struct nw_control_durable durable = {0};
+
+    if (control)
+        durable = nw_control_durable(control);
+    return durable.check == nw_control_check(durable.lsn, durable.salt) ? durable.lsn : 0;
+}
+
+/* The same for all records of a file with this header (NULL: of format 1) up to its end: behind
+ * what does not verify salvage goes on at the next mark, and there may be more at the watermark. */
+static int read_through(struct nw_repair *repair, struct nori_file *file, uint64_t segment_end,
                         const struct nw_header *header)
 {
     const struct nori_allocator *allocator = repair->env->allocator;
-    struct nw_link link = {.format = 1, .end = NW_OPEN_END};
+    struct nw_link link = {.format = 1, .end = segment_end};
+    uint64_t durable_lsn = claimed_durable(repair->env->staged->control);
     struct nw_cursor cursor;
     struct nw_mark mark;
     uint64_t end;
@@ -463,7 +477,7 @@ static int read_through(struct nw_repair *repair, struct nori_file *file,
     if (header)
         link = (struct nw_link){.format = 2,
                                 .begin = header->header_len,
-                                .end = NW_OPEN_END,
+                                .end = segment_end,
                                 .start = header->start,
                                 .header = *header};
     nw_cursor_begin(&cursor, allocator, file, link.format, link.header.salt, link.begin,
@@ -475,6 +489,11 @@ static int read_through(struct nw_repair *repair, struct nori_file *file,
         if (rc == NORI_OK && header)
             rc = nw_scan_find_mark_behind(&link, header->log_id, file, allocator, cursor.offset + 1,
                                           &cursor.offset, &mark);
+        if (rc == NORI_OK && header && durable_lsn > link.start + cursor.offset &&
+            durable_lsn < nw_link_end_lsn(&link)) {
+            cursor.offset = durable_lsn - link.start; /* between batches */
+            rc = 1;
+        }
         nw_cursor_refresh(&cursor);
     } while (rc == 1);
     nw_cursor_done(&cursor);
@@ -491,7 +510,7 @@ static int read_through_both(struct nw_repair *repair, const struct nw_link *lin
     int rc = is_bad;
 
     if (rc >= 0)
-        rc = read_through(repair, file, is_bad ? NULL : &header);
+        rc = read_through(repair, file, link->end, is_bad ? NULL : &header);
     if (rc < 0 || link->is_spare)
         return rc; /* that gets no other */
     /* Of a good header no heir is asked: that reads all later headers. */
@@ -507,7 +526,7 @@ static int read_through_both(struct nw_repair *repair, const struct nw_link *lin
     other.header_len = NW_HEADER_LEN;
     other.salt = remains.salt;
     other.log_id = remains.log_id;
-    return read_through(repair, file, &other);
+    return read_through(repair, file, link->end, &other);
 }
 
 static int refuse_newer_file(struct nw_repair *repair, const struct nw_link *link, uint64_t log_id)
@@ -533,7 +552,7 @@ static int refuse_newer_file(struct nw_repair *repair, const struct nw_link *lin
 
 static int refuse_newer(struct nw_repair *repair)
 {
-    struct nw_link spare = {.is_spare = true};
+    struct nw_link spare = {.is_spare = true, .end = NW_OPEN_END};
     struct nw_chain files;
     uint64_t log_id;
     int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
@@ -564,6 +583,107 @@ int nw_remains_refuse_newer(const struct nw_env *env, const struct nori_wal_conf
     if (rc >= 0)
         rc = refuse_newer(&repair);
     nw_chain_done(&repair.chain);
+    nw_staged_done(&ring);
+    return rc;
+}
+
+/* ---- before a file leaves the log ---- */
+
+/* Does the file end below the floor? Then it need not be read. */
+static bool is_below(struct nori_file *file, uint64_t floor_lsn)
+{
+    uint8_t start[NW_HEADER_LEN_MAX];
+    struct nori_file_info info = {0};
+    struct nw_header header;
+    size_t len = 0;
+
+    return file->ops->stat(file, &info) >= 0 &&
+           file->ops->read(file, start, sizeof start, 0, &len) >= 0 &&
+           nw_header_decode(start, len, &header) == 0 &&
+           nw_min_u64(header.start, floor_lsn) + info.bytes <= floor_lsn;
+}
+
+static int write_ring_back(const struct nw_staged *ring, struct nori_folder *folder,
+                           const char *name)
+{
+    struct nori_file *file = NULL;
+    int rc = folder->ops->open_file(folder, name, NORI_FILE_WRITE, 0, &file);
+
+    if (rc < 0)
+        return rc;
+    rc = nw_staged_write_back(ring, ring->stretches[0].salt, file);
+    if (rc >= 0)
+        rc = file->ops->sync(file);
+    file->ops->close(file);
+    return rc;
+}
+
+/* *ret_end: behind what the ring had of it, if anything. */
+static int complete_file(struct nw_repair *repair, const struct nw_link *link, uint64_t *ret_end)
+{
+    struct nori_folder *folder = repair->env->folder;
+    struct nw_staged *ring = repair->env->staged;
+    struct nori_file *file = NULL;
+    char name[NW_NAME_MAX];
+    int rc;
+
+    nw_link_name(link, name);
+    nw_staged_forget(ring);
+    rc = folder->ops->open_file(folder, name, 0, 0, &file);
+    if (rc >= 0) {
+        if (!is_below(file, ring->floor_lsn))
+            rc = read_through_both(repair, link, file, ring->control->words->log_id);
+        file->ops->close(file);
+    }
+    if (rc >= 0 && ring->count > 0 && !NW_PLANT("ring-not-set-aside")) {
+        *ret_end = ring->stretches[ring->count - 1].to;
+        rc = write_ring_back(ring, folder, name);
+    }
+    return nw_remains_describe(repair, rc, link->id, "write what the staging ring has to");
+}
+
+static int complete_files(struct nw_repair *repair, const struct nw_link *first, uint64_t last_id,
+                          uint64_t *ret_end)
+{
+    struct nw_chain files;
+    int rc = NORI_OK;
+
+    nw_chain_init(&files, repair->env->allocator);
+    if (first->is_spare)
+        rc = complete_file(repair, first, ret_end);
+    if (rc >= 0)
+        rc = nw_chain_list(&files, repair->env, repair->error);
+    for (size_t i = 0; rc >= 0 && i < files.count; i++) {
+        const struct nw_link *link = &files.links[i];
+        uint64_t ignored;
+
+        if (link->id == first->id)
+            rc = complete_file(repair, first, ret_end);
+        else if (link->id > first->id && link->id <= last_id)
+            rc = complete_file(repair, link, &ignored);
+    }
+    nw_chain_done(&files);
+    return rc;
+}
+
+int nw_remains_complete(const struct nw_repair *repair, const struct nw_link *first,
+                        uint64_t last_id, uint64_t *ret_end)
+{
+    const struct nw_env *env = repair->env;
+    struct nw_env with_ring = *env;
+    struct nw_repair asking = {
+        .env = &with_ring, .config = repair->config, .why = "", .error = repair->error};
+    struct nw_staged ring;
+    int rc = nw_staged_begin(&ring, env, NULL, repair->error);
+
+    *ret_end = 0;
+    with_ring.staged = &ring;
+    nw_chain_init(&asking.chain, env->allocator);
+    if (rc >= 0 && ring.control) {
+        ring.floor_lsn = nw_max_u64(claimed_durable(ring.control), env->staged->floor_lsn);
+        rc = complete_files(&asking, first, last_id, ret_end);
+    }
+    nw_chain_done(&asking.chain);
     nw_staged_done(&ring);
     return rc;
 }

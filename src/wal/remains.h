@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* remains.h: what can be found out about a segment whose header is damaged, or whose file is gone.
- * Nothing is changed here. */
+ * Nothing is changed here but by nw_remains_complete. */
 #ifndef NW_REMAINS_H
 #define NW_REMAINS_H
 
@@ -63,6 +63,14 @@ int nw_remains_has_wrong_header(struct nw_repair *repair, uint64_t segment_id,
  * and what others say of it. 1, or 0: not enough is known. */
 int nw_remains_find_header(struct nw_repair *repair, uint64_t segment_id, struct nori_file *file,
                            uint64_t log_id, struct nw_header *ret_header);
+
+/*
+ * Files are about to leave the log, with ids from first's (of which no more than up to its end
+ * counts) to last_id: behind their last records they get, durably, what only the ring has of them
+ * (D7). *ret_end: behind what it had of the first; 0 if it had nothing.
+ */
+int nw_remains_complete(const struct nw_repair *repair, const struct nw_link *first,
+                        uint64_t last_id, uint64_t *ret_end);
 
 /* Does a segment of this log end there, for all one knows? A forged header may state any end, and
  * holes up to it would fill the disk. */

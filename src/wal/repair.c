@@ -26,13 +26,79 @@
 #include "wal/remains.h"
 #include "wal/scan.h"
 
+/* ---- a segment in `spare` ---- */
+
+/* It gets its name, as recovery would give it. */
+static int give_name(struct nw_repair *repair, uint64_t segment_id)
+{
+    struct nori_folder *folder = repair->env->folder;
+    struct nori_file *file = NULL;
+    char name[NW_NAME_MAX];
+    int rc;
+
+    nw_name_format(name, segment_id);
+    rc = folder->ops->open_file(folder, NW_NAME_SPARE, NORI_FILE_WRITE, 0, &file);
+    if (rc >= 0) {
+        rc = file->ops->sync(file);
+        file->ops->close(file);
+    }
+    if (rc >= 0)
+        rc = folder->ops->rename(folder, NW_NAME_SPARE, name);
+    if (rc >= 0)
+        rc = folder->ops->sync(folder);
+    if (rc < 0)
+        return nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "name %s",
+                           name);
+    return nw_chain_list(&repair->chain, repair->env, repair->error);
+}
+
+/* The damaged segment may still lie there. */
+static int name_segment(struct nw_repair *repair, uint64_t segment_id)
+{
+    for (size_t i = 0; i < repair->chain.count; i++)
+        if (repair->chain.links[i].id == segment_id)
+            return NORI_OK;
+    return give_name(repair, segment_id);
+}
+
+/* The newest may, and leaves the log with the others. */
+static int name_newest(struct nw_repair *repair)
+{
+    uint8_t start[NW_HEADER_LEN_MAX];
+    size_t len = sizeof start;
+    struct nori_error problem = NORI_ERROR_INIT;
+    struct nw_header header;
+    uint64_t bytes, log_id;
+    int rc = nw_env_read_start(repair->env, NW_NAME_SPARE, start, &len, &bytes, &problem);
+
+    if (rc == NORI_E_NOTFOUND)
+        return NORI_OK;
+    if (rc >= 0)
+        rc = nw_chain_list(&repair->chain, repair->env, &problem);
+    if (rc < 0)
+        nw_error_copy(repair->error, &problem);
+    if (rc < 0 || nw_header_decode(start, len, &header) != 0 ||
+        header.segment_id <= repair->chain.id_max)
+        return rc;
+    rc = nw_remains_survey(repair, &log_id);
+    if (rc >= 0 && (log_id == header.log_id || log_id == 0))
+        rc = give_name(repair, header.segment_id);
+    return rc;
+}
+
 /* ---- prefix ---- */
 
-/* Move all files from this id on, newest first. */
+/* Move all segments from this id on, newest first. */
 static int move_from(struct nw_repair *repair, uint64_t segment_id)
 {
-    int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
+    struct nw_link first = {.id = segment_id, .end = NW_OPEN_END};
+    uint64_t ignored;
+    int rc = name_newest(repair);
 
+    if (rc >= 0)
+        rc = nw_remains_complete(repair, &first, UINT64_MAX, &ignored);
+    if (rc >= 0)
+        rc = nw_chain_list(&repair->chain, repair->env, repair->error);
     for (size_t i = repair->chain.count; rc >= 0 && i > 0; i--) {
         if (repair->chain.links[i - 1].id < segment_id)
             break;
@@ -69,10 +135,12 @@ static int cut(struct nw_repair *repair, const struct nw_link *link, const struc
 {
     uint64_t id = link->id;
     bool is_spare = link->is_spare;
-    int rc = NORI_OK;
+    uint64_t end;
+    int rc = nw_remains_complete(repair, link, id, &end);
 
-    if (damage->end > damage->offset)
-        rc = nw_quarantine_copy(&repair->quarantine, link, damage->offset, damage->end, repair->why,
+    end = nw_max_u64(end, damage->end);
+    if (rc >= 0 && end > damage->offset)
+        rc = nw_quarantine_copy(&repair->quarantine, link, damage->offset, end, repair->why,
                                 repair->error);
     if (rc >= 0)
         rc = remove_dead(repair);
@@ -182,10 +250,14 @@ static int salvage_records(struct nw_repair *repair, size_t index, const struct 
     const struct nw_link *next = nw_chain_next_live(&repair->chain, index, &index);
     struct nori_file *file = NULL;
     struct stretch stretch;
+    uint64_t ignored;
     int rc;
 
     if (link->format != 2)
         return 0; /* no marks, and no way to say that something is missing */
+    rc = nw_remains_complete(repair, link, link->id, &ignored);
+    if (rc < 0)
+        return rc;
     rc = nw_link_open(repair->env, link, NORI_FILE_WRITE, &file, repair->error);
     if (rc < 0)
         return rc;
@@ -319,8 +391,9 @@ static int salvage_predecessor(struct nw_repair *repair, uint64_t segment_id)
  * 0 if it is none. Prefix does not if it is the oldest: what is behind it may lack a beginning. */
 static int move_stray(struct nw_repair *repair, uint64_t segment_id, uint64_t log_id)
 {
-    struct nw_link link = {.id = segment_id};
+    struct nw_link link = {.id = segment_id, .end = NW_OPEN_END};
     struct nw_header header;
+    uint64_t ignored;
     int rc = nw_remains_read_header(repair, segment_id, &header);
 
     if (rc != 0)
@@ -330,35 +403,10 @@ static int move_stray(struct nw_repair *repair, uint64_t segment_id, uint64_t lo
     if (repair->config->recovery_mode == NORI_RECOVER_PREFIX &&
         repair->chain.links[0].id == segment_id)
         return 0;
-    rc = nw_quarantine_move(&repair->quarantine, &link, repair->why, repair->error);
+    rc = nw_remains_complete(repair, &link, segment_id, &ignored);
+    if (rc >= 0)
+        rc = nw_quarantine_move(&repair->quarantine, &link, repair->why, repair->error);
     return rc < 0 ? rc : 1;
-}
-
-/* The damaged segment may still lie in `spare`: it gets its name, as recovery would give it. */
-static int name_segment(struct nw_repair *repair, uint64_t segment_id)
-{
-    struct nori_folder *folder = repair->env->folder;
-    struct nori_file *file = NULL;
-    char name[NW_NAME_MAX];
-    int rc;
-
-    for (size_t i = 0; i < repair->chain.count; i++)
-        if (repair->chain.links[i].id == segment_id)
-            return NORI_OK;
-    nw_name_format(name, segment_id);
-    rc = folder->ops->open_file(folder, NW_NAME_SPARE, NORI_FILE_WRITE, 0, &file);
-    if (rc >= 0) {
-        rc = file->ops->sync(file);
-        file->ops->close(file);
-    }
-    if (rc >= 0)
-        rc = folder->ops->rename(folder, NW_NAME_SPARE, name);
-    if (rc >= 0)
-        rc = folder->ops->sync(folder);
-    if (rc < 0)
-        return nw_io_error(repair->error, rc, (struct nori_position){segment_id, 0}, "name %s",
-                           name);
-    return nw_chain_list(&repair->chain, repair->env, repair->error);
 }
 
 static int repair_chain(struct nw_repair *repair, const struct nw_damage *damage)
