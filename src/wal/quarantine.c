@@ -123,14 +123,14 @@ static int copy_bytes(struct nori_file *source, struct nori_file *target, uint64
     return NW_PLANT("quarantine-not-synced") ? 0 : target->ops->sync(target);
 }
 
-int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *link, uint64_t from,
-                       uint64_t to, const char *why, struct nori_error *error)
+static int copy_range(struct nw_quarantine *quarantine, const char *name,
+                      struct nori_position position, uint64_t from, uint64_t to, const char *why,
+                      struct nori_error *error)
 {
     const struct nw_env *env = quarantine->env;
     struct nori_file *source = NULL;
     struct nori_file *target = NULL;
     struct nori_file_info info = {0};
-    char segment[NW_NAME_MAX];
     char stem[NAME_LEN];
     char piece[NAME_LEN];
     char what[128];
@@ -142,15 +142,14 @@ int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *l
     buffer = nw_alloc(env->allocator, COPY_LEN);
     if (!buffer)
         return nw_no_memory(error);
-    nw_link_name(link, segment);
-    rc = env->folder->ops->open_file(env->folder, segment, 0, 0, &source);
+    rc = env->folder->ops->open_file(env->folder, name, 0, 0, &source);
     if (rc >= 0)
         rc = source->ops->stat(source, &info);
     to = nw_min_u64(to, info.bytes);
-    (void)snprintf(stem, sizeof stem, "%s.%llu-%llu", segment, (unsigned long long)from,
+    (void)snprintf(stem, sizeof stem, "%s.%llu-%llu", name, (unsigned long long)from,
                    (unsigned long long)to);
     (void)snprintf(what, sizeof what, "bytes %llu to %llu of %s", (unsigned long long)from,
-                   (unsigned long long)to, segment);
+                   (unsigned long long)to, name);
     if (rc >= 0 && from < to) {
         rc = create_new(quarantine, stem, piece, &target);
         if (rc >= 0)
@@ -169,11 +168,25 @@ int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *l
     nw_free(env->allocator, buffer);
     if (rc == NORI_E_NOMEM)
         return nw_no_memory(error);
-    return rc < 0 ? nw_io_error(error, rc, (struct nori_position){link->id, from},
-                                "set aside bytes %llu to %llu of segment %llu",
-                                (unsigned long long)from, (unsigned long long)to,
-                                (unsigned long long)link->id)
+    return rc < 0 ? nw_io_error(error, rc, position, "set aside bytes %llu to %llu of %s",
+                                (unsigned long long)from, (unsigned long long)to, name)
                   : NORI_OK;
+}
+
+int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *link, uint64_t from,
+                       uint64_t to, const char *why, struct nori_error *error)
+{
+    char name[NW_NAME_MAX];
+
+    nw_link_name(link, name);
+    return copy_range(quarantine, name, (struct nori_position){link->id, from}, from, to, why,
+                      error);
+}
+
+int nw_quarantine_copy_file(struct nw_quarantine *quarantine, const char *name, const char *why,
+                            struct nori_error *error)
+{
+    return copy_range(quarantine, name, NW_NOWHERE, 0, UINT64_MAX, why, error);
 }
 
 /* The first name that no piece has: stem, or stem.1, stem.2, ... */
@@ -198,6 +211,23 @@ static int find_name(struct nw_quarantine *quarantine, const char *stem, char na
     return NORI_E_INVALID;
 }
 
+/* A killed writer may have left in it what only memory has. */
+static int sync_whole(struct nori_folder *folder, const char *name, uint64_t *ret_bytes)
+{
+    struct nori_file_info info = {0};
+    struct nori_file *file = NULL;
+    int rc = folder->ops->open_file(folder, name, 0, 0, &file);
+
+    if (rc < 0)
+        return rc;
+    rc = file->ops->stat(file, &info);
+    if (rc >= 0 && !NW_PLANT("moved-unsynced"))
+        rc = file->ops->sync(file);
+    file->ops->close(file);
+    *ret_bytes = info.bytes;
+    return rc;
+}
+
 int nw_quarantine_move_file(struct nw_quarantine *quarantine, const char *name,
                             struct nori_position position, const char *why,
                             struct nori_error *error)
@@ -205,12 +235,12 @@ int nw_quarantine_move_file(struct nw_quarantine *quarantine, const char *name,
     struct nori_folder *folder = quarantine->env->folder;
     char piece[NAME_LEN];
     char what[128];
-    size_t none = 0;
-    uint64_t bytes = 0;
-    int rc = nw_env_read_start(quarantine->env, name, what, &none, &bytes, error);
+    uint64_t bytes;
+    int rc = sync_whole(folder, name, &bytes);
 
-    if (rc >= 0)
-        rc = open_folder(quarantine, error);
+    if (rc < 0)
+        return nw_io_error(error, rc, position, "set aside %s", name);
+    rc = open_folder(quarantine, error);
     if (rc < 0)
         return rc;
     (void)snprintf(what, sizeof what, "%s, the whole file", name);

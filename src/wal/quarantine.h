@@ -27,6 +27,10 @@ void nw_quarantine_done(struct nw_quarantine *quarantine);
 int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *link, uint64_t from,
                        uint64_t to, const char *why, struct nori_error *error);
 
+/* All of another file. */
+int nw_quarantine_copy_file(struct nw_quarantine *quarantine, const char *name, const char *why,
+                            struct nori_error *error);
+
 /* Move a whole segment file there, durably. */
 int nw_quarantine_move(struct nw_quarantine *quarantine, const struct nw_link *link,
                        const char *why, struct nori_error *error);

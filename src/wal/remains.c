@@ -500,13 +500,15 @@ static int read_through(struct nw_repair *repair, struct nori_file *file, uint64
     return rc;
 }
 
-/* A file as it is, and as it would be with the header that salvage may give it. */
+/* A file as it is, and as it would be with the header that salvage may give it. 1: its header is
+ * damaged, and nothing tells what the ring may have of it. */
 static int read_through_both(struct nw_repair *repair, const struct nw_link *link,
                              struct nori_file *file, uint64_t log_id)
 {
     struct nw_header header, other;
     struct remains remains;
     int is_bad = read_header(repair, link, &header);
+    int is_known;
     int rc = is_bad;
 
     if (rc >= 0)
@@ -516,17 +518,20 @@ static int read_through_both(struct nw_repair *repair, const struct nw_link *lin
     /* Of a good header no heir is asked: that reads all later headers. */
     rc = is_bad ? find_remains(repair, link->id, file, log_id, &remains)
                 : read_remains(repair, file, 0, 0, &remains);
-    if (rc != 1 || (!is_bad && remains.salt == header.salt))
-        return rc;
-    rc = rebuild(repair, link->id, &remains, &other);
-    if (rc < 0)
-        return rc;
+    if (rc < 0 || (!is_bad && (rc == 0 || remains.salt == header.salt)))
+        return rc < 0 ? rc : NORI_OK;
     if (rc == 0)
+        return 1;
+    is_known = rebuild(repair, link->id, &remains, &other);
+    if (is_known < 0)
+        return is_known;
+    if (!is_known)
         other.start = 0; /* not known yet: in the ring nothing verifies there */
     other.header_len = NW_HEADER_LEN;
     other.salt = remains.salt;
     other.log_id = remains.log_id;
-    return read_through(repair, file, link->end, &other);
+    rc = read_through(repair, file, link->end, &other);
+    return rc < 0 ? rc : !is_known;
 }
 
 static int refuse_newer_file(struct nw_repair *repair, const struct nw_link *link, uint64_t log_id)
@@ -612,19 +617,18 @@ static int write_ring_back(const struct nw_staged *ring, struct nori_folder *fol
     if (rc < 0)
         return rc;
     rc = nw_staged_write_back(ring, ring->stretches[0].salt, file);
-    if (rc >= 0)
-        rc = file->ops->sync(file);
     file->ops->close(file);
     return rc;
 }
 
-/* *ret_end: behind what the ring had of it, if anything. */
+/* *ret_end: behind what the ring had of it, if anything. 1: nothing tells that. */
 static int complete_file(struct nw_repair *repair, const struct nw_link *link, uint64_t *ret_end)
 {
     struct nori_folder *folder = repair->env->folder;
     struct nw_staged *ring = repair->env->staged;
     struct nori_file *file = NULL;
     char name[NW_NAME_MAX];
+    int is_unknown = 0;
     int rc;
 
     nw_link_name(link, name);
@@ -633,19 +637,22 @@ static int complete_file(struct nw_repair *repair, const struct nw_link *link, u
     if (rc >= 0) {
         if (!is_below(file, ring->floor_lsn))
             rc = read_through_both(repair, link, file, ring->control->words->log_id);
+        is_unknown = rc == 1;
         file->ops->close(file);
     }
     if (rc >= 0 && ring->count > 0 && !NW_PLANT("ring-not-set-aside")) {
         *ret_end = ring->stretches[ring->count - 1].to;
         rc = write_ring_back(ring, folder, name);
     }
-    return nw_remains_describe(repair, rc, link->id, "write what the staging ring has to");
+    rc = nw_remains_describe(repair, rc, link->id, "write what the staging ring has to");
+    return rc < 0 ? rc : is_unknown;
 }
 
 static int complete_files(struct nw_repair *repair, const struct nw_link *first, uint64_t last_id,
                           uint64_t *ret_end)
 {
     struct nw_chain files;
+    int is_unknown = 0;
     int rc = NORI_OK;
 
     nw_chain_init(&files, repair->env->allocator);
@@ -661,9 +668,16 @@ static int complete_files(struct nw_repair *repair, const struct nw_link *first,
             rc = complete_file(repair, first, ret_end);
         else if (link->id > first->id && link->id <= last_id)
             rc = complete_file(repair, link, &ignored);
+        is_unknown |= rc == 1;
     }
     nw_chain_done(&files);
-    return rc;
+    return rc < 0 ? rc : is_unknown;
+}
+
+/* Then its ring has nothing that is not in the files. */
+static bool was_closed(const struct nw_control *control)
+{
+    return atomic_load(&control->words->clean) == atomic_load(&control->words->published);
 }
 
 int nw_remains_complete(const struct nw_repair *repair, const struct nw_link *first,
@@ -682,6 +696,7 @@ int nw_remains_complete(const struct nw_repair *repair, const struct nw_link *fi
     if (rc >= 0 && ring.control) {
         ring.floor_lsn = nw_max_u64(claimed_durable(ring.control), env->staged->floor_lsn);
         rc = complete_files(&asking, first, last_id, ret_end);
+        rc = rc < 0 ? rc : rc == 1 && !was_closed(ring.control);
     }
     nw_chain_done(&asking.chain);
     nw_staged_done(&ring);

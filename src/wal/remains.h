@@ -67,7 +67,8 @@ int nw_remains_find_header(struct nw_repair *repair, uint64_t segment_id, struct
 /*
  * Files are about to leave the log, with ids from first's (of which no more than up to its end
  * counts) to last_id: behind their last records they get, durably, what only the ring has of them
- * (D7). *ret_end: behind what it had of the first; 0 if it had nothing.
+ * (D7). *ret_end: behind what it had of the first; 0 if it had nothing. 1: there is a segment of
+ * which nothing tells what that is.
  */
 int nw_remains_complete(const struct nw_repair *repair, const struct nw_link *first,
                         uint64_t last_id, uint64_t *ret_end);

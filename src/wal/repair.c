@@ -97,6 +97,9 @@ static int move_from(struct nw_repair *repair, uint64_t segment_id)
 
     if (rc >= 0)
         rc = nw_remains_complete(repair, &first, UINT64_MAX, &ignored);
+    if (rc == 1) /* then all that is in the ring */
+        rc = nw_quarantine_copy_file(&repair->quarantine, NW_NAME_CONTROL, repair->why,
+                                     repair->error);
     if (rc >= 0)
         rc = nw_chain_list(&repair->chain, repair->env, repair->error);
     for (size_t i = repair->chain.count; rc >= 0 && i > 0; i--) {

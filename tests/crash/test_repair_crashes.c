@@ -6,7 +6,8 @@
  * file, or in several places. An open with mode prefix or salvage repairs them, and is killed, or
  * loses power, before every operation; or each of its calls fails once. Then it is opened in the
  * same mode again: that loses nothing more than the repair that was not interrupted, never shows a
- * wrong byte, and what is gone from the log is in quarantine (D7).
+ * wrong byte, and what is gone from the log is in quarantine (D7), be it that only the staging ring
+ * had it.
  */
 #include "../support/numbers.h"
 #include "../support/repeat.h"
@@ -37,6 +38,7 @@ struct repair {
     const char *how;
     uint32_t mode;
     nori_sim *damaged;
+    nori_sim *evidence;        /* the same, but what only the ring has is in the newest file */
     struct sample_found whole; /* what the repair shows that nothing interrupts */
     bool is_watching;
     bool is_broken;
@@ -98,7 +100,7 @@ static bool open_again(struct repair *repair, nori_sim *sim, const char *after)
     rc = is_good ? sample_append(wal) : NORI_OK;
     if (nori_wal_close(wal) < 0 || rc < 0)
         return is_good ? oracle_complain(repair->why, "after %s appending fails", after) : false;
-    return is_good && sample_check_quarantine(repair->sample, repair->damaged, sim, repair->why);
+    return is_good && sample_check_quarantine(repair->sample, repair->evidence, sim, repair->why);
 }
 
 /* Readers beside nobody, at any time: nothing but the truth. */
@@ -243,15 +245,47 @@ static void fail_everywhere(struct repair *repair)
 
 /* ---- the tests ---- */
 
-static void interrupt(struct sample *sample, const char *how, uint32_t mode,
+/* What only the ring has, byte for byte, becomes known as the end of the newest file. */
+static uint64_t note_staged(struct sample *sample)
+{
+    struct sample_file *newest = &sample->files[sample->file_count - 1];
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    struct nori_wal_config config;
+    nori_wal *wal = NULL;
+    nori_sim *sim;
+    size_t got;
+
+    if (sample->staged_count == 0)
+        return 0;
+    nori_sim_crash_kill(sample->sim, &sim);
+    config = sample_config(sim, NORI_RECOVER_TAIL, NORI_VERIFY_FULL);
+    assert_int_equal(nori_wal_open(&config, &wal, &info, NULL), NORI_OK);
+    assert_in_range(info.bytes_from_staging, 1, SAMPLE_BYTES_MAX - newest->end);
+    assert_int_equal(nori_sim_file_read(sim, newest->path, newest->end, newest->bytes + newest->end,
+                                        (size_t)info.bytes_from_staging, &got),
+                     0);
+    newest->end += got;
+    (void)nori_wal_close(wal);
+    nori_sim_free(sim);
+    return got;
+}
+
+static void interrupt(struct sample *sample, uint64_t staged, const char *how, uint32_t mode,
                       void (*how_often)(struct repair *repair))
 {
     struct repair repair = {.sample = sample, .how = how, .mode = mode};
+    const struct sample_file *newest = &sample->files[sample->file_count - 1];
     nori_sim *sim;
+    uint64_t bytes;
 
     nori_sim_crash_kill(sample->sim, &repair.damaged);
     damage(sample, repair.damaged, how);
     nori_sim_sync_all(repair.damaged);
+    nori_sim_crash_kill(repair.damaged, &repair.evidence);
+    /* Of a file that is gone nothing was set aside. */
+    if (staged > 0 && nori_sim_file_bytes(repair.damaged, newest->path, &bytes) >= 0)
+        (void)nori_sim_file_poke(repair.evidence, newest->path, newest->end - staged,
+                                 newest->bytes + (newest->end - staged), (size_t)staged);
     nori_sim_crash_kill(repair.damaged, &sim);
     repair.is_broken = !open_again(&repair, sim, "nothing");
     if (!repair.is_broken)
@@ -261,6 +295,7 @@ static void interrupt(struct sample *sample, const char *how, uint32_t mode,
     end_repair(&repair);
     totals.repairs++;
     how_often(&repair);
+    nori_sim_free(repair.evidence);
     nori_sim_free(repair.damaged);
 }
 
@@ -270,12 +305,14 @@ static void interrupt_all(enum sample_kind kind, void (*how_often)(struct repair
     double begun = repeat_now();
     size_t count = sizeof damages / sizeof damages[0];
     uint64_t share = repeat_share(count * 2);
+    uint64_t staged;
 
     sample_make(&sample, kind, 3);
+    staged = note_staged(&sample);
     for (uint64_t i = 0; i < share; i++) {
         uint64_t which = i * (count * 2) / share;
 
-        interrupt(&sample, damages[which / 2],
+        interrupt(&sample, staged, damages[which / 2],
                   which % 2 ? NORI_RECOVER_SALVAGE : NORI_RECOVER_PREFIX, how_often);
     }
     sample_free(&sample);
@@ -287,6 +324,7 @@ static void a_crash_at_any_point_of_a_repair_loses_nothing_more(void **state)
     (void)state;
     interrupt_all(SAMPLE_CLOSED, crash_everywhere);
     interrupt_all(SAMPLE_KILLED, crash_everywhere);
+    interrupt_all(SAMPLE_STAGED, crash_everywhere);
     interrupt_all(SAMPLE_NO_CONTROL, crash_everywhere);
 }
 
@@ -295,6 +333,7 @@ static void a_repair_whose_calls_fail_can_be_done_again(void **state)
     (void)state;
     interrupt_all(SAMPLE_CLOSED, fail_everywhere);
     interrupt_all(SAMPLE_KILLED, fail_everywhere);
+    interrupt_all(SAMPLE_STAGED, fail_everywhere);
 }
 
 int main(int argc, char **argv)

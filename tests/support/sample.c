@@ -652,6 +652,8 @@ struct pieces {
     nori_sim *sim;
     size_t count;
     struct piece piece[PIECES_MAX];
+    uint8_t control[SAMPLE_CONTROL_LEN];
+    size_t control_len; /* of a copy of it, 0 if there is none */
 };
 
 static int note_piece(void *context, const char *name)
@@ -662,6 +664,12 @@ static int note_piece(void *context, const char *name)
 
     if (strstr(name, ".txt") || pieces->count == PIECES_MAX)
         return 0;
+    if (strncmp(name, "control.0-", 10) == 0) {
+        (void)snprintf(piece->path, sizeof piece->path, SAMPLE_DIR "/quarantine/%.40s", name);
+        pieces->control_len =
+            sample_load(pieces->sim, piece->path, pieces->control, sizeof pieces->control);
+        return 0;
+    }
     piece->from = 0;
     if (sscanf(name, "%llu.wal.%llu-%llu", &piece->id, &piece->from, &to) != 3) {
         piece->from = 0;
@@ -674,8 +682,12 @@ static int note_piece(void *context, const char *name)
     return 0;
 }
 
-static bool is_kept(const struct pieces *pieces, uint64_t id, uint64_t offset, uint8_t byte)
+static bool is_kept(const struct pieces *pieces, const struct sample_file *file, uint64_t offset,
+                    uint8_t byte)
 {
+    const uint8_t *ring = pieces->control + (SAMPLE_CONTROL_LEN - SAMPLE_RING_LEN);
+    uint64_t id = file->id;
+
     for (size_t i = 0; i < pieces->count; i++) {
         const struct piece *piece = &pieces->piece[i];
 
@@ -683,7 +695,8 @@ static bool is_kept(const struct pieces *pieces, uint64_t id, uint64_t offset, u
             piece->bytes[offset - piece->from] == byte)
             return true;
     }
-    return false;
+    return pieces->control_len == SAMPLE_CONTROL_LEN &&
+           ring[(file->start + offset) % SAMPLE_RING_LEN] == byte;
 }
 
 bool sample_check_quarantine(const struct sample *sample, nori_sim *before, nori_sim *after,
@@ -694,6 +707,7 @@ bool sample_check_quarantine(const struct sample *sample, nori_sim *before, nori
 
     pieces.sim = after;
     pieces.count = 0;
+    pieces.control_len = 0;
     (void)nori_sim_list(after, SAMPLE_DIR "/quarantine", note_piece, &pieces);
     for (size_t i = 0; i < sample->file_count; i++) {
         const struct sample_file *file = &sample->files[i];
@@ -703,8 +717,8 @@ bool sample_check_quarantine(const struct sample *sample, nori_sim *before, nori
         for (size_t at = 0; at < was_len; at++)
             if (was[at] != 0 &&
                 !(at < is_len && (is[at] == was[at] || is[at] == file->bytes[at])) &&
-                !is_kept(&pieces, file->id, at, was[at]) &&
-                !is_kept(&pieces, file->id, at, file->bytes[at])) /* mended, by the ring */
+                !is_kept(&pieces, file, at, was[at]) &&
+                !is_kept(&pieces, file, at, file->bytes[at])) /* mended, by the ring */
                 return oracle_complain(why, "byte %zu of %s is neither there nor in quarantine", at,
                                        file->path);
     }
