@@ -608,6 +608,18 @@ static bool is_below(struct nori_file *file, uint64_t floor_lsn)
            nw_min_u64(header.start, floor_lsn) + info.bytes <= floor_lsn;
 }
 
+/* The ring has nothing of those. */
+static bool is_format1(struct nori_file *file)
+{
+    uint8_t start[NW_HEADER_LEN];
+    struct nw_header header;
+    size_t len = 0;
+
+    return file->ops->read(file, start, sizeof start, 0, &len) >= 0 &&
+           nw_header_decode(start, len, &header) == NW_HEADER_NONE &&
+           nw_chain_begins_with_format1(start, len);
+}
+
 static int write_ring_back(const struct nw_staged *ring, struct nori_folder *folder,
                            const char *name)
 {
@@ -637,7 +649,7 @@ static int complete_file(struct nw_repair *repair, const struct nw_link *link, u
     if (rc >= 0) {
         if (!is_below(file, ring->floor_lsn))
             rc = read_through_both(repair, link, file, ring->control->words->log_id);
-        is_unknown = rc == 1;
+        is_unknown = rc == 1 && !is_format1(file);
         file->ops->close(file);
     }
     if (rc >= 0 && ring->count > 0 && !NW_PLANT("ring-not-set-aside")) {

@@ -636,6 +636,53 @@ static void what_only_the_ring_has_is_set_aside_with_its_segment(void **state)
     }
 }
 
+/* D7: without a header and a mark nothing tells which records in the ring are the segment's. So all
+ * of it is kept; but not for format 1, which has no ring, nor if the log was closed. */
+static void a_ring_that_nothing_tells_apart_is_kept(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        nori_sim *sim = nori_sim_new(NULL), *left;
+        struct nori_wal_config config = config_on(sim);
+        bool is_closed = i / 2 == 1;
+        uint8_t damage[3000];
+        nori_wal *wal;
+        uint64_t bytes;
+
+        config.format = i % 2 + 1;
+        wal = open_log(&config);
+        append_range(wal, 1, 5, 100);
+        assert_int_equal(nori_wal_flush(wal), NORI_OK);
+        nori_sim_sleep(sim, 1000000000); /* until it has its name */
+        append_range(wal, 6, 5, 100);
+        if (is_closed)
+            close_log(wal);
+        nori_sim_crash_kill(sim, &left);
+        if (!is_closed)
+            close_log(wal);
+        nori_sim_free(sim);
+        if (config.format == 1) /* behind what will be cut off */
+            assert_int_equal(
+                nori_sim_file_poke(left, "wal/000001.wal", 0, "\3\5\0keyvalue\xa6\xed\xbc\x9a", 15),
+                0);
+        memset(damage, 0x55, sizeof damage); /* a log that was closed has a mark, too */
+        assert_int_equal(nori_sim_file_poke(left, "wal/000000.wal", config.format == 1 ? 500 : 50,
+                                            damage, sizeof damage),
+                         0);
+        config.vfs = nori_sim_vfs(left);
+        config.recovery_mode = NORI_RECOVER_PREFIX;
+        assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+        assert_int_equal(nori_sim_file_bytes(left,
+                                             config.format == 1 ? "wal/quarantine/000001.wal"
+                                                                : "wal/quarantine/000000.wal",
+                                             &bytes),
+                         0);
+        assert_true((nori_sim_file_bytes(left, "wal/quarantine/control.0-69632", &bytes) >= 0) ==
+                    (i == 1));
+        nori_sim_free(left);
+    }
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
 
 int main(void)
@@ -651,6 +698,7 @@ int main(void)
         IN_FOLDER(damage_beside_a_writer_is_told_once),
         IN_FOLDER(a_repair_may_be_ended_at_each_item),
         cmocka_unit_test(what_only_the_ring_has_is_set_aside_with_its_segment),
+        cmocka_unit_test(a_ring_that_nothing_tells_apart_is_kept),
         cmocka_unit_test(a_repair_opens_each_file_a_few_times_however_many_there_are),
     };
 
