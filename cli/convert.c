@@ -71,7 +71,8 @@ struct convert {
 static const char help[] =
     "usage: nori convert [OPTIONS] SOURCE TARGET\n"
     "\n"
-    "Copy the log in SOURCE, of either format, into TARGET, a folder that is not there or empty.\n"
+    "Copy the log in SOURCE, of either format, into TARGET, a folder that is not there or empty,\n"
+    "and that lies outside of SOURCE and is not the current one.\n"
     "Order, keys, values, TTLs, times, versions, deletes, kinds of compression and atomic batches\n"
     "are kept; positions are new, and sequence numbers count from 1. SOURCE is only read, up to\n"
     "where it ends now; it may be open for writing meanwhile. TARGET is there when all in it is\n"

@@ -54,7 +54,23 @@ static int is_empty(const struct cli_part *part, const char *name, bool *ret_is_
     return is_empty;
 }
 
-/* Both names, from one that the user gave. */
+/* The folder that the target lies in, by its one path that has no link in it. */
+static int set_folder(struct cli_part *part)
+{
+    const char *slash = strrchr(part->target, '/');
+    size_t len = slash ? (size_t)(slash - part->target) + 1 : 0;
+    char *path = malloc(len + sizeof ".");
+
+    if (!path)
+        return fail(part, "name", part->target);
+    memcpy(path, part->target, len);
+    memcpy(path + len, ".", sizeof ".");
+    part->folder = realpath(path, NULL);
+    free(path);
+    return part->folder ? CLI_CONTINUE : fail(part, "find the folder of", part->target);
+}
+
+/* All names, from one that the user gave. */
 static int set_names(struct cli_part *part, const char *target, bool is_there)
 {
     /* A rename goes to no link, and not to "." */
@@ -68,55 +84,84 @@ static int set_names(struct cli_part *part, const char *target, bool is_there)
         return fail(part, "name", target);
     memcpy(part->name, part->target, strlen(part->target));
     memcpy(part->name + strlen(part->target), SUFFIX, sizeof SUFFIX);
-    return CLI_CONTINUE;
+    return set_folder(part);
 }
 
-/* The folder that the target lies in; -1 after a message. */
-static int open_parent(const struct cli_part *part)
+static bool is_same(const struct stat *a, const struct stat *b)
 {
-    const char *slash = strrchr(part->target, '/');
-    size_t len = slash ? (size_t)(slash - part->target) + 1 : 1;
-    char *parent = malloc(len + 1);
-    int fd = -1;
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
 
-    if (parent) {
-        memcpy(parent, slash ? part->target : ".", len);
-        parent[len] = '\0';
-        fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+/* The target must not lie in the source, at any depth: that is only read, and what lies in its
+ * quarantine/ is evidence. Compared are the folders themselves, whatever they are called. */
+static int check_source(const struct cli_part *part, const char *source)
+{
+    struct stat from, above;
+    char *path = strdup(part->folder);
+    int rc = CLI_CONTINUE;
+
+    if (!path || stat(source, &from) < 0)
+        rc = fail(part, "look at", source);
+    while (rc == CLI_CONTINUE) {
+        char *slash = strrchr(path, '/');
+
+        if (stat(path, &above) < 0)
+            rc = fail(part, "look at", path);
+        else if (is_same(&above, &from))
+            rc = cli_usage(part->command, "%s would lie in %s, which is only read", part->target,
+                           source);
+        else if (slash[1] == '\0')
+            break;                           /* the root */
+        slash[slash == path ? 1 : 0] = '\0'; /* the root keeps its own */
     }
-    if (fd < 0)
-        (void)fail(part, "open", parent ? parent : part->target);
-    free(parent);
-    return fd;
+    free(path);
+    return rc;
 }
 
-static int check_place(const struct cli_part *part, const char *source, bool is_there)
+static int check_place(const struct cli_part *part, bool is_there)
 {
-    struct stat parent, from, target;
-    int fd = open_parent(part);
-    int rc;
+    struct stat parent, target, current;
 
-    if (fd < 0)
-        return CLI_IO;
-    rc = fstat(fd, &parent);
-    (void)close(fd);
-    if (rc < 0 || stat(source, &from) < 0)
-        return fail(part, "look at", rc < 0 ? part->target : source);
-    if (parent.st_dev == from.st_dev && parent.st_ino == from.st_ino)
-        return cli_usage(part->command, "%s would lie in %s, which is only read", part->target,
-                         source);
+    if (stat(part->folder, &parent) < 0)
+        return fail(part, "look at", part->folder);
     if (!is_there && lstat(part->target, &target) == 0)
         return cli_usage(part->command, "%s is a link that leads nowhere", part->target);
-    if (is_there && stat(part->target, &target) == 0 && target.st_dev != parent.st_dev)
+    if (!is_there)
+        return CLI_CONTINUE;
+    if (stat(part->target, &target) < 0)
+        return fail(part, "look at", part->target);
+    if (target.st_dev != parent.st_dev)
         return cli_usage(part->command, "%s is where a disk is mounted: name a folder in it",
                          part->target);
+    if (stat(".", &current) == 0 && is_same(&target, &current))
+        return cli_usage(part->command,
+                         "%s is the current folder, which would be replaced: name a folder in it, "
+                         "or go elsewhere first",
+                         part->target);
     return CLI_CONTINUE;
+}
+
+/* A link would make it elsewhere, and then give the target's name to the link. */
+static int check_name(const struct cli_part *part)
+{
+    struct stat left;
+    bool is_left;
+    int rc = is_empty(part, part->name, &is_left);
+
+    if (rc == 1 && (lstat(part->name, &left) < 0 || S_ISDIR(left.st_mode)))
+        return CLI_CONTINUE;
+    if (rc != 0 && rc != 1)
+        return rc;
+    return cli_usage(part->command,
+                     "%s is in the way: made by a run that goes on, or one that did not end; "
+                     "then remove it",
+                     part->name);
 }
 
 int cli_part_begin(struct cli_part *part, const char *command, const char *target,
                    const char *source)
 {
-    bool is_there, is_left;
+    bool is_there;
     int rc;
 
     *part = (struct cli_part){.command = command};
@@ -126,30 +171,24 @@ int cli_part_begin(struct cli_part *part, const char *command, const char *targe
     if (rc == 1)
         rc = set_names(part, target, is_there);
     if (rc == CLI_CONTINUE)
-        rc = check_place(part, source, is_there);
-    if (rc != CLI_CONTINUE)
-        return rc;
-    rc = is_empty(part, part->name, &is_left);
-    if (rc == 0)
-        return cli_usage(command,
-                         "%s is in the way: made by a run that goes on, or one that did not end; "
-                         "then remove it",
-                         part->name);
-    return rc == 1 ? CLI_CONTINUE : rc;
+        rc = check_source(part, source);
+    if (rc == CLI_CONTINUE)
+        rc = check_place(part, is_there);
+    return rc == CLI_CONTINUE ? check_name(part) : rc;
 }
 
 int cli_part_finish(const struct cli_part *part)
 {
-    int fd = open_parent(part);
+    int fd = open(part->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int status = CLI_GOOD;
 
     if (fd < 0)
-        return CLI_IO;
+        return fail(part, "open", part->folder);
     if (rename(part->name, part->target) < 0) {
         status = fail(part, "make", part->target);
         cli_message(part->command, "%s is complete, but for its name", part->name);
     } else if (fsync(fd) < 0) {
-        status = fail(part, "sync the folder of", part->target);
+        status = fail(part, "sync", part->folder);
         cli_message(part->command, "%s is complete; a power cut may give it the name %s again",
                     part->target, part->name);
     }
@@ -161,4 +200,5 @@ void cli_part_done(struct cli_part *part)
 {
     free(part->target);
     free(part->name);
+    free(part->folder);
 }

@@ -10,11 +10,12 @@ struct cli_part {
     const char *command; /* for messages */
     char *target;        /* no link, and no slash at its end */
     char *name;          /* what it is called until it is complete */
+    char *folder;        /* that both lie in */
 };
 
-/* May `target` be made? It must not be there, or be empty, and must not lie directly in `source`.
- * Changes nothing. Returns CLI_CONTINUE, or what to exit with after a message. cli_part_done() in
- * either case. */
+/* May `target` be made? It must not be there, or be empty and not the current folder, and must not
+ * lie in `source`, at any depth. Changes nothing. Returns CLI_CONTINUE, or what to exit with after
+ * a message. cli_part_done() in either case. */
 int cli_part_begin(struct cli_part *part, const char *command, const char *target,
                    const char *source);
 

@@ -696,8 +696,34 @@ try 0 "the log of an empty folder's name" convert lines_log "$(mkdir empty_folde
 try 2 "convert into a folder with something in it" convert many_log f1_log
 tells "f1_log is not empty"
 try 2 "convert a log into itself" convert many_log many_log
-try 2 "convert a log into its own folder" convert many_log many_log/copy
-tells "which is only read"
+listing() {
+    find many_log | sort
+}
+mkdir -p many_log/quarantine/deep && ln -s many_log/quarantine link_into_log && ln -s . link_to_here
+listing >wanted
+for inside in many_log/copy many_log/quarantine/copy many_log/quarantine/deep many_log/../many_log/quarantine/copy \
+    link_into_log/copy link_into_log/deep/ link_to_here/many_log/quarantine/deep/copy "$work/many_log/quarantine/copy"; do
+    try 2 "convert a log into $inside, which lies in it" convert link_to_here/many_log "$inside"
+    tells "which is only read"
+done
+ln -s many_log/quarantine/deep leading.incomplete
+try 2 "convert where a link into the log bears the name" convert many_log leading
+tells "leading.incomplete is in the way"
+listing >out
+same out wanted "... nothing is made in it"
+rm -r many_log/quarantine link_into_log link_to_here leading.incomplete
+try 0 "convert to beside a log whose name begins alike" convert lines_log many_log.copy
+mkdir here
+cd here || exit 1
+for name in . ../here "$work/here"; do
+    "$nori" convert ../lines_log "$name" >../out 2>../err
+    [ $? -eq 2 ] && grep -q "here is the current folder, which would be replaced" ../err &&
+        [ -z "$(ls -A "$PWD"; ls -d "$PWD"?* 2>/dev/null)" ]
+    report $? "convert into the current folder, called $name: refused, it stays"
+done
+"$nori" convert ../lines_log copy >../out 2>../err
+report $? "convert into a folder in the current one"
+cd ..
 try 3 "convert into a folder that is not there" convert many_log nowhere/copy
 try 3 "convert to where a file is" convert many_log mixed
 mkdir linked_folder && ln -s linked_folder link_to_folder
