@@ -60,7 +60,7 @@ trap leave EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# ---- what a part needs ----
+# ---- what a part needs, as far as a look tells: the program tries, and may still say that it cannot run ----
 
 missing=
 is_there() {
@@ -68,7 +68,7 @@ is_there() {
     none) ;;
     root) [ "$(id -u)" -eq 0 ] || missing="needs root" ;;
     fuse) [ -w /dev/fuse ] || missing="needs /dev/fuse" ;;
-    loop) [ -e /dev/loop-control ] || missing="needs loop devices" ;;
+    loop) [ -w /dev/loop-control ] || missing="needs loop devices" ;;
     clang | spin | valgrind) command -v "$1" >/dev/null || missing="needs $1" ;;
     *) missing="needs $1, which torture.sh does not know" ;;
     esac

@@ -133,8 +133,25 @@ static const char *make_folder(struct place *place)
     return "no folder can be made in TMPDIR";
 }
 
+/* The kernel may offer them where a container has no nodes for them, or must not use them. */
+static const char *try_to_attach(const struct place *place)
+{
+    static char why[80];
+    char loop_name[32];
+    int loop = place_attach(place->device, loop_name);
+
+    if (loop >= 0) {
+        (void)close(loop);
+        return NULL;
+    }
+    (void)snprintf(why, sizeof why, "no loop device can be had: %s", strerror(errno));
+    return why;
+}
+
 const char *place_enter(struct place *place)
 {
+    const char *why;
+
     memset(place, 0, sizeof *place);
     place->lock = -1;
     if (geteuid() != 0)
@@ -145,7 +162,13 @@ const char *place_enter(struct place *place)
         return "it needs FUSE";
     if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return "it needs to mount";
-    return make_folder(place);
+    why = make_folder(place);
+    if (why)
+        return why;
+    why = try_to_attach(place);
+    if (why)
+        place_leave(place);
+    return why;
 }
 
 void place_leave(struct place *place)
@@ -251,16 +274,19 @@ int place_attach(const char *path, char ret_loop[32])
     int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     int file = open(path, O_RDWR | O_CLOEXEC);
     int loop = -1;
+    int why;
 
     for (int i = 0; loop < 0 && control >= 0 && file >= 0 && i < ATTACH_MAX; i++) {
         loop = attach_to(control, file, ret_loop);
         if (loop < 0 && errno != EBUSY && errno != ENOENT && errno != ENXIO)
             break;
     }
+    why = errno;
     if (file >= 0)
         (void)close(file);
     if (control >= 0)
         (void)close(control);
+    errno = why;
     return loop;
 }
 
