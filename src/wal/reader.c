@@ -232,6 +232,7 @@ static int at_bad_bytes(struct nori_reader *reader, const struct nw_reader_limit
     uint32_t cut = reader->cut; /* as the limit was loaded; the chain may come with another */
     uint32_t history = reader->history;
     struct nw_link *next;
+    bool is_asked_first;
     uint64_t watermark;
     int rc = *has_looked_again ? 0 : nw_reader_ask_ring(reader);
 
@@ -267,11 +268,18 @@ static int at_bad_bytes(struct nori_reader *reader, const struct nw_reader_limit
     }
     if (rc != 0)
         return rc < 0 ? rc : corrupt(reader);
+    is_asked_first = reader->looked_from != nw_reader_lsn(reader);
     rc = believed_watermark(reader, &watermark);
     if (rc < 0)
         return rc;
-    if (nw_reader_lsn(reader) < watermark)
-        return corrupt(reader);
+    if (nw_reader_lsn(reader) < watermark) {
+        if (!is_asked_first)
+            return corrupt(reader);
+        /* Nobody publishes a limit, so the bytes may have been in the middle of being written when
+         * they were looked at, and durable when the marks were. From here on they must be whole. */
+        nw_cursor_refresh(&reader->cursor);
+        return NORI_OK;
+    }
     if (reader->control) /* nothing comes here before a writer raises `cut` */
         reader->end_lsn = nw_reader_lsn(reader);
     return NORI_END;

@@ -124,7 +124,9 @@ static int find_start(struct nori_reader *reader, struct nori_position position)
     if (position.segment_id != 0 || position.offset != 0)
         return go_to(reader, position);
     rc = nw_reader_enter_first(reader);
-    if (rc == 0 && !reader->control && !reader->chain.has_ids)
+    /* Without a segment and without control only the writer tells that there will be a log. */
+    if (rc == 0 && !reader->control && !reader->chain.has_ids &&
+        reader->env.folder->ops->is_announced(reader->env.folder) != 1)
         return nw_error_set(&reader->error, NORI_E_NOTFOUND, 0, NW_NOWHERE,
                             "there is no log in this folder");
     return rc < 0 ? rc : NORI_OK;

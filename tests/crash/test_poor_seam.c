@@ -7,6 +7,7 @@
  * refused, and nothing has changed.
  */
 #include "../api/helpers.h"
+#include "../support/between.h"
 
 #include <errno.h>
 #include <nori/sim.h>
@@ -247,6 +248,97 @@ static void a_seam_without_what_is_optional_costs_no_record(void **state)
     (void)state;
     live_without(IS_NULL);
     live_without(IS_BEYOND);
+}
+
+struct meeting {
+    nori_wal *wal;
+    uint64_t calls, nth; /* of the reader; nth 0: nothing happens */
+};
+
+static void append_at_nth(void *context)
+{
+    struct meeting *meeting = context;
+
+    if (++meeting->calls != meeting->nth)
+        return;
+    append_range(meeting->wal, 21, 20, VALUE_LEN);
+    assert_int_equal(nori_wal_sync(meeting->wal), NORI_OK);
+    append_range(meeting->wal, 41, 1, VALUE_LEN); /* behind a mark */
+    assert_int_equal(nori_wal_sync(meeting->wal), NORI_OK);
+}
+
+/* Read 20 records, and look for more; at the nth call of that look there are. False: it makes fewer
+ * calls. */
+static bool meet_at(uint64_t nth)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_over(sim, IS_NULL);
+    struct meeting meeting = {.wal = open_log(&config)};
+    const struct between between = {.before_call = append_at_nth, .context = &meeting};
+    struct nori_reader_config reading = NORI_READER_CONFIG_INIT;
+    struct nori_record record;
+    nori_reader *reader = NULL;
+    int rc;
+
+    append_range(meeting.wal, 1, 20, 100);
+    reading.vfs = between_begin(&vfs, &between);
+    reading.allocator = nori_sim_allocator(sim);
+    assert_int_equal(nori_reader_open_with(DIR, &reading, OLDEST, &reader, NULL), NORI_OK);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_OK);
+    meeting.calls = 0;
+    meeting.nth = nth;
+    rc = nori_reader_next(reader, &record, NULL);
+    meeting.nth = 0;
+    if (rc == NORI_OK)
+        assert_int_equal(record.sequence, 21);
+    else
+        assert_int_equal(rc, NORI_END);
+    if (meeting.calls >= nth)
+        expect_range(reader, rc == NORI_OK ? 22 : 21, rc == NORI_OK ? 20 : 21,
+                     rc == NORI_OK ? 22 : 21);
+    nori_reader_close(reader);
+    close_log(meeting.wal);
+    nori_sim_free(sim);
+    return meeting.calls >= nth;
+}
+
+/* D11: nothing tells how far the writer is. What was not there when the bytes were looked at may be
+ * durable when the marks behind them are. */
+static void records_that_come_while_a_reader_looks_for_them_are_no_damage(void **state)
+{
+    uint64_t nth = 1;
+
+    (void)state;
+    while (meet_at(nth))
+        nth++;
+    assert_true(nth > 3);
+}
+
+/* D11: a folder in which there is nothing but a writer. */
+static void without_mappings_a_reader_may_come_before_the_first_record(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_over(sim, IS_NULL);
+    struct nori_reader_config reading = NORI_READER_CONFIG_INIT;
+    nori_wal *wal = open_log(&config);
+    nori_reader *reader, *none = NULL;
+
+    (void)state;
+    reader = reader_on(sim);
+    expect_range(reader, 0, 0, 0);
+    append_range(wal, 1, 20, 100);
+    expect_range(reader, 1, 20, 1);
+    nori_reader_close(reader);
+    close_log(wal);
+    nori_sim_free(sim);
+    sim = nori_sim_new(NULL);
+    config = config_over(sim, IS_NULL);
+    wal = open_log(&config);
+    close_log(wal);
+    reading.vfs = &vfs;
+    assert_int_equal(nori_reader_open_with(DIR, &reading, OLDEST, &none, NULL), NORI_E_NOTFOUND);
+    nori_sim_free(sim);
 }
 
 static uint64_t records_on(nori_sim *sim)
@@ -668,6 +760,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seam_without_what_is_optional_costs_no_record),
+        cmocka_unit_test(records_that_come_while_a_reader_looks_for_them_are_no_damage),
+        cmocka_unit_test(without_mappings_a_reader_may_come_before_the_first_record),
         cmocka_unit_test(without_mappings_there_is_no_advice_and_a_log_all_the_same),
         cmocka_unit_test(without_mappings_a_write_that_fails_costs_only_what_was_refused),
         cmocka_unit_test(a_ring_is_not_given_up_where_nothing_can_be_mapped),

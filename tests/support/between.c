@@ -100,6 +100,8 @@ static int file_lock(struct nori_file *base, uint32_t kind)
 static int file_map(struct nori_file *base, size_t len, void **ret_data)
 {
     before_call();
+    if (!file_of(base)->under->ops->map)
+        return NORI_VFS_ERROR(NORI_E_UNSUPPORTED, 0);
     return file_of(base)->under->ops->map(file_of(base)->under, len, ret_data);
 }
 
