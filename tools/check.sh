@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# check.sh [STAGE...]: all tests, or some stages of them: debug release tsan lean machines planted coverage.
+# check.sh [STAGE...]: all tests, or some stages of them: debug release tsan lean portable machines planted coverage.
 # A stage that fails does not stop the others. The last line is `N passed, N failed, N skipped` over all.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -98,6 +98,12 @@ stage_lean() {
         run_tests build/lean lean --suite fast
 }
 
+# With nothing beyond POSIX. Its tests say which of them it skips; the tool's know only the other build.
+stage_portable() {
+    build_in build/portable --buildtype=release -Dportable=true -Dtool=disabled -Dprometheus=disabled -Dexamples=false &&
+        run_tests build/portable portable --suite fast
+}
+
 stage_machines() {
     tools/matrix.sh build
 }
@@ -111,17 +117,18 @@ stage_coverage() {
 }
 
 mkdir -p build
-[ $# -gt 0 ] || set -- debug release tsan lean machines planted coverage
+[ $# -gt 0 ] || set -- debug release tsan lean portable machines planted coverage
 for stage in "$@"; do
     case $stage in
     debug) run_stage debug "address and undefined behaviour sanitizers" ;;
     release) run_stage release "optimised" ;;
     tsan) run_stage tsan "thread sanitizer over the tests with threads" ;;
     lean) run_stage lean "fast tests without ISA-L, LZ4 and Zstandard" ;;
+    portable) run_stage portable "fast tests with nothing beyond POSIX" ;;
     machines) run_stage machines "logs of each machine whose compiler is here, read on the others" ;;
     planted) run_stage planted "each planted bug must be caught" ;;
     coverage) run_stage coverage "no less of src/ is reached than before" ;;
-    *) echo "check.sh: no stage '$stage': debug release tsan lean machines planted coverage" >&2; exit 2 ;;
+    *) echo "check.sh: no stage '$stage': debug release tsan lean portable machines planted coverage" >&2; exit 2 ;;
     esac
 done
 echo
