@@ -48,28 +48,13 @@ static const char help[] =
     "  nori explain events\n"
     "  nori explain events 3:65536\n";
 
-enum option_id {
-    OPTION_JSON = 256
-};
-
-static const struct option known_options[] = {
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
 static int read_options(struct explain *explain, int argc, char **argv)
 {
-    struct cli_options options = {"explain", argc, argv, known_options, NULL, NULL};
-    int id;
+    struct cli_options options = {.command = "explain", .argc = argc, .argv = argv};
+    int rc = cli_options_json(&options, help, &explain->is_json);
 
-    while ((id = cli_options_next(&options)) != CLI_OPTIONS_END) {
-        if (id == 'h')
-            return cli_output_help("explain", help);
-        if (id != OPTION_JSON)
-            return CLI_USAGE;
-        explain->is_json = true;
-    }
+    if (rc != CLI_CONTINUE)
+        return rc;
     return cli_options_dir_and_position(&options, &explain->dir, &explain->options.position);
 }
 

@@ -11,13 +11,13 @@
  */
 #include "options.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 #include "message.h"
+#include "output.h"
 #include "text.h"
 
 #define OPTIONS_MAX   32
@@ -95,6 +95,29 @@ int cli_options_next(struct cli_options *options)
     options->name = name_of_id(options, id);
     options->value = optarg;
     return id;
+}
+
+int cli_options_json(struct cli_options *options, const char *help, bool *ret_is_json)
+{
+    enum {
+        OPTION_JSON = 256
+    };
+    static const struct option known[] = {
+        {"json", no_argument, NULL, OPTION_JSON},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int id;
+
+    options->known = known;
+    while ((id = cli_options_next(options)) != CLI_OPTIONS_END) {
+        if (id == 'h')
+            return cli_output_help(options->command, help);
+        if (id != OPTION_JSON)
+            return CLI_USAGE;
+        *ret_is_json = true;
+    }
+    return CLI_CONTINUE;
 }
 
 int cli_options_dir(const struct cli_options *options, const char **ret_dir)

@@ -4,6 +4,7 @@
 #define CLI_OPTIONS_H
 
 #include <getopt.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,10 @@ struct cli_options {
 
 /* The next option's id, or CLI_OPTIONS_END or CLI_OPTIONS_BAD. */
 int cli_options_next(struct cli_options *options);
+
+/* Of a command that has no option but --json and --help: reads all, and sets `known`. Returns
+ * CLI_CONTINUE, or what to exit with after a message or the help. */
+int cli_options_json(struct cli_options *options, const char *help, bool *ret_is_json);
 
 /* After the last one: the folder, the one operand there must be. */
 int cli_options_dir(const struct cli_options *options, const char **ret_dir);

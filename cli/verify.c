@@ -51,28 +51,13 @@ static const char help[] =
     "  nori verify events && rsync -a events/ backup/\n"
     "  nori verify --json events | jq 'select(.kind == \"finding\")'\n";
 
-enum option_id {
-    OPTION_JSON = 256
-};
-
-static const struct option known_options[] = {
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
 static int read_options(struct verify *verify, int argc, char **argv)
 {
-    struct cli_options options = {"verify", argc, argv, known_options, NULL, NULL};
-    int id;
+    struct cli_options options = {.command = "verify", .argc = argc, .argv = argv};
+    int rc = cli_options_json(&options, help, &verify->is_json);
 
-    while ((id = cli_options_next(&options)) != CLI_OPTIONS_END) {
-        if (id == 'h')
-            return cli_output_help("verify", help);
-        if (id != OPTION_JSON)
-            return CLI_USAGE;
-        verify->is_json = true;
-    }
+    if (rc != CLI_CONTINUE)
+        return rc;
     return cli_options_dir(&options, &verify->dir);
 }
 
