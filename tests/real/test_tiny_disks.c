@@ -7,11 +7,13 @@
  * system is cut off (FS_IOC_SHUTDOWN, not on btrfs). Then the foreign file takes what is still
  * free, or what a cut has given back; not on btrfs, which is slow enough. On the full disk the log
  * must open, show all that it must (what was refused is not there), sync, drop, and close; and with
- * the foreign file gone it must go on.
+ * the foreign file gone it must go on. Where there was no room even for an empty log, which only a
+ * small room may be, the same must open when there is.
  *
  * The number that --from takes counts all rooms of ext4, then those of xfs, then those of btrfs,
- * and from then on begins anew with other policies. Where blocks are larger than 512 bytes, the
- * first record is longer by 512 at odd n.
+ * and from then on begins anew with other policies. A file system frees whole blocks, so rooms that
+ * share their number of free blocks differ by their first record: it is longer by 512 from one to
+ * the next.
  *
  * It needs root and loop devices.
  */
@@ -24,6 +26,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,14 +37,15 @@
 #define ROOMS_QUICK ((uint64_t)256)
 #define APPENDS_MAX 600
 #define SMALL_LEN   150
-#define PARTS_MAX   96 /* appends that fill the room, about */
+#define PARTS_MAX   96                    /* appends that fill the room, about */
+#define LOG_ROOM    ((uint64_t)256 << 10) /* an empty log needs no more, on xfs up to 168 KiB */
 
 static struct harness harness = {
     .program = "tiny_disks", .share = SHARE, .parts = 1, .options = {.seed = 1}};
 
 enum count {
-    COUNT_FILLED,
-    COUNT_OPENED
+    COUNT_REFUSED, /* not even an empty log had room */
+    COUNT_OPENED   /* with all records that it must have, on a full disk or behind one */
 };
 
 enum ending {
@@ -56,6 +60,7 @@ struct disk {
     struct story *story; /* shared with the process that fills it */
     uint64_t number;     /* of the try */
     uint64_t room;       /* bytes */
+    uint64_t block;      /* the least that the file system frees, in bytes */
     enum ending ending;
     struct crew *crew;
 };
@@ -116,7 +121,7 @@ static struct nori_wal_config config_of_disk(const struct disk *disk)
 static size_t value_len_of(const struct disk *disk, uint64_t number)
 {
     if (number == 0)
-        return SMALL_LEN + (size_t)(disk->number % 2) * STEP;
+        return SMALL_LEN + (size_t)(disk->room % disk->block);
     return number % 3 == 0 ? SMALL_LEN + (size_t)(disk->room / PARTS_MAX) : SMALL_LEN;
 }
 
@@ -141,11 +146,6 @@ static int append(const struct disk *disk, nori_wal *wal, struct oracle *oracle,
     return rc;
 }
 
-static bool has_room_for_a_log(int rc)
-{
-    return rc != NORI_E_NOSPACE;
-}
-
 /* In a process of its own: append until it is refused. */
 static bool fill(struct disk *disk)
 {
@@ -155,15 +155,17 @@ static bool fill(struct disk *disk)
     nori_wal *wal = NULL;
     int rc = nori_wal_open(&config, &wal, NULL, &error);
 
-    story->is_refused = !has_room_for_a_log(rc);
+    story->is_refused = rc == NORI_E_NOSPACE;
     if (story->is_refused)
-        return true; /* not even for an empty one */
+        return disk->room < LOG_ROOM ||
+               oracle_complain(story->why, "no room for an empty log: %.120s", error.message);
     for (uint64_t i = 0; rc == NORI_OK && i < APPENDS_MAX; i++)
         rc = append(disk, wal, &story->oracle, i);
-    if (rc != NORI_E_NOSPACE && rc != NORI_OK)
+    if (rc == NORI_OK)
+        return oracle_complain(story->why, "%d appends do not fill it", APPENDS_MAX);
+    if (rc != NORI_E_NOSPACE)
         return oracle_complain(story->why, "filling gives %s: %.120s", nori_error_name(rc),
                                error.message);
-    story->has_failed = rc == NORI_E_NOSPACE; /* it was full */
     if (disk->number / 3 % 2 == 0) {
         rc = nori_wal_sync(wal);
         if (rc < 0)
@@ -222,7 +224,7 @@ static bool fill_and_end(struct disk *disk)
 /* ---- what must go on a full disk, and behind it ---- */
 
 /* Without any room: on btrfs, too, where the log's files are made without copy-on-write. */
-static nori_wal *open_full(struct disk *disk, struct oracle *oracle)
+static nori_wal *open_and_read(struct disk *disk, struct oracle *oracle)
 {
     struct nori_wal_config config = config_of_disk(disk);
     struct nori_error error = NORI_ERROR_INIT;
@@ -236,10 +238,10 @@ static nori_wal *open_full(struct disk *disk, struct oracle *oracle)
         (void)complain(disk, "opening a full disk", error.message);
         return NULL;
     }
-    count(disk, COUNT_OPENED);
     if (story_read(wal, harness.place.wal, oracle, &found, &records, disk->story->why) &&
         oracle_expect(oracle, &found, event, disk->story->why)) {
         oracle_settle(oracle, &found, records);
+        count(disk, COUNT_OPENED);
         return wal;
     }
     (void)complain(disk, "a full disk", disk->story->why);
@@ -269,7 +271,6 @@ static bool go_on(struct disk *disk, nori_wal *wal, struct oracle *oracle)
 {
     int rc;
 
-    give_room(disk);
     for (uint64_t i = 0; i < 3; i++) {
         rc = append(disk, wal, oracle, i);
         if (rc < 0)
@@ -282,21 +283,29 @@ static bool go_on(struct disk *disk, nori_wal *wal, struct oracle *oracle)
     return true;
 }
 
-static bool use_full(struct disk *disk)
+/* What must go on a full disk; or, if the log was refused, on one that is full no more. */
+static bool use(struct disk *disk)
 {
     struct oracle *oracle = &disk->story->oracle;
-    nori_wal *wal = open_full(disk, oracle);
-    bool is_good;
+    bool is_good = true;
+    nori_wal *wal;
     int rc;
 
+    if (disk->story->is_refused)
+        give_room(disk);
+    wal = open_and_read(disk, oracle);
     if (!wal)
         return false;
-    is_good = drop_all(disk, wal, oracle) && go_on(disk, wal, oracle);
+    if (!disk->story->is_refused) {
+        is_good = drop_all(disk, wal, oracle);
+        give_room(disk);
+    }
+    is_good = is_good && go_on(disk, wal, oracle);
     rc = nori_wal_close(wal);
     if (!is_good || rc < 0)
         return is_good ? complain(disk, "closing", nori_error_name(rc)) : false;
     disk->ending = ENDING_CLOSE;
-    wal = open_full(disk, oracle);
+    wal = open_and_read(disk, oracle);
     return wal && nori_wal_close(wal) == NORI_OK;
 }
 
@@ -324,7 +333,7 @@ static void begin_story(struct disk *disk)
     uint64_t life = disk->number / ROOMS_ALL; /* other policies for the same room */
 
     memset(story, 0, offsetof(struct story, records));
-    story->is_refused = story->has_failed = false;
+    story->is_refused = false;
     story->why[0] = '\0';
     oracle_init(&story->oracle);
     story->oracle.records = story->records;
@@ -343,15 +352,12 @@ static bool one_room(struct disk *disk)
         return complain(disk, "taking space", "it cannot be");
     if (!fill_and_end(disk))
         return false;
-    if (!disk->story->is_refused) {
-        if (disk->fs->has_shutdown && !take_all_but(disk, 0))
-            return complain(disk, "taking the rest", "it cannot be");
-        if (!use_full(disk))
-            return false;
-    }
-    if (disk->story->is_refused || disk->story->has_failed)
-        count(disk, COUNT_FILLED);
-    give_room(disk);
+    if (!disk->story->is_refused && disk->fs->has_shutdown && !take_all_but(disk, 0))
+        return complain(disk, "taking the rest", "it cannot be");
+    if (!use(disk))
+        return false;
+    if (disk->story->is_refused)
+        count(disk, COUNT_REFUSED);
     remove_log();
     return true;
 }
@@ -384,10 +390,13 @@ static void repeat_room(const struct crew *crew, uint64_t number)
 static bool fill_rooms(struct crew *crew)
 {
     struct disk disk = {.fs = all[crew->from / ROOMS % 3], .story = story_new(), .crew = crew};
+    struct statvfs mounted;
     bool is_good = disk.story && place_make(&harness.place, disk.fs) &&
-                   place_mount_image(&harness.place, disk.fs);
+                   place_mount_image(&harness.place, disk.fs) &&
+                   statvfs(harness.place.mounted, &mounted) == 0;
     uint64_t number;
 
+    disk.block = is_good ? mounted.f_frsize : 0;
     (void)snprintf(disk.ballast, sizeof disk.ballast, "%s/ballast", harness.place.mounted);
     if (!is_good)
         (void)complain(&disk, "beginning", "no small file system can be made");
@@ -416,7 +425,7 @@ static void fill_every_room(uint64_t which)
     uint64_t wanted = harness_begin(&harness) - harness.done;
     struct crew crew = {
         .harness = &harness, .work = fill_rooms, .has_time = has_time, .repeat = repeat_room};
-    uint64_t next, tried;
+    uint64_t next, tried, refused, opened;
 
     harness_need(all[which]);
     crew.size = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
@@ -432,12 +441,12 @@ static void fill_every_room(uint64_t which)
     tried = next - crew.from;
     if (harness.options.count > 0)
         harness_end(&harness, next, tried);
-    print_message("# %s: %llu rooms, %llu of them were filled, full disks opened %llu times, "
-                  "%.1f s\n",
-                  all[which]->name, (unsigned long long)tried,
-                  (unsigned long long)atomic_load(&crew.board->counts[COUNT_FILLED]),
-                  (unsigned long long)atomic_load(&crew.board->counts[COUNT_OPENED]),
+    refused = atomic_load(&crew.board->counts[COUNT_REFUSED]);
+    opened = atomic_load(&crew.board->counts[COUNT_OPENED]);
+    print_message("# %s: %llu rooms, %llu of them too small for an empty log; %.1f s\n",
+                  all[which]->name, (unsigned long long)tried, (unsigned long long)refused,
                   repeat_now() - harness.begun);
+    assert_int_equal(opened, 2 * tried);
     crew_done(&crew);
 }
 
