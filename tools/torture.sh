@@ -176,7 +176,7 @@ ninja -C $build $(rows | awk '$5 ~ /^tests\// { print $5 }' | sort -u) >"$kept/b
     tail -n 60 "$kept/build.log"
     exit 1
 }
-code=$(find include src sim tests -name '*.[ch]' -print0 | sort -z | xargs -0 cat | sha256sum | cut -c 1-16)
+code=$(find include src sim tests fuzz cli -name '*.[ch]' -print0 | sort -z | xargs -0 cat | sha256sum | cut -c 1-16)
 
 result=()
 failed=0
