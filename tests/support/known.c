@@ -40,11 +40,13 @@ static uint32_t add_place(uint32_t places, struct nori_position position)
     return (uint32_t)mixed(places, mixed(position.segment_id, position.offset));
 }
 
+/* The policy is not part of it: until the first append, threads and syncs do not go by it. */
 void expected_note(struct expected *expected, const struct workload *workload,
                    const struct oracle *oracle)
 {
     uint64_t digest = mixed(workload->format, mixed(workload->verify, workload->seed % 2));
 
+    digest = mixed(digest, workload->preallocate);
     if (oracle->begun > KNOWN_RECORDS_MAX)
         abort();
     expected->begun = oracle->begun;
