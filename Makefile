@@ -36,7 +36,7 @@ matrix: ## logs of x86-64, i386 and s390x (big-endian, emulated) are read on eac
 	@tools/install-packages machines || echo "Machines whose compiler or emulator is missing are skipped."
 	@tools/matrix.sh build
 
-torture: ## hours of crashes, faults and kills; goes on where it was (PART=kill: one; TIME=seconds of each; RESET=1: anew)
+torture: ## hours of crashes, faults and kills; goes on where it was (PART=kill: one; PART=mounted: all mounted-...; TIME=seconds of each; RESET=1: anew)
 	@tools/install-packages build test
 	@tools/install-packages torture || echo "The tests on file systems of their own will be skipped."
 	@tools/install-packages fuzz || echo "The fuzzers will be skipped."

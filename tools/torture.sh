@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# torture.sh [--seed N] [--seconds N] [--reset] [PART...]: the parts of tests/torture.txt, or some of them, until each
-# has reached its goal, or for so many seconds each. What was reached is kept in build/torture/: a later run goes on
+# torture.sh [--seed N] [--seconds N] [--reset] [PART...]: the parts of tests/torture.txt, or some of them (NAME is also
+# all that begin with NAME-), until each has reached its goal, or for so many seconds each. What was reached is kept in build/torture/: a later run goes on
 # with what was not tried yet. --reset: begin anew. DIR in the environment: where logs are made, else in memory: in a
 # folder of its own, which is removed at the end, also if the run is interrupted. Status 1 if anything was lost.
 set -uo pipefail
@@ -19,6 +19,11 @@ rows() {
     sed 's/#.*//' "$table" | awk 'NF >= 5'
 }
 
+# The parts of this name, or all that begin with it.
+named() {
+    rows | awk -v name="$1" '$1 == name || index($1, name "-") == 1 { print $1 }'
+}
+
 all=$(rows | awk '{ print $1 }' | tr '\n' ' ')
 while [ $# -gt 0 ]; do
     case $1 in
@@ -26,10 +31,8 @@ while [ $# -gt 0 ]; do
     --seconds) seconds_max=${2:?torture.sh: --seconds needs a number}; shift ;;
     --reset) is_reset=yes ;;
     *)
-        case " $all" in
-        *" $1 "*) parts+=("$1") ;;
-        *) echo "torture.sh: no part '$1': ${all% }" >&2; exit 2 ;;
-        esac
+        [ -n "$(named "$1")" ] || { echo "torture.sh: no part '$1': ${all% }" >&2; exit 2; }
+        mapfile -t -O ${#parts[@]} parts < <(named "$1")
         ;;
     esac
     shift
@@ -70,6 +73,7 @@ is_there() {
     fuse) [ -w /dev/fuse ] || missing="needs /dev/fuse" ;;
     loop) [ -w /dev/loop-control ] || missing="needs loop devices" ;;
     clang | spin | valgrind) command -v "$1" >/dev/null || missing="needs $1" ;;
+    mkfs.*) [ -x "/sbin/$1" ] || missing="needs $1" ;;
     *) missing="needs $1, which torture.sh does not know" ;;
     esac
     [ -z "$missing" ]
@@ -206,5 +210,5 @@ echo
 {
     echo "part|reached|goal|unit|violations|seconds|"
     printf '%s\n' "${result[@]}"
-} | awk -F '|' '{ printf "%-14s %15s %15s %-10s %10s %9s  %s\n", $1, $2, $3, $4, $5, $6, $7 }' | sed 's/ *$//'
+} | awk -F '|' '{ printf "%-15s %15s %15s %-10s %10s %9s  %s\n", $1, $2, $3, $4, $5, $6, $7 }' | sed 's/ *$//'
 [ $failed -eq 0 ]

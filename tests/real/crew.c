@@ -88,8 +88,8 @@ static void wait_for_all(const struct crew *crew, const pid_t *children)
             running--;
             continue;
         }
-        harness_progress(crew->harness, next, next - crew->from);
-        if (!crew->has_time())
+        torture_progress(next, next - crew->from);
+        if (!harness_has_time(crew->harness))
             atomic_store(&crew->board->must_stop, true);
         (void)usleep(LOOK_US);
     }

@@ -29,7 +29,6 @@ struct crew {
     uint64_t from, end;
     size_t size;                     /* processes; NORI_JOBS says otherwise */
     bool (*work)(struct crew *crew); /* of one process, with harness->place its own */
-    bool (*has_time)(void);
     void (*repeat)(const struct crew *crew, uint64_t number); /* say what repeats it */
 
     struct crew_board *board;

@@ -2,6 +2,8 @@
 /* harness.c: what the tests of real file systems have in common as programs. */
 #include "harness.h"
 
+#include <getopt.h>
+
 void harness_need(const struct file_system *fs)
 {
     const char *lack = place_lacks(fs);
@@ -22,29 +24,15 @@ _Noreturn void harness_fail(const char *why)
 
 uint64_t harness_begin(struct harness *harness)
 {
-    uint64_t count = harness->options.count;
-
     harness->begun = repeat_now();
-    return count > 0 ? (count + harness->parts - 1) / harness->parts : repeat_share(harness->share);
+    return harness->options.count > 0 ? harness->options.count : repeat_share(harness->share);
 }
 
 bool harness_has_time(const struct harness *harness)
 {
-    double seconds = harness->options.seconds / (double)harness->parts;
+    double seconds = harness->options.seconds;
 
     return seconds <= 0 || repeat_now() - harness->begun < seconds;
-}
-
-void harness_progress(struct harness *harness, uint64_t next, uint64_t done)
-{
-    torture_progress(next > harness->next ? next : harness->next, harness->done + done);
-}
-
-void harness_end(struct harness *harness, uint64_t next, uint64_t done)
-{
-    harness->next = next > harness->next ? next : harness->next;
-    harness->done += done;
-    torture_end(harness->next, harness->done);
 }
 
 uint64_t harness_story(const struct harness *harness, uint64_t number)
@@ -52,9 +40,10 @@ uint64_t harness_story(const struct harness *harness, uint64_t number)
     return harness->options.seed * 1000003 + number;
 }
 
-void harness_repeat_with(const struct harness *harness, uint64_t number, uint64_t count)
+void harness_repeat_with(const struct harness *harness, const struct file_system *fs,
+                         uint64_t number, uint64_t count)
 {
-    repeat_with("./test_%s --seed %llu --from %llu --count %llu", harness->program,
+    repeat_with("./test_%s %s --seed %llu --from %llu --count %llu", harness->program, fs->name,
                 (unsigned long long)harness->options.seed, (unsigned long long)number,
                 (unsigned long long)count);
 }
@@ -87,14 +76,39 @@ static void a_state_that_was_kept(void **state)
         harness_fail(why);
 }
 
-int harness_main(struct harness *harness, int argc, char **argv, const struct CMUnitTest *tests,
+/* Keep the tests of the file system that is named. Returns why they cannot run, or NULL. */
+static const char *choose(struct CMUnitTest *tests, size_t *count, const char *name)
+{
+    const struct file_system *fs = NULL;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < *count; i++) {
+        const struct file_system *own = tests[i].initial_state;
+
+        if (strcmp(own->name, name) != 0)
+            continue;
+        fs = own;
+        tests[kept++] = tests[i];
+    }
+    *count = kept;
+    return fs ? place_lacks(fs) : NULL;
+}
+
+int harness_main(struct harness *harness, int argc, char **argv, struct CMUnitTest *tests,
                  size_t count)
 {
-    const char *why;
+    const char *why = NULL;
     int failed;
 
     torture_parse(argc, argv, &harness->options);
-    why = place_enter(&harness->place);
+    if (argc > 1)
+        why = choose(tests, &count, optind < argc ? argv[optind] : "");
+    if (count == 0) {
+        (void)fprintf(stderr, "%s: the first argument is ext4, xfs or btrfs\n", argv[0]);
+        return 2;
+    }
+    if (!why)
+        why = place_enter(&harness->place);
     if (why) {
         const struct CMUnitTest none[] = {
             cmocka_unit_test_prestate(cannot_run_here, (void *)(uintptr_t)why)};

@@ -22,8 +22,7 @@
 #define RESERVED  ((size_t)1 << 20)
 #define ELSEWHERE (5 * PAGE)
 
-static struct harness harness = {
-    .program = "forget", .share = 1, .parts = 3, .options = {.seed = 1}};
+static struct harness harness = {.program = "forget", .share = 1, .options = {.seed = 1}};
 
 struct attempt {
     struct scene scene;
@@ -176,7 +175,7 @@ static void what_a_failed_sync_wrote_is_durable_the_second_time(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         ON(ext4, what_failed_at_first_is_durable_the_second_time),
         ON(xfs, what_failed_at_first_is_durable_the_second_time),
         ON(btrfs, what_failed_at_first_is_durable_the_second_time),

@@ -28,8 +28,7 @@
 #define SETTLE_EVERY 16 /* appends between two waits, at most */
 #define EARLY_MAX    100
 
-static struct harness harness = {
-    .program = "live_cuts", .share = SHARE, .parts = 2, .options = {.seed = 1}};
+static struct harness harness = {.program = "live_cuts", .share = SHARE, .options = {.seed = 1}};
 
 struct round {
     const struct file_system *fs;
@@ -177,7 +176,7 @@ static void live_and_be_cut(struct round *round, struct life *promised)
 {
     static const size_t rings[] = {4096, (size_t)64 << 10, 0};
 
-    harness_repeat_with(&harness, round->first, (round->number - round->first + 1) * harness.parts);
+    harness_repeat_with(&harness, round->fs, round->first, round->number - round->first + 1);
     round->seed = harness_story(&harness, round->number) * 4099;
     round->policy = (uint32_t)(round->number % 3);
     round->preallocate = (uint32_t)(NORI_PREALLOCATE_OFF + round->number / 3 % 3);
@@ -214,9 +213,9 @@ static void cut_many_times(const struct file_system *fs)
     while (!is_done(round, wanted) && harness_has_time(&harness)) {
         live_and_be_cut(round, promised);
         round->number++;
-        harness_progress(&harness, round->number, round->cuts);
+        torture_progress(round->number, round->cuts);
     }
-    harness_end(&harness, round->number, round->cuts);
+    torture_end(round->number, round->cuts);
     print_message("# %s: %llu cuts, %llu appends were durable before them, %.1f s\n", fs->name,
                   (unsigned long long)round->cuts, (unsigned long long)round->durable,
                   repeat_now() - harness.begun);
@@ -229,21 +228,19 @@ static void cut_many_times(const struct file_system *fs)
 
 static void on_ext4_what_was_durable_is_there(void **state)
 {
-    (void)state;
-    cut_many_times(&place_ext4);
+    cut_many_times(*state);
 }
 
 static void on_xfs_what_was_durable_is_there(void **state)
 {
-    (void)state;
-    cut_many_times(&place_xfs);
+    cut_many_times(*state);
 }
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(on_ext4_what_was_durable_is_there),
-        cmocka_unit_test(on_xfs_what_was_durable_is_there),
+    struct CMUnitTest tests[] = {
+        HARNESS_TEST(on_ext4_what_was_durable_is_there, &place_ext4),
+        HARNESS_TEST(on_xfs_what_was_durable_is_there, &place_xfs),
     };
 
     return HARNESS_MAIN(&harness, argc, argv, tests);

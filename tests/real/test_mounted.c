@@ -16,15 +16,14 @@
 #define PER_STORY 10  /* states, and half as many nested ones; some stories have fewer */
 #define FLUSH_US  300 /* a real disk takes its time, too; appends go on meanwhile */
 
-static struct harness harness = {
-    .program = "mounted", .share = SHARE, .parts = 3, .options = {.seed = 1}};
+static struct harness harness = {.program = "mounted", .share = SHARE, .options = {.seed = 1}};
 
 static bool one_story(struct scene *scene, uint64_t number)
 {
     const struct device_fault slow = {.flush_us = number % 2 ? FLUSH_US : 0};
     size_t end;
 
-    harness_repeat_with(&harness, number, PER_STORY * harness.parts);
+    harness_repeat_with(&harness, scene->fs, number, PER_STORY);
     return scene_live(scene, harness_story(&harness, number), STORY_GO_ON, &slow, &end) &&
            scene_check(scene, end, 0, PER_STORY, true);
 }
@@ -41,10 +40,10 @@ static void try_states(const struct file_system *fs)
     is_good = scene_begin(&scene, &harness.place, fs, harness.program);
     while (is_good && scene.states + scene.nested < wanted && harness_has_time(&harness)) {
         is_good = one_story(&scene, number++);
-        harness_progress(&harness, number, scene.states + scene.nested);
+        torture_progress(number, scene.states + scene.nested);
         memcpy(why, scene.why, sizeof why);
     }
-    harness_end(&harness, number, scene.states + scene.nested);
+    torture_end(number, scene.states + scene.nested);
     print_message("# %s: %llu states and %llu nested ones of %llu stories, %llu not mountable, "
                   "%.1f s\n",
                   fs->name, (unsigned long long)scene.states, (unsigned long long)scene.nested,
@@ -57,28 +56,25 @@ static void try_states(const struct file_system *fs)
 
 static void on_ext4_what_was_promised_is_there(void **state)
 {
-    (void)state;
-    try_states(&place_ext4);
+    try_states(*state);
 }
 
 static void on_xfs_what_was_promised_is_there(void **state)
 {
-    (void)state;
-    try_states(&place_xfs);
+    try_states(*state);
 }
 
 static void on_btrfs_what_was_promised_is_there(void **state)
 {
-    (void)state;
-    try_states(&place_btrfs);
+    try_states(*state);
 }
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(on_ext4_what_was_promised_is_there),
-        cmocka_unit_test(on_xfs_what_was_promised_is_there),
-        cmocka_unit_test(on_btrfs_what_was_promised_is_there),
+    struct CMUnitTest tests[] = {
+        HARNESS_TEST(on_ext4_what_was_promised_is_there, &place_ext4),
+        HARNESS_TEST(on_xfs_what_was_promised_is_there, &place_xfs),
+        HARNESS_TEST(on_btrfs_what_was_promised_is_there, &place_btrfs),
     };
 
     return HARNESS_MAIN(&harness, argc, argv, tests);

@@ -10,8 +10,8 @@
  * the foreign file gone it must go on. Where there was no room even for an empty log, which only a
  * small room may be, the same must open when there is.
  *
- * The number that --from takes counts all rooms of ext4, then those of xfs, then those of btrfs,
- * and from then on begins anew with other policies. A file system frees whole blocks, so rooms that
+ * The number that --from takes counts all rooms, and from then on begins anew with other policies.
+ * A file system frees whole blocks, so rooms that
  * share their number of free blocks differ by their first record: it is longer by 512 from one to
  * the next.
  *
@@ -33,15 +33,13 @@
 #define SHARE       20
 #define STEP        ((uint64_t)512)
 #define ROOMS       ((uint64_t)8192) /* of STEP each: 4 MiB, all of the smallest ext4 */
-#define ROOMS_ALL   (3 * ROOMS)      /* on each file system */
 #define ROOMS_QUICK ((uint64_t)256)
 #define APPENDS_MAX 600
 #define SMALL_LEN   150
 #define PARTS_MAX   96                    /* appends that fill the room, about */
 #define LOG_ROOM    ((uint64_t)256 << 10) /* an empty log needs no more, on xfs up to 168 KiB */
 
-static struct harness harness = {
-    .program = "tiny_disks", .share = SHARE, .parts = 1, .options = {.seed = 1}};
+static struct harness harness = {.program = "tiny_disks", .share = SHARE, .options = {.seed = 1}};
 
 enum count {
     COUNT_REFUSED, /* not even an empty log had room */
@@ -54,8 +52,10 @@ enum ending {
     ENDING_CUT
 };
 
+/* Set before the crew begins. */
+static const struct file_system *file_system;
+
 struct disk {
-    const struct file_system *fs;
     char ballast[PLACE_PATH_LEN + 16];
     struct story *story; /* shared with the process that fills it */
     uint64_t number;     /* of the try */
@@ -89,7 +89,7 @@ static bool take_all_but(const struct disk *disk, uint64_t room)
     uint64_t bytes = 0;
     bool is_good = file >= 0;
 
-    for (uint64_t step = disk->fs->bytes / 2; is_good && step >= STEP;) {
+    for (uint64_t step = file_system->bytes / 2; is_good && step >= STEP;) {
         if (fallocate(file, 0, (off_t)bytes, (off_t)step) == 0)
             bytes += step;
         else if (errno == ENOSPC)
@@ -183,7 +183,7 @@ static bool fill(struct disk *disk)
 
 static bool complain(const struct disk *disk, const char *what, const char *why)
 {
-    return oracle_complain(crew_why(disk->crew), "%s, room %llu: %s: %.100s", disk->fs->name,
+    return oracle_complain(crew_why(disk->crew), "%s, room %llu: %s: %.100s", file_system->name,
                            (unsigned long long)disk->room, what, why);
 }
 
@@ -191,7 +191,7 @@ static bool mount_again(struct disk *disk)
 {
     if (!place_unmount(&harness.place))
         return complain(disk, "unmounting", "it is busy");
-    return place_mount_image(&harness.place, disk->fs) ||
+    return place_mount_image(&harness.place, file_system) ||
            complain(disk, "mounting", "it cannot be");
 }
 
@@ -329,8 +329,8 @@ static void begin_story(struct disk *disk)
 {
     static const size_t rings[] = {4096, (size_t)64 << 10};
     struct story *story = disk->story;
-    uint64_t seed = harness_story(&harness, disk->number);
-    uint64_t life = disk->number / ROOMS_ALL; /* other policies for the same room */
+    uint64_t seed = harness_story(&harness, disk->number % ROOMS);
+    uint64_t life = disk->number / ROOMS; /* other policies for the same room */
 
     memset(story, 0, offsetof(struct story, records));
     story->is_refused = false;
@@ -340,9 +340,9 @@ static void begin_story(struct disk *disk)
     story->oracle.capacity = STORY_RECORDS_MAX;
     story->policy = (uint32_t)((seed + life) % 3);
     story->preallocate = (uint32_t)(NORI_PREALLOCATE_OFF + (seed / 3 + life) % 3);
-    story->ring_len = rings[seed / 9 % 2];
+    story->ring_len = rings[(seed / 9 + life) % 2];
     disk->room = disk->number % ROOMS * STEP;
-    disk->ending = (enum ending)(seed / 2 % (disk->fs->has_shutdown ? 3 : 2));
+    disk->ending = (enum ending)((seed / 2 + life) % (file_system->has_shutdown ? 3 : 2));
 }
 
 static bool one_room(struct disk *disk)
@@ -352,7 +352,7 @@ static bool one_room(struct disk *disk)
         return complain(disk, "taking space", "it cannot be");
     if (!fill_and_end(disk))
         return false;
-    if (!disk->story->is_refused && disk->fs->has_shutdown && !take_all_but(disk, 0))
+    if (!disk->story->is_refused && file_system->has_shutdown && !take_all_but(disk, 0))
         return complain(disk, "taking the rest", "it cannot be");
     if (!use(disk))
         return false;
@@ -364,35 +364,27 @@ static bool one_room(struct disk *disk)
 
 /* ---- all of them ---- */
 
-static const struct file_system *const all[] = {&place_ext4_tiny, &place_xfs_tiny,
-                                                &place_btrfs_tiny};
-
 /* A share of the rooms lies spread over all. On btrfs only over small ones: nearly full, it looks
  * long for space at each store into a mapped page that was written back. */
 static uint64_t number_of(const struct crew *crew, uint64_t number)
 {
-    uint64_t which = number / ROOMS % 3;
-    uint64_t rooms = all[which]->has_shutdown ? ROOMS : ROOMS_QUICK;
+    uint64_t rooms = file_system->has_shutdown ? ROOMS : ROOMS_QUICK;
 
-    if (crew->harness->options.count > 0)
-        return number;
-    return number - number % ROOMS + number % ROOMS * 2654435761u % rooms;
+    return crew->harness->options.count > 0 ? number : number * 2654435761u % rooms;
 }
 
 static void repeat_room(const struct crew *crew, uint64_t number)
 {
-    repeat_with("./test_tiny_disks --seed %llu --from %llu --count 1",
-                (unsigned long long)crew->harness->options.seed,
-                (unsigned long long)number_of(crew, number));
+    harness_repeat_with(crew->harness, file_system, number_of(crew, number), 1);
 }
 
 /* What one process of the crew does. */
 static bool fill_rooms(struct crew *crew)
 {
-    struct disk disk = {.fs = all[crew->from / ROOMS % 3], .story = story_new(), .crew = crew};
+    struct disk disk = {.story = story_new(), .crew = crew};
     struct statvfs mounted;
-    bool is_good = disk.story && place_make(&harness.place, disk.fs) &&
-                   place_mount_image(&harness.place, disk.fs) &&
+    bool is_good = disk.story && place_make(&harness.place, file_system) &&
+                   place_mount_image(&harness.place, file_system) &&
                    statvfs(harness.place.mounted, &mounted) == 0;
     uint64_t number;
 
@@ -410,41 +402,25 @@ static bool fill_rooms(struct crew *crew)
     return is_good;
 }
 
-/* All file systems share it. */
-static bool has_time(void)
+static void fill_every_room(const struct file_system *fs)
 {
-    static double begun;
-
-    begun = begun > 0 ? begun : repeat_now();
-    return harness.options.seconds <= 0 || repeat_now() - begun < harness.options.seconds;
-}
-
-/* One after the other: none is begun before all rooms of the one before were tried. */
-static void fill_every_room(uint64_t which)
-{
-    uint64_t wanted = harness_begin(&harness) - harness.done;
-    struct crew crew = {
-        .harness = &harness, .work = fill_rooms, .has_time = has_time, .repeat = repeat_room};
+    struct crew crew = {.harness = &harness,
+                        .work = fill_rooms,
+                        .repeat = repeat_room,
+                        .from = harness.options.from,
+                        .end = harness.options.from + harness_begin(&harness),
+                        .size = (size_t)sysconf(_SC_NPROCESSORS_ONLN)};
     uint64_t next, tried, refused, opened;
 
-    harness_need(all[which]);
-    crew.size = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
-    crew.from = which * ROOMS;
-    if (harness.options.count > 0) {
-        crew.from = harness.options.from > harness.next ? harness.options.from : harness.next;
-        if (crew.from / ROOMS % 3 != which || wanted == 0 || !has_time())
-            return;
-    }
-    crew.end = (crew.from / ROOMS + 1) * ROOMS;
-    crew.end = crew.end - crew.from > wanted ? crew.from + wanted : crew.end;
+    harness_need(fs);
+    file_system = fs;
     next = crew_run(&crew);
     tried = next - crew.from;
-    if (harness.options.count > 0)
-        harness_end(&harness, next, tried);
+    torture_end(next, tried);
     refused = atomic_load(&crew.board->counts[COUNT_REFUSED]);
     opened = atomic_load(&crew.board->counts[COUNT_OPENED]);
-    print_message("# %s: %llu rooms, %llu of them too small for an empty log; %.1f s\n",
-                  all[which]->name, (unsigned long long)tried, (unsigned long long)refused,
+    print_message("# %s: %llu rooms, %llu of them too small for an empty log; %.1f s\n", fs->name,
+                  (unsigned long long)tried, (unsigned long long)refused,
                   repeat_now() - harness.begun);
     assert_int_equal(opened, 2 * tried);
     crew_done(&crew);
@@ -452,28 +428,25 @@ static void fill_every_room(uint64_t which)
 
 static void a_full_ext4_is_an_ordinary_day(void **state)
 {
-    (void)state;
-    fill_every_room(0);
+    fill_every_room(*state);
 }
 
 static void a_full_xfs_is_an_ordinary_day(void **state)
 {
-    (void)state;
-    fill_every_room(1);
+    fill_every_room(*state);
 }
 
 static void a_full_btrfs_is_an_ordinary_day(void **state)
 {
-    (void)state;
-    fill_every_room(2);
+    fill_every_room(*state);
 }
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_full_ext4_is_an_ordinary_day),
-        cmocka_unit_test(a_full_xfs_is_an_ordinary_day),
-        cmocka_unit_test(a_full_btrfs_is_an_ordinary_day),
+    struct CMUnitTest tests[] = {
+        HARNESS_TEST(a_full_ext4_is_an_ordinary_day, &place_ext4_tiny),
+        HARNESS_TEST(a_full_xfs_is_an_ordinary_day, &place_xfs_tiny),
+        HARNESS_TEST(a_full_btrfs_is_an_ordinary_day, &place_btrfs_tiny),
     };
 
     return HARNESS_MAIN(&harness, argc, argv, tests);

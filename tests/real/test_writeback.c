@@ -19,8 +19,7 @@
 #define WRITES_MAX 40
 #define DATA_MAX   12 /* writes with records: there are fewer of them */
 
-static struct harness harness = {
-    .program = "writeback", .share = SHARE, .parts = 3, .options = {.seed = 1}};
+static struct harness harness = {.program = "writeback", .share = SHARE, .options = {.seed = 1}};
 
 static struct device_fault draw_fault(uint64_t seed)
 {
@@ -41,7 +40,7 @@ static bool one_story(struct scene *scene, uint64_t number, uint64_t *ret_counts
     size_t end;
 
     /* Each case meets each policy and way to take space. */
-    harness_repeat_with(&harness, number, harness.parts);
+    harness_repeat_with(&harness, scene->fs, number, 1);
     if (!scene_live(scene, story, cases[(number + number / 27) % 3], &fault, &end))
         return false;
     *ret_counts = atomic_load(&scene->device->fault.fails) > 0;
@@ -65,10 +64,10 @@ static void try_faults(const struct file_system *fs)
         is_good = one_story(&scene, number++, &counts);
         faults += counts;
         failures += counts > 0 && scene.story->has_failed;
-        harness_progress(&harness, number, faults);
+        torture_progress(number, faults);
         memcpy(why, scene.why, sizeof why);
     }
-    harness_end(&harness, number, faults);
+    torture_end(number, faults);
     print_message("# %s: %llu faults, the log failed in %llu of them, %llu states, %llu not "
                   "mountable, %.1f s\n",
                   fs->name, (unsigned long long)faults, (unsigned long long)failures,
@@ -81,28 +80,25 @@ static void try_faults(const struct file_system *fs)
 
 static void on_ext4_nothing_lost_was_called_durable(void **state)
 {
-    (void)state;
-    try_faults(&place_ext4);
+    try_faults(*state);
 }
 
 static void on_xfs_nothing_lost_was_called_durable(void **state)
 {
-    (void)state;
-    try_faults(&place_xfs);
+    try_faults(*state);
 }
 
 static void on_btrfs_nothing_lost_was_called_durable(void **state)
 {
-    (void)state;
-    try_faults(&place_btrfs);
+    try_faults(*state);
 }
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(on_ext4_nothing_lost_was_called_durable),
-        cmocka_unit_test(on_xfs_nothing_lost_was_called_durable),
-        cmocka_unit_test(on_btrfs_nothing_lost_was_called_durable),
+    struct CMUnitTest tests[] = {
+        HARNESS_TEST(on_ext4_nothing_lost_was_called_durable, &place_ext4),
+        HARNESS_TEST(on_xfs_nothing_lost_was_called_durable, &place_xfs),
+        HARNESS_TEST(on_btrfs_nothing_lost_was_called_durable, &place_btrfs),
     };
 
     return HARNESS_MAIN(&harness, argc, argv, tests);
