@@ -15,8 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NESTED_EVERY 4 /* states */
-#define NESTED_COUNT 2 /* of these each */
+#define NESTED_EVERY    4 /* states */
+#define NESTED_COUNT    2 /* of these each */
+
+#define UNMOUNTABLE_MAX 10 /* and not more than there are others */
 
 static bool complain(struct scene *scene, const char *what, const char *why)
 {
@@ -157,7 +159,8 @@ static bool check_mounted(struct scene *scene, struct check *check, size_t made)
     if (!place_mount(scene->place, scene->fs, scene->loop_name)) {
         place_forget(scene->loop);
         scene->unmountable++;
-        return true;
+        return scene->unmountable < UNMOUNTABLE_MAX + scene->states ||
+               complain(scene, "mounting", "most states cannot be");
     }
     is_good = check_log(check);
     if (!unmount(scene))
@@ -180,8 +183,10 @@ static struct check check_of(struct scene *scene, uint64_t moment)
                           .is_tail = scene->states % 2 == 1};
 }
 
-/* Cuts while the state was mounted and the log opened; what was there then must be there again. */
-static bool check_nested(struct scene *scene, const struct check *first, size_t made)
+/* Cuts while the state was mounted and the log opened; what was there then must be there again. A
+ * cut that leaves the state as it was is none: differences go on from the state's. */
+static bool check_nested(struct scene *scene, const struct states *state, const struct check *first,
+                         size_t made)
 {
     struct states states = {.device = scene->device,
                             .seen = &scene->seen,
@@ -189,12 +194,13 @@ static bool check_nested(struct scene *scene, const struct check *first, size_t 
                             .from = made,
                             .to = first->recovered_at,
                             .seed = scene->states,
-                            .base = scene->states};
+                            .base = state->difference};
     bool is_good = true;
 
     states_begin(&states);
     for (int i = 0; is_good && i < NESTED_COUNT && states_make(&states); i++) {
         struct check check = check_of(scene, first->moment);
+        uint64_t refused = scene->unmountable;
 
         is_good = check_mounted(scene, &check, scene->device->tapes[states.tape + 1].count);
         if (is_good && check.recovered_at > 0 &&
@@ -206,7 +212,7 @@ static bool check_nested(struct scene *scene, const struct check *first, size_t 
                                   first->found.end);
             is_good = complain(scene, "two deep", check.why);
         }
-        scene->nested++;
+        scene->nested += scene->unmountable == refused;
         states_unmake(&states);
     }
     states_end(&states);
@@ -224,7 +230,7 @@ static bool check_one(struct scene *scene, const struct states *states, bool is_
     scene->states += scene->unmountable == refused;
     if (!is_nested || check.recovered_at == 0 || scene->states % NESTED_EVERY != 0)
         return true;
-    return check_nested(scene, &check, made);
+    return check_nested(scene, states, &check, made);
 }
 
 bool scene_check(struct scene *scene, size_t end, uint64_t least_moment, uint64_t count,

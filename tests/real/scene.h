@@ -31,7 +31,7 @@ struct scene {
     char loop_name[32];
     pid_t server;
 
-    /* So far. */
+    /* So far: states that were mounted and opened, different ones only. */
     uint64_t stories, states, nested;
     uint64_t unmountable; /* states that the file system itself refuses; they are no states */
     char why[ORACLE_WHY_LEN + 100];
