@@ -122,7 +122,7 @@ run() {
     mkdir "$place/$part"
     # shellcheck disable=SC2086,SC2016 # a command and its words
     exec {output}< <(
-        TMPDIR=$place/$part exec setsid bash -c '"$@" 2>&1; echo "torture: exit $?"' "$part" $command \
+        TMPDIR=$place/$part NORI_TORTURE_REACHED=$reached_before exec setsid bash -c '"$@" 2>&1; echo "torture: exit $?"' "$part" $command \
             --seed "${kept_of[seed]}" --from "${kept_of[next]}" --count $((goal - reached_before)) \
             --seconds "$seconds_max"
     )

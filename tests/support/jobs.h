@@ -20,7 +20,8 @@ struct job {
  * the time is up, or `try_case` gives false: then there is no such case, nor one above it. It runs
  * in a process of its own, which ends with a status other than 0 if it finds a violation. Tells how
  * far it is. Returns whether there was no violation. What was counted is kept in the folder
- * NORI_TORTURE_KEEP, under this name. */
+ * NORI_TORTURE_KEEP, under this name; if less than NORI_TORTURE_REACHED is there, nothing is tried.
+ */
 bool jobs_run(const struct torture_options *options, const char *name,
               bool (*try_case)(struct job *job, uint64_t number));
 

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* sketch.c: counting different things in little memory: Flajolet and others, 2007. */
+#define _GNU_SOURCE 1 /* fileno */
+
 #include "sketch.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define INDEX_BITS 16
+#define PATH_LEN   512
 
 static uint64_t mix(uint64_t x)
 {
@@ -52,22 +57,29 @@ uint64_t sketch_count(const struct sketch *sketch)
     return (uint64_t)(count + 0.5);
 }
 
-void sketch_load(struct sketch *sketch, const char *path)
+bool sketch_load(struct sketch *sketch, const char *path)
 {
     FILE *file = fopen(path, "rb");
+    bool is_good;
 
-    if (!file || fread(sketch, sizeof *sketch, 1, file) != 1)
-        memset(sketch, 0, sizeof *sketch);
-    if (file)
-        (void)fclose(file);
+    memset(sketch, 0, sizeof *sketch);
+    if (!file)
+        return errno == ENOENT;
+    is_good = fread(sketch, sizeof *sketch, 1, file) == 1 && fgetc(file) == EOF && !ferror(file);
+    (void)fclose(file);
+    return is_good;
 }
 
-void sketch_save(const struct sketch *sketch, const char *path)
+/* Hours of counting are in it: neither a kill nor a full disk may cost what was kept before. */
+bool sketch_save(const struct sketch *sketch, const char *path)
 {
-    FILE *file = fopen(path, "wb");
+    char new_path[PATH_LEN];
+    int len = snprintf(new_path, sizeof new_path, "%s.new", path);
+    FILE *file = len > 0 && (size_t)len < sizeof new_path ? fopen(new_path, "wb") : NULL;
+    bool is_good = file && fwrite(sketch, sizeof *sketch, 1, file) == 1 && fflush(file) == 0 &&
+                   fsync(fileno(file)) == 0;
 
-    if (!file || fwrite(sketch, sizeof *sketch, 1, file) != 1)
-        perror(path);
     if (file)
-        (void)fclose(file);
+        is_good = fclose(file) == 0 && is_good;
+    return is_good && rename(new_path, path) == 0;
 }

@@ -7,6 +7,7 @@
 #ifndef TESTS_SKETCH_H
 #define TESTS_SKETCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SKETCH_LEN 65536u
@@ -20,8 +21,11 @@ void sketch_add(struct sketch *sketch, uint64_t number);
 void sketch_merge(struct sketch *target, const struct sketch *source);
 uint64_t sketch_count(const struct sketch *sketch);
 
-/* Keep it in a file; what cannot be read counts as empty. */
-void sketch_load(struct sketch *sketch, const char *path);
-void sketch_save(const struct sketch *sketch, const char *path);
+/* Keep it in a file. If there is none yet the sketch is empty. false: it is no sketch, or cannot be
+ * read. */
+bool sketch_load(struct sketch *sketch, const char *path);
+
+/* false, and errno: what the file had it has still. */
+bool sketch_save(const struct sketch *sketch, const char *path);
 
 #endif
