@@ -467,7 +467,7 @@ int nw_posix_file_forget(int folder_fd, const char *name, uint64_t offset)
         return rc;
     if (nw_posix_system_sync_again(fd) < 0)
         rc = nw_posix_error(errno);
-    else
+    else if (!NW_PLANT("believe-page-cache"))
         (void)posix_fadvise(fd, (off_t)(offset / FOLIO_LEN_MAX * FOLIO_LEN_MAX), 0,
                             POSIX_FADV_DONTNEED); /* to the end, and only advice */
     (void)close(fd);

@@ -170,7 +170,7 @@ static void what_a_failed_sync_wrote_is_durable_the_second_time(void **state)
 
 #define ON(fs, test)                                                               \
     {                                                                              \
-#        test " on " #        fs, test, NULL, NULL, (void *)(uintptr_t)&place_##fs \
+#        test "_on_" #        fs, test, NULL, NULL, (void *)(uintptr_t)&place_##fs \
     }
 
 int main(int argc, char **argv)
