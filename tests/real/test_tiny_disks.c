@@ -364,13 +364,14 @@ static bool one_room(struct disk *disk)
 
 /* ---- all of them ---- */
 
-/* A share of the rooms lies spread over all. On btrfs only over small ones: nearly full, it looks
- * long for space at each store into a mapped page that was written back. */
+/* A share of the rooms lies spread over all, beginning with one that has room for a log. On btrfs
+ * only over small ones: nearly full, it looks long for space at each store into a mapped page that
+ * was written back. */
 static uint64_t number_of(const struct crew *crew, uint64_t number)
 {
     uint64_t rooms = file_system->has_shutdown ? ROOMS : ROOMS_QUICK;
 
-    return crew->harness->options.count > 0 ? number : number * 2654435761u % rooms;
+    return crew->harness->options.count > 0 ? number : (number + 1) * 2654435761u % rooms;
 }
 
 static void repeat_room(const struct crew *crew, uint64_t number)
