@@ -6,10 +6,12 @@
  * Every bit is flipped, every byte set to 00 and FF, every sector zeroed, exchanged and replaced by
  * an older one, every file cut to every length, missing, doubled, renamed and exchanged, and
  * `control` is taken from anywhere. Then all look at it: support/corruption.h says who, and what
- * they must find.
+ * they must find. Bytes are so many that each is looked at by three and one of the others only,
+ * drawn; NORI_SHARE=800 is all eight of those.
  *
  * NORI_CORRUPTION=KIND.NUMBER repeats one. With arguments it is a part of `make torture`
- * (support/torture.h): one to four such damages at once, of any length, by seed, for hours.
+ * (support/torture.h): `all` is all of these by all; without that word one to four such damages at
+ * once, of any length, by seed, for hours.
  */
 #include "../support/corruption.h"
 #include "../support/jobs.h"
@@ -138,6 +140,28 @@ static void sectors_of_files(struct sample *sample)
                               (unsigned long long)sectors[j].offset, sectors[j].path);
         }
     }
+}
+
+/* What was meant for one sector is in another one, too. */
+static void misdirected_sectors(struct sample *sample)
+{
+    static struct sector sectors[SECTORS_MAX];
+    size_t count = sectors_of(sample, sectors);
+    struct corruption corruption;
+
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < count; j++) {
+            size_t len = sectors[i].len < sectors[j].len ? sectors[i].len : sectors[j].len;
+
+            if (i == j || !corruption_begin(&corruption, sample))
+                continue;
+            corruption.is_hidden = sectors[i].is_format1 || sectors[j].is_format1;
+            corruption.are_heads_exchanged = sectors[i].offset == 0 && sectors[j].offset == 0;
+            poke(&corruption, sectors[i].path, sectors[i].offset, sectors[j].bytes, len);
+            corruption_finish(&corruption, "sector at %llu of %s also at %llu of %s",
+                              (unsigned long long)sectors[j].offset, sectors[j].path,
+                              (unsigned long long)sectors[i].offset, sectors[i].path);
+        }
 }
 
 /* From every earlier moment, and from another log. */
@@ -384,6 +408,7 @@ static void damage_everything(enum sample_kind kind)
     assert_int_equal(sample.staged_count, kind == SAMPLE_STAGED ? 6 : 0);
     corruptions.next_number = 0;
     sectors_of_files(&sample);
+    misdirected_sectors(&sample);
     stale_sectors(&sample, &other);
     lengths_of_files(&sample);
     names_of_files(&sample, &other);
@@ -491,21 +516,50 @@ static void a_stray_copy_goes_alone(void **state)
 
 /* ---- hours of it ---- */
 
+#define HEADER_LEN 128u
+#define MAGIC_LEN  8u
+
 static struct torture_options options = {0, 1, 0, 0};
 
-static void try_drawn(struct job *job, enum sample_kind kind, uint64_t number)
+/* Format 1 has no more than the checksums of its records. Where it is damaged, or what tells it
+ * from format 2 and numbers its records, chance decides what is noticed; and a log of which no file
+ * begins as format 2 does passes for one. */
+static bool is_left_to_chance(const struct corruption *corruption)
+{
+    const struct sample *sample = corruption->sample;
+    size_t format2 = 0, damaged = 0, headless = 0;
+
+    for (size_t i = 0; i < sample->file_count; i++) {
+        const struct sample_file *file = &sample->files[i];
+        uint8_t header[HEADER_LEN] = {0};
+
+        (void)sample_load(corruption->sim, file->path, header, sizeof header);
+        format2 += file->format == 2;
+        damaged += file->format == 2 && memcmp(header, file->bytes, sizeof header) != 0;
+        headless += file->format == 2 && memcmp(header, file->bytes, MAGIC_LEN) != 0;
+    }
+    return (format2 < sample->file_count && damaged > 0) || (format2 > 0 && headless == format2) ||
+           sample_is_format1_touched(sample, corruption->sim, sample->file_count);
+}
+
+static void try_drawn(struct job *job, enum sample_kind kind, uint64_t number, bool has_sectors)
 {
     struct corruption corruption = {
-        .sample = sample_shared(kind), .number = number, .has_control = true, .is_byte = true};
+        .sample = sample_shared(kind), .number = number, .has_control = true};
     uint64_t seed = number;
     size_t count;
 
-    corruptions.is_drawn = true;
+    corruptions.drawn = has_sectors ? ".sectors" : ".drawn";
     nori_sim_crash_kill(corruption.sample->sim, &corruption.sim);
     count = 1 + torture_random(&seed, 4);
-    corruption.is_compound = count > 1;
-    for (size_t i = 0; i < count; i++)
-        sample_damage(corruption.sample, corruption.sim, &seed);
+    corruption.is_compound = count > 1 || has_sectors; /* of which two change at once */
+    for (size_t i = 0; i < count; i++) {
+        if (has_sectors && torture_random(&seed, 2))
+            sample_damage_sector(corruption.sample, corruption.sim, &seed);
+        else
+            sample_damage(corruption.sample, corruption.sim, &seed);
+    }
+    corruption.is_hidden = is_left_to_chance(&corruption);
     if (job) {
         atomic_fetch_add(&job->looked, 1);
         sketch_add(&job->sketch, nori_sim_digest(corruption.sim));
@@ -513,17 +567,15 @@ static void try_drawn(struct job *job, enum sample_kind kind, uint64_t number)
     corruption_finish(&corruption, "%zu damages by seed", count);
 }
 
-/* A hundred of them. Where nothing but a record's own checksum tells (format 1), chance decides
- * what is noticed: those are damaged byte by byte above. */
+/* A hundred of them, every other one with sectors at the wrong place or time. */
 static bool try_case(struct job *job, uint64_t number)
 {
-    static const enum sample_kind kinds[] = {SAMPLE_CLOSED, SAMPLE_KILLED, SAMPLE_STAGED,
-                                             SAMPLE_NO_CONTROL};
     uint64_t seed = options.seed + number;
 
     corruptions.is_worker = true;
     for (int i = 0; i < 100; i++)
-        try_drawn(job, kinds[number % 4], torture_random(&seed, UINT64_MAX));
+        try_drawn(job, (enum sample_kind)(number % SAMPLE_KINDS), torture_random(&seed, UINT64_MAX),
+                  i % 2 == 1);
     return true;
 }
 
@@ -533,20 +585,39 @@ static void torture(void **state)
     assert_true(jobs_run(&options, "damage", try_case));
 }
 
+/* All that the tests above do a share of, looked at by all. */
+static void torture_all(void **state)
+{
+    uint64_t next;
+
+    (void)state;
+    corruptions.is_part = corruptions.is_by_all = true;
+    corruptions.from = options.from;
+    corruptions.until = options.seconds > 0 ? repeat_now() + options.seconds : 0;
+    for (int kind = 0; kind < SAMPLE_KINDS; kind++)
+        damage_everything((enum sample_kind)kind);
+    next = corruptions.passed > options.from ? corruptions.passed : options.from;
+    torture_end(next, next - options.from);
+    if (options.count > 0 && options.seconds <= 0 && next != options.from + options.count)
+        (void)printf("torture: says there are %llu damages, but its goal is %llu\n",
+                     (unsigned long long)next, (unsigned long long)(options.from + options.count));
+}
+
 static void one_that_failed(void **state)
 {
+    const char *text = getenv("NORI_CORRUPTION");
     unsigned long long number;
     int kind;
 
     (void)state;
-    if (sscanf(getenv("NORI_CORRUPTION"), "%d.%llu", &kind, &number) != 2 || kind < 0 ||
-        kind >= SAMPLE_KINDS)
+    corruptions.is_by_all = true;
+    if (sscanf(text, "%d.%llu", &kind, &number) != 2 || kind < 0 || kind >= SAMPLE_KINDS)
         fail_msg("NORI_CORRUPTION is not understood");
-    if (strstr(getenv("NORI_CORRUPTION"), ".drawn")) {
-        try_drawn(NULL, (enum sample_kind)kind, number);
+    corruptions.only_number = number;
+    if (strstr(text, ".drawn") || strstr(text, ".sectors")) {
+        try_drawn(NULL, (enum sample_kind)kind, number, strstr(text, ".sectors") != NULL);
         return;
     }
-    corruptions.only_number = number;
     damage_everything((enum sample_kind)kind);
 }
 
@@ -576,10 +647,17 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_stray_copy_goes_alone),
     };
     const struct CMUnitTest tortures[] = {cmocka_unit_test(torture)};
+    const struct CMUnitTest all[] = {cmocka_unit_test(torture_all)};
     int failed;
 
     if (getenv("NORI_CORRUPTION"))
         return cmocka_run_group_tests(repeated, NULL, NULL);
+    if (argc > 1 && strcmp(argv[1], "all") == 0) {
+        torture_parse(argc - 1, argv + 1, &options);
+        failed = cmocka_run_group_tests(all, NULL, NULL);
+        print_totals();
+        return failed;
+    }
     if (argc > 1 && strncmp(argv[1], "--", 2) == 0) {
         torture_parse(argc, argv, &options);
         return cmocka_run_group_tests(tortures, NULL, NULL);

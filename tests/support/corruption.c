@@ -3,6 +3,7 @@
 #include "corruption.h"
 
 #include "repeat.h"
+#include "torture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,7 +43,8 @@ static bool is_all_above(const struct corruption *corruption)
             sample->files[range->file].start + range->from < damage->watermark)
             return false;
     }
-    return damage->range_count > 0;
+    return damage->range_count > 0 &&
+           !sample_is_format1_touched(sample, corruption->sim, sample->file_count - 1);
 }
 
 /* What is shown is the log's beginning, all of it that was durable. */
@@ -268,7 +270,7 @@ static bool open_clone(struct corruption *corruption, uint32_t mode, uint32_t ve
 
 /* ---- one corruption ---- */
 
-/* Who looks. The first one always does. */
+/* Who looks. The first three always do. */
 static const struct look {
     const char *name;
     enum {
@@ -280,18 +282,32 @@ static const struct look {
     uint32_t b; /* verify; flags */
 } looks[] = {
     {"tail", OPENS, NORI_RECOVER_TAIL, NORI_VERIFY_FULL},
+    {"a reader", READS, NORI_VISIBLE_APPENDED, 0},
+    {"nori_log_verify", VERIFIES, 0, 0},
     {"prefix", OPENS, NORI_RECOVER_PREFIX, NORI_VERIFY_FULL},
     {"salvage", OPENS, NORI_RECOVER_SALVAGE, NORI_VERIFY_FULL},
     {"strict", OPENS, NORI_RECOVER_STRICT, NORI_VERIFY_FULL},
-    {"a reader", READS, NORI_VISIBLE_APPENDED, 0},
     {"a reader of what is durable", READS, NORI_VISIBLE_DURABLE, 0},
     {"a reader that copies", READS, NORI_VISIBLE_APPENDED, NORI_READER_PREAD},
-    {"nori_log_verify", VERIFIES, 0, 0},
     {"tail, verify = tail", OPENS, NORI_RECOVER_TAIL, NORI_VERIFY_TAIL},
     {"prefix, verify = tail", OPENS, NORI_RECOVER_PREFIX, NORI_VERIFY_TAIL},
     {"salvage, verify = tail", OPENS, NORI_RECOVER_SALVAGE, NORI_VERIFY_TAIL},
 };
-#define LOOKS (sizeof looks / sizeof looks[0])
+#define LOOKS  (sizeof looks / sizeof looks[0])
+#define ALWAYS 3u
+#define OTHERS (LOOKS - ALWAYS)
+
+/* If a header is damaged that no other one names any more, a piece of another segment may lie
+ * behind it, with a mark in it: nothing tells salvage that the mark is not its own. */
+static bool may_move(const struct corruption *corruption, const struct look *look)
+{
+    const struct sample_damage *damage = &corruption->damage;
+
+    for (size_t i = 0; corruption->is_compound && i < damage->range_count; i++)
+        if (damage->ranges[i].from < HEADER_LEN)
+            return look->kind == OPENS && look->a == NORI_RECOVER_SALVAGE;
+    return false;
+}
 
 static bool look(struct corruption *corruption, const struct look *look, int tail_rc)
 {
@@ -306,7 +322,7 @@ static bool look(struct corruption *corruption, const struct look *look, int tai
     } else {
         rc = verify_it(corruption);
         /* Behind what open stopped at, verify may find what a newer version wrote. */
-        if (tail_rc <= 0 && rc != tail_rc &&
+        if (rc != tail_rc &&
             !(corruption->is_compound && tail_rc == NORI_E_CORRUPT && rc == NORI_E_VERSION))
             return complain(corruption, "it does not say what open says, but", rc);
     }
@@ -314,17 +330,21 @@ static bool look(struct corruption *corruption, const struct look *look, int tai
            oracle_complain(corruption->why, "the folder was changed");
 }
 
-/* By all, or by one of them and often by the first. */
+/* By all, or by those who always look and one of the others, drawn: as many as NORI_SHARE says. */
 static bool look_at(struct corruption *corruption, bool by_all)
 {
-    int tail_rc = 1; /* not tried */
+    uint64_t seed = corruption->number;
+    uint64_t drawn = torture_random(&seed, OTHERS);
+    uint64_t others = by_all ? OTHERS : repeat_share(1);
+    int tail_rc = NORI_OK; /* what the first one found */
 
     for (size_t i = 0; i < LOOKS; i++) {
         int rc;
 
-        if (!by_all && i != corruption->number % LOOKS && (i != 0 || corruption->number % 3))
+        if (i >= ALWAYS && (i + drawn) % OTHERS >= others)
             continue;
         corruption->look = looks[i].name;
+        corruption->sample->may_move = may_move(corruption, &looks[i]);
         if (looks[i].kind != OPENS) {
             if (!look(corruption, &looks[i], tail_rc))
                 return false;
@@ -339,13 +359,24 @@ static bool look_at(struct corruption *corruption, bool by_all)
     return true;
 }
 
+/* Is it the one to repeat, or in this run of a part of `make torture`, or in this test's share? */
+static bool is_wanted(uint64_t number)
+{
+    if (corruptions.only_number)
+        return number == corruptions.only_number;
+    if (!corruptions.is_part)
+        return number % 100 == 0 || number * 37 % 100 < repeat_share(100);
+    if (corruptions.until > 0 && repeat_now() >= corruptions.until)
+        return false;
+    return corruptions.passed++ >= corruptions.from;
+}
+
 bool corruption_begin(struct corruption *corruption, struct sample *sample)
 {
     uint64_t number = ++corruptions.next_number;
 
     memset(corruption, 0, sizeof *corruption);
-    if (corruptions.only_number ? number != corruptions.only_number
-                                : number % 100 != 0 && repeat_share(100) <= number * 37 % 100)
+    if (!is_wanted(number))
         return false;
     corruption->sample = sample;
     corruption->number = number;
@@ -366,7 +397,8 @@ void corruption_finish(struct corruption *corruption, const char *format, ...)
     (void)vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
     repeat_with("NORI_CORRUPTION=%d.%llu%s ./test_corruption (%s)", (int)sample->kind,
-                (unsigned long long)corruption->number, corruptions.is_drawn ? ".drawn" : "", what);
+                (unsigned long long)corruption->number, corruptions.drawn ? corruptions.drawn : "",
+                what);
     nori_sim_sync_all(corruption->sim);
     sample_compare(sample, corruption->sim, corruption->has_control, &corruption->damage);
     is_last_gone = corruption->damage.is_gone[sample->file_count - 1];
@@ -376,9 +408,11 @@ void corruption_finish(struct corruption *corruption, const char *format, ...)
         sample_allow_giving_up(sample, &corruption->damage);
     corruptions.tried++;
     sample->is_by_key = corruption->is_hidden;
-    is_good = look_at(corruption, !corruption->is_byte || corruptions.only_number != 0);
+    is_good = look_at(corruption, !corruption->is_byte || corruptions.is_by_all);
     sample->is_by_key = false;
     nori_sim_free(corruption->sim);
+    if (is_good && corruptions.is_part)
+        torture_progress(corruptions.passed, corruptions.passed - corruptions.from);
     if (is_good)
         return;
     print_message("sample %d, %s: %s: %s\n", (int)sample->kind, what, corruption->look,

@@ -17,7 +17,7 @@ struct corruption {
     struct sample *sample;
     nori_sim *sim; /* damaged; nobody has it open */
     uint64_t number;
-    bool is_byte;     /* one of very many */
+    bool is_byte;     /* one of very many: not all look, unless is_by_all */
     bool has_control; /* it is as it was */
     bool are_names_changed;
     bool is_hidden; /* nothing in the log can tell: only bytes are checked */
@@ -33,8 +33,13 @@ struct corruption {
 extern struct corruptions {
     uint64_t only_number; /* to repeat one */
     uint64_t next_number;
-    bool is_drawn;  /* by seed */
-    bool is_worker; /* it is a process of jobs.c */
+    const char *drawn; /* by seed: what tells the line that repeats it how */
+    bool is_by_all;    /* all look at everything */
+    bool is_worker;    /* it is a process of jobs.c */
+    bool is_part;      /* of `make torture`, in one process: */
+    uint64_t from;     /* so many of all samples are done already */
+    uint64_t passed;   /* so many are done, or in hand */
+    double until;      /* by repeat_now; 0: no limit */
     uint64_t tried;
     uint64_t looks;
     uint64_t whole, torn, refused, version, cut, salvaged;

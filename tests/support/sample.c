@@ -525,6 +525,21 @@ void sample_compare(const struct sample *sample, nori_sim *damaged, bool has_con
     look_at_ring(sample, damaged, has_control, damage);
 }
 
+bool sample_is_format1_touched(const struct sample *sample, nori_sim *damaged, size_t count)
+{
+    static uint8_t is[SAMPLE_BYTES_MAX];
+
+    for (size_t i = 0; i < count; i++) {
+        const struct sample_file *file = &sample->files[i];
+
+        memset(is, 0, sizeof is);
+        (void)sample_load(damaged, file->path, is, sizeof is);
+        if (file->format == 1 && memcmp(is, file->bytes, sizeof is) != 0)
+            return true;
+    }
+    return false;
+}
+
 void sample_allow_giving_up(const struct sample *sample, struct sample_damage *damage)
 {
     size_t first = sample->file_count; /* of those whose header is damaged */
@@ -566,8 +581,9 @@ static bool take_record(const struct sample *sample, const struct nori_record *r
     if (index < *next && !sample->is_by_key)
         return oracle_complain(why, "record %zu comes again, or out of order", index + 1);
     expected = &sample->records[index];
-    if (!sample->is_by_key && (position.segment_id != expected->position.segment_id ||
-                               position.offset != expected->position.offset))
+    if (!sample->is_by_key && !sample->may_move &&
+        (position.segment_id != expected->position.segment_id ||
+         position.offset != expected->position.offset))
         return oracle_complain(why, "record %zu lies at %llu:%llu", index + 1,
                                (unsigned long long)position.segment_id,
                                (unsigned long long)position.offset);
@@ -756,6 +772,45 @@ void sample_damage(const struct sample *sample, nori_sim *sim, uint64_t *seed)
                                  at, bytes, len, &got);
     }
     (void)nori_sim_file_poke(sim, file->path, at, bytes, len);
+}
+
+struct sector {
+    const char *path;
+    uint64_t offset;
+    uint8_t bytes[NORI_SIM_SECTOR];
+    size_t len; /* less at the end of a file */
+};
+
+static struct sector draw_sector(const struct sample *sample, uint64_t *seed)
+{
+    const struct sample_file *file = &sample->files[torture_random(seed, sample->file_count)];
+    uint64_t count = (file->end + NORI_SIM_SECTOR - 1) / NORI_SIM_SECTOR;
+    struct sector sector = {.path = file->path};
+
+    sector.offset = torture_random(seed, count) * NORI_SIM_SECTOR;
+    (void)nori_sim_file_read(sample->sim, sector.path, sector.offset, sector.bytes,
+                             sizeof sector.bytes, &sector.len);
+    return sector;
+}
+
+static void put_in_place_of(nori_sim *sim, const struct sector *target, const uint8_t *bytes)
+{
+    (void)nori_sim_file_poke(sim, target->path, target->offset, bytes, target->len);
+}
+
+void sample_damage_sector(const struct sample *sample, nori_sim *sim, uint64_t *seed)
+{
+    struct sector a = draw_sector(sample, seed);
+    struct sector b = draw_sector(sample, seed);
+    nori_sim *before = sample->past[torture_random(seed, sample->past_count)];
+    uint8_t stale[NORI_SIM_SECTOR] = {0};
+    size_t got = 0;
+    uint64_t way = torture_random(seed, 3);
+
+    (void)nori_sim_file_read(before, a.path, a.offset, stale, a.len, &got);
+    put_in_place_of(sim, &a, way == 0 ? b.bytes : stale);
+    if (way < 2)
+        put_in_place_of(sim, &b, a.bytes);
 }
 
 struct sample *sample_shared(enum sample_kind kind)

@@ -74,6 +74,7 @@ struct sample {
     /* Records are known by their keys alone, wherever and however often they come: for changes that
      * format 1 cannot notice. */
     bool is_by_key;
+    bool may_move; /* records may lie in another segment than they were appended to */
 };
 
 /* seed: of the machine, and so of salts and ids. */
@@ -91,6 +92,10 @@ size_t sample_load(nori_sim *sim, const char *path, uint8_t *target, size_t len)
 /* Damage a clone: bytes of any length, at any place of a segment, are flipped, zeroed, noise, from
  * another place, or from another moment. */
 void sample_damage(const struct sample *sample, nori_sim *sim, uint64_t *seed);
+
+/* Likewise, as disks do it: two sectors change places, or a write is lost or goes elsewhere, so
+ * that a sector is as it was at an earlier moment, and another one has what was meant for it. */
+void sample_damage_sector(const struct sample *sample, nori_sim *sim, uint64_t *seed);
 
 /* What was done to a clone, as far as it matters. */
 #define SAMPLE_RANGES_MAX 8
@@ -110,6 +115,10 @@ struct sample_damage {
 /* has_control: `control` still says what it said, and has what it had. */
 void sample_compare(const struct sample *sample, nori_sim *damaged, bool has_control,
                     struct sample_damage *ret_damage);
+
+/* Is a byte of one of the first `count` files changed that are of format 1? Those behind their ends
+ * count. */
+bool sample_is_format1_touched(const struct sample *sample, nori_sim *damaged, size_t count);
 
 /* It was several damages. One that takes a header is survived, for others say what it said; several
  * may leave too little to make it anew, and then salvage ends the log before that segment. Where no
