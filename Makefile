@@ -36,11 +36,11 @@ matrix: ## logs of x86-64, i386 and s390x (big-endian, emulated) are read on eac
 	@tools/install-packages machines || echo "Machines whose compiler or emulator is missing are skipped."
 	@tools/matrix.sh build
 
-torture: ## hours of crashes, faults and kills; goes on where it was (PART=kill: one; PART=mounted: all mounted-...; TIME=seconds of each; RESET=1: anew)
+torture: ## hours of crashes, faults and kills; goes on where it was (PART=kill: one; PART=mounted: all mounted-...; TIME=seconds of each; GOAL=count; SEED=number; RESET=1: anew)
 	@tools/install-packages build test
 	@tools/install-packages torture || echo "The tests on file systems of their own will be skipped."
 	@tools/install-packages fuzz || echo "The fuzzers will be skipped."
-	@DIR='$(DIR)' tools/torture.sh $(if $(RESET),--reset) $(if $(SEED),--seed $(SEED)) $(if $(TIME),--seconds $(TIME)) $(PART)
+	@DIR='$(DIR)' tools/torture.sh $(if $(RESET),--reset) $(if $(SEED),--seed $(SEED)) $(if $(TIME),--seconds $(TIME)) $(if $(GOAL),--goal $(GOAL)) $(PART)
 
 fuzz: ## look for inputs that break a promise: each fuzzer a minute (PART=recovery TIME=3600: one, an hour)
 	@tools/install-packages build fuzz

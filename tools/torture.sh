@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# torture.sh [--seed N] [--seconds N] [--reset] [PART...]: the parts of tests/torture.txt, or some of them (NAME is also
-# all that begin with NAME-), until each has reached its goal, or for so many seconds each. What was reached is kept in build/torture/: a later run goes on
-# with what was not tried yet. --reset: begin anew. DIR in the environment: where logs are made, else in memory: in a
-# folder of its own, which is removed at the end, also if the run is interrupted. Status 1 if anything was lost.
+# torture.sh [--seed N] [--seconds N] [--goal N] [--reset] [PART...]: the parts of tests/torture.txt, or some of them
+# (NAME is also all that begin with NAME-), until each has reached its goal, or N instead of it, or for so many seconds
+# each. What was reached is kept in build/torture/: a later run goes on with what was not tried yet. --reset: begin anew.
+# DIR in the environment: where logs are made, else in memory: in a folder of its own, which is removed at the end, also
+# if the run is interrupted. Status 1 if anything was lost.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 table=tests/torture.txt
@@ -11,6 +12,7 @@ build=build/torture-build
 kept=build/torture
 seconds_max=0
 seed_given=
+goal_given= # instead of the table's
 is_reset=
 parts=()
 
@@ -29,6 +31,7 @@ while [ $# -gt 0 ]; do
     case $1 in
     --seed) seed_given=${2:?torture.sh: --seed needs a number}; shift ;;
     --seconds) seconds_max=${2:?torture.sh: --seconds needs a number}; shift ;;
+    --goal) goal_given=${2:?torture.sh: --goal needs a number}; shift ;;
     --reset) is_reset=yes ;;
     *)
         [ -n "$(named "$1")" ] || { echo "torture.sh: no part '$1': ${all% }" >&2; exit 2; }
@@ -186,6 +189,7 @@ result=()
 failed=0
 while read -r part needs goal unit command; do
     case " ${parts[*]} " in *" $part "*) ;; *) continue ;; esac
+    goal=${goal_given:-$goal}
     missing=
     for need in ${needs//,/ }; do is_there "$need" || break; done
     load "$part"
