@@ -13,6 +13,8 @@
 #define RECORD_LEN ((size_t)4000)
 #define LONG_NS    ((uint64_t)100000000000)
 #define CUTS       12 /* random power cuts at each operation */
+#define HEADER_LEN 128
+#define RING_AT    4096 /* in `control` */
 
 static uint64_t bytes_of(nori_sim *sim, const char *path)
 {
@@ -602,9 +604,24 @@ static nori_sim *with_a_ring_that_outlived_its_file(uint64_t ring_len)
     return after;
 }
 
+/* Where the next header comes the ring has zeros: that is no part of it, and overwrites nothing. */
+static void expect_wiped(nori_sim *sim, uint64_t ring_len, uint64_t end_lsn)
+{
+    for (uint64_t i = 0; i < HEADER_LEN; i++) {
+        uint8_t byte = 1;
+        size_t got = 0;
+
+        assert_int_equal(nori_sim_file_read(sim, "wal/control", RING_AT + (end_lsn + i) % ring_len,
+                                            &byte, 1, &got),
+                         NORI_OK);
+        assert_int_equal(byte, 0);
+    }
+}
+
 /* D1, D11: what recovery has cut off stays in the ring behind the end. When the next segment begins
- * there, whoever reads along must go into it, not on in the old one. The
- * writer thread has not come to the header yet when they look. */
+ * there, whoever reads along must go into it, not on in the old one; and who has looked at the
+ * segments just before finds nothing there. The writer thread has not come to the header yet when
+ * they look. */
 static void what_recovery_cut_off_is_not_shown_when_the_next_segment_begins(void **state)
 {
     (void)state;
@@ -623,6 +640,7 @@ static void what_recovery_cut_off_is_not_shown_when_the_next_segment_begins(void
         assert_int_equal(nori_wal_read_from(wal, OLDEST, &own), NORI_OK);
         expect_range(along, 1, STAYED, 1);
         expect_range(own, 1, STAYED, 1);
+        expect_wiped(sim, ring_len, position_of(wal).offset);
         append_range(wal, STAYED + 1, 5, 300); /* others than those of before */
         for (int is_own = 0; is_own < 2; is_own++) {
             nori_reader *reader = is_own ? own : along;
