@@ -500,6 +500,22 @@ static int read_through(struct nw_repair *repair, struct nori_file *file, uint64
     return rc;
 }
 
+/* A file whose header is damaged, under the salt of its first mark, of whatever log: which log this
+ * folder has may look otherwise when other files have been set aside. */
+static int read_through_as_marked(struct nw_repair *repair, const struct nw_link *link,
+                                  struct nori_file *file)
+{
+    struct nw_header header = {.header_len = NW_HEADER_LEN};
+    struct remains remains;
+    int rc = read_remains(repair, file, 0, 0, &remains);
+
+    if (rc != 1)
+        return rc;
+    header.salt = remains.salt;
+    header.log_id = remains.log_id;
+    return read_through(repair, file, link->end, &header);
+}
+
 /* A file as it is, and as it would be with the header that salvage may give it. 1: its header is
  * damaged, and nothing tells what the ring may have of it. */
 static int read_through_both(struct nw_repair *repair, const struct nw_link *link,
@@ -515,6 +531,9 @@ static int read_through_both(struct nw_repair *repair, const struct nw_link *lin
         rc = read_through(repair, file, link->end, is_bad ? NULL : &header);
     if (rc < 0 || link->is_spare)
         return rc; /* that gets no other */
+    rc = is_bad ? read_through_as_marked(repair, link, file) : NORI_OK;
+    if (rc < 0)
+        return rc;
     /* Of a good header no heir is asked: that reads all later headers. */
     rc = is_bad ? find_remains(repair, link->id, file, log_id, &remains)
                 : read_remains(repair, file, 0, 0, &remains);

@@ -641,6 +641,7 @@ struct damaged_log {
     uint16_t header_len;      /* of that */
     bool has_mark;            /* behind the record */
     uint64_t damaged;         /* the segment whose header is */
+    bool has_stray;           /* behind both a segment of another log */
 };
 
 static void store_damaged(const char *dir, const struct damaged_log *log)
@@ -667,16 +668,28 @@ static void store_damaged(const char *dir, const struct damaged_log *log)
     store_file(dir, segment_name(1), file.data, file.len);
     free_bytes(&file);
     flip_bit(dir, segment_name(log->damaged), 50, 1);
+    if (!log->has_stray)
+        return;
+    file = (struct bytes){0};
+    header = (struct raw_header){.log_id = 8, .salt = 11, .segment_id = 2, .base_sequence = 1};
+    header.prev_id = UINT64_MAX;
+    put_header(&file, &header);
+    store_file(dir, segment_name(2), file.data, file.len);
+    free_bytes(&file);
 }
 
 /* D12: before a damaged chain is mended, the records are looked through for a newer version's, also
- * behind a damaged header, whose salt the next one knows, and behind one that is longer than those
- * of this version. */
+ * behind a damaged header, whose salt the next one knows, or, where that one is taken for another
+ * log's, a mark; and behind one that is longer than those of this version. */
 static void a_damaged_chain_with_newer_records_is_left_alone(void **state)
 {
     const struct raw_record newer = {.key = "k", .key_len = 1, .flags = RAW_LZ4 | RAW_ZSTD};
     const struct damaged_log logs[] = {
-        {newer, 128, false, 0}, {newer, 128, false, 1}, {newer, 136, false, 1}};
+        {newer, 128, false, 0, false},
+        {newer, 128, false, 1, false},
+        {newer, 136, false, 1, false},
+        {newer, 128, true, 0, true},
+    };
     struct nori_wal_config config = config_of(dir_of(state));
 
     for (size_t i = 0; i < sizeof logs / sizeof logs[0]; i++) {
@@ -714,7 +727,7 @@ static uint64_t records_in(const char *dir)
 static void salvage_leaves_a_longer_header_alone(void **state)
 {
     const struct raw_record record = {.key = "k", .key_len = 1, .value = "v", .value_len = 1};
-    const struct damaged_log log = {record, 136, true, 1};
+    const struct damaged_log log = {record, 136, true, 1, false};
     struct nori_wal_config config = config_of(dir_of(state));
 
     store_damaged(config.dir, &log);
