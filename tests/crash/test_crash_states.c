@@ -317,7 +317,7 @@ static void draw_history(uint64_t seed, struct history *history)
         history->steps[i] = letters[torture_random(&seed, sizeof letters - 1)];
     if (torture_random(&seed, 64) == 0)
         history->steps[0] = "fl"[torture_random(&seed, 2)];
-    if (torture_random(&seed, 128) == 0) { /* it may leave dead segments */
+    if (torture_random(&seed, 128) == 0) { /* dead segments, maybe, and up to two steps */
         memcpy(history->steps, "FlX", 3);
         history->steps[4 + len % 2] = '\0';
         history->workload.switch_percent = 30;
