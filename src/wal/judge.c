@@ -52,6 +52,27 @@ uint64_t nw_control_watermark(const struct nw_control *control, const struct nw_
     return believe(chain, &durable);
 }
 
+/* Files without a header and without a record of format 1 look like a log of that format which is
+ * torn from its first byte on. If the watermark lay in a segment of format 2, such a header is what
+ * they have lost. */
+static bool is_header_lost(const struct nw_chain *chain, const struct nw_control_durable *durable)
+{
+    const struct nw_link *last = nw_chain_last(chain);
+
+    return last && last->format == 1 && durable->lsn > 0 && durable->salt != 0 &&
+           is_stored_whole(durable) && !NW_PLANT("lost-header-is-empty");
+}
+
+bool nw_control_tells_lost_header(const struct nw_control *control, const struct nw_chain *chain)
+{
+    struct nw_control_durable durable;
+
+    if (!control)
+        return false;
+    durable = nw_control_durable(control);
+    return is_header_lost(chain, &durable);
+}
+
 uint64_t nw_judge_watermark(const struct nw_judge *judge)
 {
     return nw_max_u64(judge->watermark, believe(&judge->recovered->chain, &judge->durable));
@@ -602,17 +623,14 @@ static int load_from_disk(struct nw_judge *judge)
     return load(judge);
 }
 
-/* Files without a header and without a record of format 1 look like a log of that format which is
- * torn from its first byte on. If the watermark lay in a segment of format 2, such a header is what
- * they have lost. */
+/* Nothing is shown of such a log, so nothing may be appended to it either (D6). */
 static int check_lost_header(struct nw_judge *judge)
 {
     const struct nw_recovered *recovered = judge->recovered;
     const struct nw_chain *chain = &recovered->chain;
 
-    if (nw_chain_last(chain)->format != 1 || recovered->end_lsn > 0 || !recovered->control ||
-        judge->durable.lsn == 0 || judge->durable.salt == 0 || !is_stored_whole(&judge->durable) ||
-        judge->is_shortened || recovered->was_cut)
+    if (recovered->end_lsn > 0 || !recovered->control || judge->is_shortened ||
+        recovered->was_cut || !is_header_lost(chain, &judge->durable))
         return NORI_OK;
     return corrupt_at(judge, &chain->links[chain->first_live], 0,
                       "the segment header is lost: durable records of format 2 were here",

@@ -497,6 +497,40 @@ static int has_more_marks(struct nori_reader *reader, const struct nw_reader_lim
            nw_chain_watermark(&reader->chain) > limit->lsn;
 }
 
+/* At the end of a log that holds nothing: has it lost its only header, as recovery would find (D6)?
+ * A first writer may just have put one there: it raises `cut` before its words tell of it. NORI_OK:
+ * look again. */
+static int check_lost_header(struct nori_reader *reader)
+{
+    int rc;
+
+    if (reader->here.format != 1 || nw_reader_lsn(reader) > 0 ||
+        !nw_control_tells_lost_header(reader->control, &reader->chain))
+        return NORI_END;
+    rc = nw_reader_ask_writer(reader);
+    if (rc != 0)
+        return rc < 0 ? rc : NORI_END;
+    if (nw_reader_current_cut(reader) != reader->cut)
+        return NORI_OK;
+    return nw_error_set(
+        &reader->error, NORI_E_CORRUPT, 0, nw_reader_place(reader),
+        "segment %llu at 0: its header is lost: durable records of format 2 were here",
+        (unsigned long long)reader->here.id);
+}
+
+/* Nothing is left to read, it seems. NORI_OK: look again. */
+static int at_end(struct nori_reader *reader, const struct nw_reader_limit *limit)
+{
+    int rc;
+
+    if (nw_reader_has_lost_control(reader))
+        return NORI_OK;
+    rc = has_more_marks(reader, limit);
+    if (rc != 0)
+        return rc < 0 ? rc : NORI_OK;
+    return check_lost_header(reader);
+}
+
 int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
                    struct nori_position *ret_position)
 {
@@ -531,13 +565,9 @@ int nw_reader_read(struct nori_reader *reader, struct nori_record *ret_record,
             continue;
         }
         rc = read_stored(reader, &limit, &has_looked_again, &record);
-        if (rc == NORI_END && nw_reader_has_lost_control(reader))
-            continue;
         if (rc == NORI_END) {
-            rc = has_more_marks(reader, &limit);
-            if (rc == 1)
-                continue;
-            return rc < 0 ? rc : NORI_END;
+            record.len = 0;
+            rc = at_end(reader, &limit);
         }
         if (rc != NORI_OK)
             return rc;
