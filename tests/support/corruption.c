@@ -75,7 +75,8 @@ static bool is_damaged(const struct corruption *corruption)
            corruption->is_hidden;
 }
 
-static bool read_it(struct corruption *corruption, uint32_t visibility, uint32_t flags)
+/* tail_rc: what open says of it. */
+static bool read_it(struct corruption *corruption, uint32_t visibility, uint32_t flags, int tail_rc)
 {
     struct sample_found found;
 
@@ -86,9 +87,15 @@ static bool read_it(struct corruption *corruption, uint32_t visibility, uint32_t
         return complain(corruption, "reading ends with", found.end);
     if (found.end != NORI_END && !is_damaged(corruption))
         return complain(corruption, "nothing is damaged, but reading ends with", found.end);
-    if (visibility == NORI_VISIBLE_DURABLE && !corruption->has_control)
+    if (found.end != NORI_END || (visibility == NORI_VISIBLE_DURABLE && !corruption->has_control))
         return true; /* it may know of less */
-    return found.end != NORI_END || check_prefix(corruption, &found);
+    /* What is durable ends before the damage where only headers tell of it, and they are lost, and
+     * where the oldest segments are of format 1. */
+    if (tail_rc == NORI_E_CORRUPT &&
+        (visibility == NORI_VISIBLE_APPENDED ||
+         (corruption->sample->files[0].format == 2 && corruption->sample->control_lsn > 0)))
+        return oracle_complain(corruption->why, "it takes for the whole log what open refuses");
+    return check_prefix(corruption, &found);
 }
 
 static int verify_it(struct corruption *corruption)
@@ -317,7 +324,7 @@ static bool look(struct corruption *corruption, const struct look *look, int tai
     corruptions.looks++;
     corruption->look = look->name;
     if (look->kind == READS) {
-        if (!read_it(corruption, look->a, look->b))
+        if (!read_it(corruption, look->a, look->b, tail_rc))
             return false;
     } else {
         rc = verify_it(corruption);
