@@ -31,7 +31,8 @@ static void walk(const struct nw_link *link, const uint8_t *bytes, size_t len, u
             walked.hidden = 1; /* what it hides, if any, is left to the other fuzzers */
         if (is_control &&
             (pending > 0 || rc < 0 || walked.hidden > 0 ||
-             (rc == NW_CONTROL_IS_MARK && mark.durable_lsn > link->start + place.offset)))
+             (rc == NW_CONTROL_IS_MARK && (mark.log_id != link->header.log_id ||
+                                           mark.durable_lsn > link->start + place.offset))))
             break; /* a bad place */
         place.offset += record.len;
         pending += !is_control;
