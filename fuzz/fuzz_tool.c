@@ -33,6 +33,26 @@ static bool is_same(const struct nori_record *a, const struct nori_record *b)
             (a->version_term == b->version_term && a->version_index == b->version_index));
 }
 
+/* Is a member a number of 2^64 or more? Digits behind a name, as a plain line has them. */
+static bool has_number_out_of_range(const char *line, size_t len)
+{
+    static const char max[] = "18446744073709551615";
+
+    for (size_t i = 0; i + 2 < len; i++) {
+        size_t begin = i + 2;
+        size_t end = begin;
+
+        if (memcmp(line + i, "\":", 2) != 0)
+            continue;
+        while (end < len && line[end] >= '0' && line[end] <= '9')
+            end++;
+        if (end - begin > sizeof max - 1 ||
+            (end - begin == sizeof max - 1 && memcmp(line + begin, max, sizeof max - 1) > 0))
+            return true;
+    }
+    return false;
+}
+
 /* Both ways to read a line agree. A newline before it keeps it from the fast one. */
 static void check_line(const char *line, size_t len)
 {
@@ -50,8 +70,9 @@ static void check_line(const char *line, size_t len)
     fuzz_check(is_plain || memcmp(plain, line, len) == 0, "a line was refused, but changed");
     is_good = cli_json_record(full, len + 1, &slow, problem);
     fuzz_check(is_good || problem[0] != '\0', "a line is refused without a reason");
-    if (is_plain && !is_good) /* the one known difference: numbers from 2^63 on */
-        fuzz_check(strstr(problem, "too big") != NULL, "a plain line is refused: %s", problem);
+    if (is_plain && !is_good) /* the one known difference: numbers from 2^63 on, below 2^64 */
+        fuzz_check(strstr(problem, "too big") && !has_number_out_of_range(line, len),
+                   "a plain line is refused: %s", problem);
     if (is_plain && is_good)
         fuzz_check(is_same(&fast, &slow), "a plain line means two records");
     free(plain);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #define SEED_MAX ((size_t)64 << 10)
+#define LINE_LEN 64
 
 static const char *root;
 
@@ -232,6 +233,56 @@ static void lines(void)
     }
 }
 
+/* Lines just beside what the fast parser takes: a mistake there need not reach other code. */
+static void lines_beside(void)
+{
+    static const char with_nul[] = "\xff{\"key\":\"\\\0\",\"key_hex\":\"6b\"}\n";
+    static const char *const inputs[] = {
+        "{\"key\":\"k\",\"value\":\"v\",\"key\":\"l\"}",
+        "{\"key\":\"k\",\"ttl_ms\":null,\"ttl_ms\":1}",
+        "{\"key\":\"k\",\"ttl_ms\":01}",
+        "{\"key\":\"k\",\"ttl_ms\":0}",
+        "{\"key\":\"k\",\"ttl_ms\":}",
+        "{\"key\":\"k\",\"ttl_ms\":1.0}",
+        "{\"key\":\"k\",\"ttl_ms\":-1}",
+        "{\"key\":\"k\",\"ttl_ms\":9223372036854775807}",
+        "{\"key\":\"k\",\"ttl_ms\":18446744073709551616}",
+        "{\"key\":\"k\",\"value\":\"\\n\"}",
+        "{\"key\":\"k\",\"value\":\"\\u0041\"}",
+        "{\"key\":\"\\n\",\"key_hex\":\"6b\"}",
+        "{\"key\":\"\\ud83d\\ude00\",\"key_hex\":\"6b\"}",
+        "{\"key\":\"\\ud800\",\"key_hex\":\"6b\"}",
+        "{\"key\":\"\\uDC00\",\"key_hex\":\"6b\"}",
+        "{\"key\":\"k\",\"key_hex\":\"\"}",
+        "{\"key_hex\":\"6b6\"}",
+        "{\"key_hex\":\"6g\"}",
+        "{\"key_hex\":\"6B\",\"value_hex\":\"00ffFF\"}",
+        "{\"key\":\"k\",\"tombstone\":true}x",
+        "{\"key\":\"k\",\"tombstone\":tru}",
+        "{\"key\":\"k\"},",
+        "{\"key\":\"k\",\"version\":{\"term\":1}}",
+        "{\"key\":\"k\",\"version\":{\"term\":1,\"index\":2}}",
+        "{\"key\":\"k\",\"version\":{\"index\":2,\"term\":1}}",
+        "{\"key\":null,\"value\":null}",
+        "{\"key\":\"k\\u0000\"}",
+        "{\"key\":\"k\",\"compression\":\"lz4 \"}",
+        "{\"key\":\"k\",\"compression\":\"\"}",
+        "{\"key\":\"k\x01\"}",
+        "{\"key\":\"\xc0\x80\"}",
+        "{\"key\":\"\xed\xa0\x80\"}",
+    };
+
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        char name[16];
+        char input[LINE_LEN];
+        int len = snprintf(input, sizeof input, "\xff%s\n", inputs[i]);
+
+        (void)snprintf(name, sizeof name, "beside-%zu", i);
+        write_seed("tool", name, input, (size_t)len);
+    }
+    write_seed("tool", "beside-nul", with_nul, sizeof with_nul - 1);
+}
+
 static void calls(void)
 {
     static const uint8_t crashes[] = {3, 4, 5, 6};
@@ -282,6 +333,7 @@ int main(int argc, char **argv)
     folders();
     records();
     lines();
+    lines_beside();
     calls();
     return 0;
 }

@@ -78,11 +78,13 @@ run() {
         END { printf "%-10s %10d inputs, %6d a second, %5d edges reached, no finding\n", name, runs, rate, edges }' "$log"
 }
 
-# Of the corpus, what was found and the seeds as few as reach the same code.
+# Of the corpus, what was found and the seeds as few as reach the same code; and the seeds that are there for what they
+# are beside.
 keep() {
     local merged=$build/merged
     rm -rf $merged
     mkdir -p $merged
+    find $build/seeds/"$1" -name 'seed-beside-*' -exec cp {} $merged \;
     $build/fuzz/fuzz_"$1" -merge=1 -use_counters=0 -max_len="$(longest "$1")" $merged $build/seeds/"$1" fuzz/corpus/"$1" \
         $build/found/"$1" >$build/"$1".log 2>&1
     rm -rf fuzz/corpus/"$1"
