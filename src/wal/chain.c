@@ -199,12 +199,13 @@ static int newer_link(struct nori_error *error, const struct nw_link *link, cons
                         name, what);
 }
 
-/* Positions that no log reaches, so that their sums cannot overflow. */
+/* Numbers that no log reaches, so that the sums of positions cannot overflow. */
 static bool is_beyond_reason(const struct nw_header *header)
 {
     const uint64_t limit = NW_NUMBER_MAX * 2;
 
-    return header->start > limit || header->prev_end > limit || header->base_sequence > limit;
+    return header->start > limit || header->prev_end > limit || header->base_sequence > limit ||
+           header->segment_id > NW_ID_MAX;
 }
 
 int nw_header_check_room(const struct nw_header *header, const char *name, struct nori_error *error)
@@ -250,7 +251,8 @@ static int read_link(const struct nw_env *env, struct nw_link *link, bool for_wr
         link->start = link->header.start;
         link->first_sequence = link->header.base_sequence;
         if (is_beyond_reason(&link->header))
-            return damaged_link(error, link, "the segment header states impossible positions");
+            return damaged_link(error, link,
+                                "the segment header states numbers that no log reaches");
         if (for_writing && (link->header.compat & ~NW_COMPAT_KNOWN))
             return newer_link(error, link, "has features that this version can read but not write");
         return for_writing ? nw_header_check_room(&link->header, name, error) : NORI_OK;

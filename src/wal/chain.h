@@ -13,7 +13,8 @@
 #include "format/names.h"
 #include "wal/env.h"
 
-#define NW_OPEN_END UINT64_MAX /* a segment without a successor: its end is not stated */
+#define NW_ID_MAX   (UINT64_MAX / 2) /* a log never gets there: a strange name or header does */
+#define NW_OPEN_END UINT64_MAX       /* a segment without a successor: its end is not stated */
 
 /* A segment as the folder and its header describe it. */
 struct nw_link {

@@ -24,8 +24,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NW_ID_MAX (UINT64_MAX / 2) /* a log never gets there: a strange name does */
-
 static bool is_stored_whole(const struct nw_control_durable *durable)
 {
     return durable->check == nw_control_check(durable->lsn, durable->salt);

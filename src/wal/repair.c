@@ -78,8 +78,8 @@ static int name_newest(struct nw_repair *repair)
     if (rc < 0)
         nw_error_copy(repair->error, &problem);
     if (rc < 0 || nw_header_decode(start, len, &header) != 0 ||
-        header.segment_id <= repair->chain.id_max)
-        return rc;
+        header.segment_id <= repair->chain.id_max || header.segment_id > NW_ID_MAX)
+        return rc; /* in a name such an id would leave none for the log */
     rc = nw_remains_survey(repair, &log_id);
     if (rc >= 0 && (log_id == header.log_id || log_id == 0))
         rc = give_name(repair, header.segment_id);

@@ -330,6 +330,35 @@ static void a_newer_record_that_only_the_mended_log_has_keeps_it_from_all_change
     }
 }
 
+/* D7: what lies in `spare` leaves the log with the segments, under its name; but one with a number
+ * that no log reaches would leave no numbers, and the log could never be opened again. */
+static void a_spare_with_a_number_that_no_log_reaches_gets_no_name(void **state)
+{
+    const char *dir = dir_of(state);
+    struct nori_wal_config config = config_of(dir);
+
+    config.recovery_mode = NORI_RECOVER_PREFIX;
+    for (int is_strange = 0; is_strange < 2; is_strange++) {
+        struct bytes files[2] = {{0}, {0}};
+
+        put_segment(&files[0], 0, SALT, 1, 0);
+        put_plain(&files[0], "k", "a", SALT);
+        put_segment(&files[1], is_strange ? UINT64_MAX - 9 : 1, 88, 2, files[0].len);
+        put_plain(&files[1], "k", "b", 88);
+        files[0].data[50] ^= 1;
+        make_dir(dir);
+        store(dir, 0, &files[0]);
+        store_file(dir, "spare", files[1].data, files[1].len);
+        assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+        assert_true(has_file(dir, "quarantine/000000.wal"));
+        assert_true(has_file(dir, "quarantine/000001.wal") == !is_strange);
+        assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+        free_bytes(&files[0]);
+        free_bytes(&files[1]);
+        remove_dir(dir);
+    }
+}
+
 /* D2, D12: the same in the staging ring of a process that was killed, whether the segment that it
  * belongs to is sound or has to be mended first. */
 static void a_newer_record_that_only_the_ring_has_is_not_cut_off(void **state)
@@ -693,6 +722,7 @@ int main(void)
         IN_FOLDER(what_a_person_keeps_in_quarantine_stays),
         IN_FOLDER(an_empty_file_before_a_segment_is_set_aside_and_that_is_kept),
         IN_FOLDER(a_record_of_a_newer_version_keeps_repair_from_all_changes),
+        IN_FOLDER(a_spare_with_a_number_that_no_log_reaches_gets_no_name),
         IN_FOLDER(a_newer_record_that_only_the_mended_log_has_keeps_it_from_all_changes),
         cmocka_unit_test(a_newer_record_that_only_the_ring_has_is_not_cut_off),
         IN_FOLDER(damage_beside_a_writer_is_told_once),
