@@ -2,10 +2,10 @@
 /*
  * remains.c: what can be found out about a segment whose header is damaged, or whose file is gone.
  *
- * What. The header behind it says where it ended and which salt it had; its own marks say which log
- * it is of, and how many records came before them; the segment before says where it must have
- * begun. A header that is made anew is true, or there is none: where they do not tell enough, or
- * contradict each other, nothing is made up (D1).
+ * What. The header behind it, or in `spare`, says where it ended and which salt it had; its own
+ * marks say which log it is of, and how many records came before them; the segment before says
+ * where it must have begun. A header that is made anew is true, or there is none: where they do not
+ * tell enough, or contradict each other, nothing is made up (D1).
  *
  * A file that a newer version wrote may have any header, so all are read through for such records
  * as they are and as they would be with the header that they may get (D12).
@@ -160,6 +160,28 @@ static int read_remains(struct nw_repair *repair, struct nori_file *file, uint64
     return rc < 0 ? rc : 1;
 }
 
+/* The header of the i-th file of the list, if that lies behind this segment; of `spare` if i is
+ * their count: it leaves the log, or is adopted, under the name that it states. 0, or 1: there is
+ * none. */
+static int read_heir(struct nw_repair *repair, size_t i, uint64_t segment_id,
+                     struct nw_header *ret_header)
+{
+    const struct nw_chain *files = &repair->chain;
+    struct nw_link spare = {.is_spare = true};
+    int rc;
+
+    if (i < files->count)
+        return files->links[i].id > segment_id ? read_header(repair, &files->links[i], ret_header)
+                                               : 1;
+    rc = read_header(repair, &spare, ret_header);
+    if (rc == NORI_E_NOTFOUND)
+        return 1;
+    return rc == 0 ? ret_header->segment_id <= segment_id ||
+                         (files->has_ids && ret_header->segment_id <= files->id_max) ||
+                         ret_header->segment_id > NW_ID_MAX
+                   : rc;
+}
+
 /* What the header behind it says, the newest that names it as the one before. 1, or 0 if there is
  * none. */
 static int ask_heir(struct nw_repair *repair, uint64_t segment_id, uint64_t log_id,
@@ -171,14 +193,13 @@ static int ask_heir(struct nw_repair *repair, uint64_t segment_id, uint64_t log_
     if (log_id == 0)
         return 0; /* no header has that */
     rc = nw_chain_list(&repair->chain, repair->env, repair->error);
-    for (size_t i = 0; rc >= 0 && i < repair->chain.count; i++) {
+    for (size_t i = 0; rc >= 0 && i <= repair->chain.count; i++) {
         struct nw_header header;
 
-        if (repair->chain.links[i].id <= segment_id)
-            continue;
-        rc = nw_remains_read_header(repair, repair->chain.links[i].id, &header);
+        rc = read_heir(repair, i, segment_id, &header);
         if (rc != 0 || header.prev_id != segment_id || header.prev_salt == 0 ||
-            header.log_id != log_id || header.segment_id != repair->chain.links[i].id)
+            header.log_id != log_id ||
+            (i < repair->chain.count && header.segment_id != repair->chain.links[i].id))
             continue;
         *ret_remains = (struct remains){.salt = header.prev_salt, .log_id = header.log_id};
         is_found = 1;
@@ -217,18 +238,11 @@ static int find_heir(struct nw_repair *repair, uint64_t segment_id, uint64_t sal
     int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
     int is_found = 0;
 
-    for (size_t i = 0; rc >= 0 && i < repair->chain.count; i++) {
-        uint8_t start[NW_HEADER_LEN_MAX];
-        size_t len = sizeof start;
-        uint64_t bytes;
-        char name[NW_NAME_MAX];
+    for (size_t i = 0; rc >= 0 && i <= repair->chain.count; i++) {
         struct nw_header header;
 
-        if (repair->chain.links[i].id <= segment_id)
-            continue;
-        nw_name_format(name, repair->chain.links[i].id);
-        rc = nw_env_read_start(repair->env, name, start, &len, &bytes, repair->error);
-        if (rc < 0 || nw_header_decode(start, len, &header) != 0 || header.prev_salt != salt)
+        rc = read_heir(repair, i, segment_id, &header);
+        if (rc != 0 || header.prev_salt != salt)
             continue;
         *ret_header = header; /* the highest one wins */
         is_found = 1;
@@ -402,17 +416,23 @@ int nw_remains_has_wrong_header(struct nw_repair *repair, uint64_t segment_id,
 
 int nw_remains_survey(struct nw_repair *repair, uint64_t *ret_log_id)
 {
+    struct nw_header header;
+    int rc;
+
     *ret_log_id = 0;
     for (size_t i = 0; i < repair->chain.count; i++) {
-        struct nw_header header;
-        int rc = nw_remains_read_header(repair, repair->chain.links[i].id, &header);
-
+        rc = nw_remains_read_header(repair, repair->chain.links[i].id, &header);
         if (rc < 0)
             return rc;
         if (rc == 0)
             *ret_log_id = header.log_id;
     }
-    return NORI_OK;
+    if (*ret_log_id != 0)
+        return NORI_OK;
+    rc = read_heir(repair, repair->chain.count, 0, &header); /* no other header is left */
+    if (rc == 0)
+        *ret_log_id = header.log_id;
+    return rc < 0 ? rc : NORI_OK;
 }
 
 /* NORI_E_VERSION if a newer version wrote one of the records up to the first that does not
@@ -529,8 +549,8 @@ static int read_through_both(struct nw_repair *repair, const struct nw_link *lin
 
     if (rc >= 0)
         rc = read_through(repair, file, link->end, is_bad ? NULL : &header);
-    if (rc < 0 || link->is_spare)
-        return rc; /* that gets no other */
+    if (rc < 0 || (link->is_spare && is_bad))
+        return rc; /* that gets no name */
     rc = is_bad ? read_through_as_marked(repair, link, file) : NORI_OK;
     if (rc < 0)
         return rc;
@@ -541,7 +561,7 @@ static int read_through_both(struct nw_repair *repair, const struct nw_link *lin
         return rc < 0 ? rc : NORI_OK;
     if (rc == 0)
         return 1;
-    is_known = rebuild(repair, link->id, &remains, &other);
+    is_known = rebuild(repair, link->is_spare ? header.segment_id : link->id, &remains, &other);
     if (is_known < 0)
         return is_known;
     if (!is_known)
@@ -574,23 +594,37 @@ static int refuse_newer_file(struct nw_repair *repair, const struct nw_link *lin
     return rc < 0 ? nw_remains_describe(repair, rc, link->id, "read") : NORI_OK;
 }
 
-static int refuse_newer(struct nw_repair *repair)
+/* All files, as those of this log. */
+static int refuse_newer_of(struct nw_repair *repair, uint64_t log_id)
 {
     struct nw_link spare = {.is_spare = true, .end = NW_OPEN_END};
     struct nw_chain files;
-    uint64_t log_id;
-    int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
+    int rc;
 
     nw_chain_init(&files, repair->env->allocator);
-    if (rc >= 0)
-        rc = nw_remains_survey(repair, &log_id);
-    if (rc >= 0)
-        rc = nw_chain_list(&files, repair->env, repair->error);
+    rc = nw_chain_list(&files, repair->env, repair->error);
     for (size_t i = 0; rc >= 0 && i < files.count; i++)
         rc = refuse_newer_file(repair, &files.links[i], log_id);
     if (rc >= 0)
         rc = refuse_newer_file(repair, &spare, log_id);
     nw_chain_done(&files);
+    return rc;
+}
+
+/* What the headers tell of which log it is, and what `control` tells, by which it is asked what its
+ * ring has of files that leave the log. */
+static int refuse_newer(struct nw_repair *repair)
+{
+    const struct nw_control *control = repair->env->staged->control;
+    uint64_t log_id;
+    int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
+
+    if (rc >= 0)
+        rc = nw_remains_survey(repair, &log_id);
+    if (rc >= 0)
+        rc = refuse_newer_of(repair, log_id);
+    if (rc >= 0 && control && control->words->log_id != log_id)
+        rc = refuse_newer_of(repair, control->words->log_id);
     return rc;
 }
 

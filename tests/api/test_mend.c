@@ -359,8 +359,49 @@ static void a_spare_with_a_number_that_no_log_reaches_gets_no_name(void **state)
     }
 }
 
+/* D7: who names a segment as the one before knows its salt and its end, also in `spare`. */
+static void a_spare_tells_the_damaged_header_of_the_segment_before(void **state)
+{
+    const char *dir = dir_of(state);
+    struct bytes files[2] = {{0}, {0}};
+
+    put_segment(&files[0], 0, SALT, 1, 0);
+    put_plain(&files[0], "k", "a", SALT);
+    put_plain(&files[0], "k", "b", SALT);
+    put_segment(&files[1], 1, 88, 3, files[0].len);
+    put_plain(&files[1], "k", "c", 88);
+    files[0].data[50] ^= 1;
+    make_dir(dir);
+    store(dir, 0, &files[0]);
+    store_file(dir, "spare", files[1].data, files[1].len);
+    assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+    expect_values(dir, " a b c");
+    expect_sound(dir);
+    free_bytes(&files[0]);
+    free_bytes(&files[1]);
+}
+
+/* The header of a segment in `spare` that names segment 0 of this header as the one before. */
+static void put_spare(nori_sim *sim, const uint8_t header[128], uint64_t salt, uint64_t end)
+{
+    struct raw_header next = {.segment_id = 1,
+                              .base_sequence = 9,
+                              .salt = 88,
+                              .start = end,
+                              .durable_lsn = end,
+                              .prev_salt = salt,
+                              .prev_end = end};
+    struct bytes spare = {0};
+
+    for (size_t i = 0; i < 8; i++)
+        next.log_id |= (uint64_t)header[40 + i] << 8 * i;
+    put_header(&spare, &next);
+    assert_int_equal(nori_sim_file_poke(sim, "wal/spare", 0, spare.data, spare.len), 0);
+    free_bytes(&spare);
+}
+
 /* D2, D12: the same in the staging ring of a process that was killed, whether the segment that it
- * belongs to is sound or has to be mended first. */
+ * belongs to is sound or has to be mended first; also if only `spare` says which segment it is. */
 static void a_newer_record_that_only_the_ring_has_is_not_cut_off(void **state)
 {
     const struct raw_record newer = {.key = "k", .key_len = 1, .flags = RAW_LZ4 | RAW_ZSTD};
@@ -393,15 +434,22 @@ static void a_newer_record_that_only_the_ring_has_is_not_cut_off(void **state)
                                         ring.data + place.offset, ring.len - place.offset),
                      0);
     config.vfs = nori_sim_vfs(killed);
-    for (int is_damaged = 0; is_damaged < 2; is_damaged++) {
+    for (int damages = 0; damages < 3; damages++) {
         for (config.recovery_mode = NORI_RECOVER_TAIL; config.recovery_mode <= NORI_RECOVER_SALVAGE;
              config.recovery_mode++) {
-            bool is_refused = is_damaged && config.recovery_mode < NORI_RECOVER_PREFIX;
+            bool is_refused = damages > 0 && config.recovery_mode < NORI_RECOVER_PREFIX;
             uint64_t before = nori_sim_digest(killed);
 
             assert_int_equal(try_open(&config, NULL, NULL),
                              is_refused ? NORI_E_CORRUPT : NORI_E_VERSION);
             assert_true(nori_sim_digest(killed) == before);
+        }
+        if (damages == 1) {
+            assert_int_equal(nori_sim_file_poke(killed, "wal/000000.wal", 128, ring.data,
+                                                (size_t)place.offset - 128),
+                             0);
+            put_spare(killed, header, salt, place.offset);
+            continue;
         }
         header[56] ^= 1;
         assert_int_equal(nori_sim_file_poke(killed, "wal/000000.wal", 0, header, 128), 0);
@@ -722,6 +770,7 @@ int main(void)
         IN_FOLDER(what_a_person_keeps_in_quarantine_stays),
         IN_FOLDER(an_empty_file_before_a_segment_is_set_aside_and_that_is_kept),
         IN_FOLDER(a_record_of_a_newer_version_keeps_repair_from_all_changes),
+        IN_FOLDER(a_spare_tells_the_damaged_header_of_the_segment_before),
         IN_FOLDER(a_spare_with_a_number_that_no_log_reaches_gets_no_name),
         IN_FOLDER(a_newer_record_that_only_the_mended_log_has_keeps_it_from_all_changes),
         cmocka_unit_test(a_newer_record_that_only_the_ring_has_is_not_cut_off),
