@@ -10,6 +10,11 @@ ARGS ?=
 PEERS ?=
 DIR ?=
 
+# Meson takes ccache if it is there, and that fails for a user who has no home.
+ifeq ($(shell test -w "$${HOME:-/}" || echo none),none)
+export CCACHE_DIR ?= $(CURDIR)/build/ccache
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help demo check planted matrix torture fuzz coverage bench format install clean
 

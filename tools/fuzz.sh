@@ -10,6 +10,14 @@ seconds=${2:-60}
 cd "$(dirname "$0")/.."
 all=(api record recovery segment tool)
 build=build/fuzz
+case " all ${all[*]} " in
+*" $name "*) ;;
+*) echo "fuzz.sh: no fuzzer '$name': ${all[*]} all" >&2; exit 2 ;;
+esac
+case $seconds in
+keep | --*) ;;
+'' | *[!0-9]*) echo "fuzz.sh: '$seconds' is no number of seconds" >&2; exit 2 ;;
+esac
 # Short stacks of allocations and a small quarantine: a finding is repeated with the longer ones.
 export ASAN_OPTIONS=${ASAN_OPTIONS:-malloc_context_size=2:quarantine_size_mb=16:allocator_release_to_os_interval_ms=-1}
 
@@ -23,12 +31,12 @@ if [ ! -f $build/build.ninja ]; then
     CC=clang meson setup $build -Dfuzz=true -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false \
         -Dpedantic_asserts=true -Dtests=disabled -Dexamples=false >build/fuzz.log 2>&1 || {
         tail -n 20 build/fuzz.log
-        exit 1
+        exit 2
     }
 fi
 ninja -C $build "${all[@]/#/fuzz/fuzz_}" fuzz/fuzz_seeds >build/fuzz.log 2>&1 || {
     tail -n 40 build/fuzz.log
-    exit 1
+    exit 2
 }
 rm -rf $build/seeds
 $build/fuzz/fuzz_seeds $build/seeds 2>/dev/null
@@ -93,10 +101,20 @@ keep() {
     echo "$1: $(ls fuzz/corpus/"$1" | wc -l) inputs, $(cat fuzz/corpus/"$1"/* | wc -c) bytes"
 }
 
+# note_inputs NAME FILE BEFORE: keep in FILE how many inputs were tried BEFORE this run, and in it.
+note_inputs() {
+    local inputs
+    inputs=$(awk '/^#[0-9]+[ \t]/ { n = substr($1, 2) } /^stat::number_of_executed_units/ { n = $2 } END { print n + 0 }' \
+        $build/"$1".log 2>/dev/null) || inputs=0
+    echo $(($3 + inputs)) >"$2.new"
+    mv "$2.new" "$2"
+}
+
 # torture NAME --seed N --from N --count N --seconds N: by processor time, so that it may run beside other work. What was
 # found is kept, and so is how many inputs were tried.
 torture() {
-    local part=fuzz-$1 seed=1 from=0 count=0 limit=0 pid spent=0 inputs=0 status=0 total
+    local seed=1 from=0 count=0 limit=0 pid spent=0 before status=0
+    local total=${NORI_TORTURE_KEEP:-$build}/fuzz-$1.inputs
     while [ $# -gt 1 ]; do
         case $2 in
         --seed) seed=$3 ;;
@@ -106,6 +124,7 @@ torture() {
         esac
         set -- "$1" "${@:4}"
     done
+    before=$(cat "$total" 2>/dev/null || echo 0)
     (fuzz "$1" -seed=$(((seed + from) % 2147483647 + 1))) &
     pid=$!
     trap 'kill $pid 2>/dev/null' EXIT
@@ -113,6 +132,7 @@ torture() {
     while sleep 2 && kill -0 $pid 2>/dev/null; do
         spent=$(awk -v unit="$(getconf CLK_TCK)" '{ print int(($14 + $15) / unit) }' /proc/$pid/stat) || break
         echo "torture: next=$((from + spent)) done=$spent violations=0"
+        note_inputs "$1" "$total" "$before"
         # USR1: end behind this input, and say how many there were
         if [ "$spent" -ge "$count" ] || { [ "$limit" -gt 0 ] && [ $SECONDS -ge "$limit" ]; }; then
             kill -USR1 $pid
@@ -121,10 +141,7 @@ torture() {
     done
     wait $pid || status=$?
     trap - EXIT
-    inputs=$(awk '/^stat::number_of_executed_units/ { print $2 }' $build/"$1".log)
-    total=${NORI_TORTURE_KEEP:-$build}/$part.inputs
-    echo $((${inputs:-0} + $(cat "$total" 2>/dev/null || echo 0))) >"$total.new"
-    mv "$total.new" "$total"
+    note_inputs "$1" "$total" "$before"
     echo "torture: says $(cat "$total") inputs so far"
     [ $status -ne 0 ] || return 0
     sed '/^INFO/d; /^#/d' $build/"$1".log | tail -n 40

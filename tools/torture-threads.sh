@@ -35,8 +35,8 @@ helgrind)
     ;;
 esac
 
-[ -f "$build/build.ninja" ] || meson setup "$build" "${options[@]}" || exit 1
-ninja -C "$build" tests/test_thread_stress || exit 1
+[ -f "$build/build.ninja" ] || meson setup "$build" "${options[@]}" || exit 2
+ninja -C "$build" tests/test_thread_stress || exit 2
 
 seed=1
 next=0

@@ -26,12 +26,19 @@ named() {
     rows | awk -v name="$1" '$1 == name || index($1, name "-") == 1 { print $1 }'
 }
 
+# A number, or nothing is begun: what a typing mistake leads to must not count among what was reached.
+number() {
+    case ${2:-} in
+    '' | *[!0-9]* | 0?* | ???????????????????*) echo "torture.sh: $1 needs a whole number, not '${2:-}'" >&2; exit 2 ;;
+    esac
+}
+
 all=$(rows | awk '{ print $1 }' | tr '\n' ' ')
 while [ $# -gt 0 ]; do
     case $1 in
-    --seed) seed_given=${2:?torture.sh: --seed needs a number}; shift ;;
-    --seconds) seconds_max=${2:?torture.sh: --seconds needs a number}; shift ;;
-    --goal) goal_given=${2:?torture.sh: --goal needs a number}; shift ;;
+    --seed) number "$@"; seed_given=$2; shift ;;
+    --seconds) number "$@"; seconds_max=$2; shift ;;
+    --goal) number "$@"; goal_given=$2; shift ;;
     --reset) is_reset=yes ;;
     *)
         [ -n "$(named "$1")" ] || { echo "torture.sh: no part '$1': ${all% }" >&2; exit 2; }
@@ -160,6 +167,10 @@ run() {
     kept_of[seconds]=$((spent_before + SECONDS - begun))
     if [ "$status" -eq 77 ]; then
         return
+    elif [ "$status" -eq 2 ]; then
+        problem="cannot run: see $log"
+        tail -n 20 "$log"
+        return
     elif [ "$status" -ne 0 ]; then
         [ "${kept_of[violations]}" -gt "$failed_before" ] || kept_of[violations]=$((failed_before + 1))
         tail -n 20 "$log"
@@ -191,6 +202,7 @@ while read -r part needs goal unit command; do
     case " ${parts[*]} " in *" $part "*) ;; *) continue ;; esac
     goal=${goal_given:-$goal}
     missing=
+    problem=
     for need in ${needs//,/ }; do is_there "$need" || break; done
     load "$part"
     note=
@@ -206,6 +218,7 @@ while read -r part needs goal unit command; do
         run "$part" "$goal" "$unit" "$command"
     fi
     [ -z "$missing" ] || note="skipped: $missing"
+    [ -z "$problem" ] || note=$problem failed=$((failed + 1))
     failed=$((failed + kept_of[violations]))
     result+=("$part|$(grouped "${kept_of[reached]}")|$(grouped "$goal")|$unit|${kept_of[violations]}|${kept_of[seconds]}|$note")
 done < <(rows)
