@@ -378,20 +378,22 @@ bool nw_scan_is_zero_from(struct nori_file *file, uint64_t offset)
 int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
                             struct nori_error *error)
 {
-    size_t count = chain->first_live;
-    size_t unknown = count; /* before it are damaged ones, and those that are counted from there */
+    size_t next = chain->first_live; /* the first live one of format 2 */
+    size_t unknown = next; /* before it are damaged ones, and those that are counted from there */
     uint64_t sequence = 1;
     uint64_t lsn = 0;
     struct nw_cursor cursor;
     int rc = NORI_OK;
 
     nw_cursor_begin(&cursor, env->allocator, NULL, 1, 0, 0, 0, false);
-    for (; rc >= 0 && count < chain->count && chain->links[count].is_live &&
-           chain->links[count].format == 1;
-         count++) {
-        struct nw_link *link = &chain->links[count];
+    for (; rc >= 0 && next < chain->count; next++) {
+        struct nw_link *link = &chain->links[next];
         struct nw_segment_scan scan = {.next_sequence = sequence};
 
+        if (!link->is_live)
+            continue;
+        if (link->format != 1)
+            break;
         rc = nw_segment_scan(env, chain, link, &cursor, 0, &scan, NULL, NULL, error);
         link->start = lsn;
         link->first_sequence = sequence;
@@ -400,18 +402,17 @@ int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
         if (rc >= 0 && scan.stop == NW_STOP_AT_END && link->end == NW_OPEN_END)
             link->end = scan.end;
         if (rc >= 0 && scan.stop != NW_STOP_AT_END)
-            unknown = count + 1;
+            unknown = next + 1;
     }
     nw_cursor_done(&cursor);
-    if (rc >= 0 && count > chain->first_live && count < chain->count &&
-        chain->links[count].is_live) {
-        uint64_t lsn_shift = chain->links[count].start - lsn;
-        uint64_t sequence_shift = chain->links[count].first_sequence - sequence;
+    if (rc >= 0 && next < chain->count) {
+        uint64_t lsn_shift = chain->links[next].start - lsn;
+        uint64_t sequence_shift = chain->links[next].first_sequence - sequence;
 
-        for (size_t i = chain->first_live; i < count; i++) {
+        for (size_t i = chain->first_live; i < next; i++) {
             chain->links[i].start += lsn_shift;
             chain->links[i].first_sequence += sequence_shift;
-            if (i < unknown || chain->links[count].first_sequence < sequence)
+            if (i < unknown || chain->links[next].first_sequence < sequence)
                 chain->links[i].first_sequence = 0;
         }
     }

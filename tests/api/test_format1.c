@@ -514,6 +514,42 @@ static void a_log_of_format_1_goes_on_in_format_2_and_never_back(void **state)
     free_snapshot(before);
 }
 
+static uint64_t first_number(const char *dir)
+{
+    nori_reader *reader = open_reader(dir, OLDEST);
+    struct nori_record record;
+
+    assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_OK);
+    nori_reader_close(reader);
+    return record.sequence;
+}
+
+/* D11: a file that is dead is going to be removed; nothing may be counted by it. */
+static void a_dead_file_of_format_1_changes_no_sequence_number(void **state)
+{
+    static const char record[] = "\3\5\0keyvalue\xa6\xed\xbc\x9a";
+    const struct raw_header header = {.segment_id = 2,
+                                      .base_sequence = 8, /* six were dropped */
+                                      .log_id = 1,
+                                      .salt = 77,
+                                      .start = 500,
+                                      .durable_lsn = 500,
+                                      .prev_id = 0,
+                                      .prev_end = sizeof record - 1};
+    const char *dir = dir_of(state);
+    struct bytes file = {0};
+
+    put_header(&file, &header);
+    make_dir(dir);
+    store_file(dir, segment_name(0), record, sizeof record - 1);
+    store_file(dir, segment_name(1), record, sizeof record - 1);
+    store_file(dir, segment_name(2), file.data, file.len);
+    assert_int_equal(first_number(dir), 7);
+    remove_file(dir, segment_name(1));
+    assert_int_equal(first_number(dir), 7);
+    free_bytes(&file);
+}
+
 /* D12: also where the header that tells is the one that is damaged. */
 static void a_damaged_log_of_format_2_is_not_mended_for_format_1(void **state)
 {
@@ -575,6 +611,7 @@ int main(void)
         IN_FOLDER(a_reader_is_told_what_retention_removed),
         IN_FOLDER(no_mix_of_words_in_control_is_damage),
         IN_FOLDER(a_log_of_format_1_goes_on_in_format_2_and_never_back),
+        IN_FOLDER(a_dead_file_of_format_1_changes_no_sequence_number),
         IN_FOLDER(a_damaged_log_of_format_2_is_not_mended_for_format_1),
         IN_FOLDER(damage_is_mended_in_format_1),
     };
