@@ -58,8 +58,10 @@ static void set_words(struct nw_recovered *recovered)
         nw_control_set_place(recovered->control, last->id, last->start);
     atomic_store(&words->oldest,
                  last ? recovered->chain.links[recovered->chain.first_live].start : 0);
-    nw_control_set_durable(recovered->control, recovered->end_lsn,
-                           last && last->format == 2 ? last->header.salt : 0);
+    /* What was cut off stays damage until a header says durably that the log ends before it (D6). */
+    if (!recovered->was_cut || NW_PLANT("forget-damage-at-once"))
+        nw_control_set_durable(recovered->control, recovered->end_lsn,
+                               last && last->format == 2 ? last->header.salt : 0);
     atomic_store(&words->written, recovered->end_lsn);
     atomic_store(&words->published, recovered->end_lsn);
     /* Who looked meanwhile compared with what was there. */
@@ -175,6 +177,8 @@ static int judge_and_mend(struct nw_judge *judge, struct nw_damage *accepted)
     }
     judge->info->bytes_quarantined = quarantined;
     judge->info->corruption_detected |= was_damaged;
+    if (rc >= 0 && judge->is_shortened && !judge->recovered->is_new)
+        judge->recovered->was_cut = true;
     if (rc >= 0 && was_damaged)
         (void)snprintf(judge->info->message, sizeof judge->info->message,
                        "damage was %s; %llu bytes of evidence are in quarantine",

@@ -760,6 +760,48 @@ static void a_ring_that_nothing_tells_apart_is_kept(void **state)
     }
 }
 
+/* D6: until a header says durably that the log ends before it, damage stays damage. */
+static void a_prefix_that_finds_no_room_leaves_the_damage_told(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL), *damaged;
+    struct nori_wal_config config = config_on(sim);
+    nori_wal *wal = open_log(&config);
+    uint64_t offset;
+    int refused = 0;
+    int rc = NORI_E_NOSPACE;
+
+    (void)state;
+    append_range(wal, 1, 10, 100);
+    offset = position_of(wal).offset;
+    append_range(wal, 11, 10, 100);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    nori_sim_crash_kill(sim, &damaged);
+    close_log(wal);
+    nori_sim_free(sim);
+    (void)nori_sim_file_unlink(damaged, "wal/spare"); /* else there is room */
+    assert_int_equal(nori_sim_file_poke(damaged, "wal/000000.wal", offset + 20, "XXXX", 4), 0);
+    for (uint64_t blocks = 0; rc == NORI_E_NOSPACE; blocks++) {
+        static const struct nori_sim_options empty = NORI_SIM_OPTIONS_INIT;
+        struct nori_sim_options full = NORI_SIM_OPTIONS_INIT;
+
+        nori_sim_crash_kill(damaged, &sim);
+        full.capacity_bytes = nori_sim_used_bytes(sim) + 4096 * blocks;
+        nori_sim_set_options(sim, &full);
+        config.vfs = nori_sim_vfs(sim);
+        config.recovery_mode = NORI_RECOVER_PREFIX;
+        rc = try_open(&config, NULL, NULL);
+        nori_sim_set_options(sim, &empty);
+        config.recovery_mode = NORI_RECOVER_TAIL;
+        assert_int_equal(try_open(&config, NULL, NULL),
+                         rc == NORI_E_NOSPACE ? NORI_E_CORRUPT : NORI_OK);
+        refused++;
+        nori_sim_free(sim);
+    }
+    assert_int_equal(rc, NORI_OK);
+    assert_in_range(refused, 3, 99);
+    nori_sim_free(damaged);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
 
 int main(void)
@@ -778,6 +820,7 @@ int main(void)
         IN_FOLDER(a_repair_may_be_ended_at_each_item),
         cmocka_unit_test(what_only_the_ring_has_is_set_aside_with_its_segment),
         cmocka_unit_test(a_ring_that_nothing_tells_apart_is_kept),
+        cmocka_unit_test(a_prefix_that_finds_no_room_leaves_the_damage_told),
         cmocka_unit_test(a_repair_opens_each_file_a_few_times_however_many_there_are),
     };
 

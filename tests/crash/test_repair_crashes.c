@@ -40,6 +40,7 @@ struct repair {
     nori_sim *damaged;
     nori_sim *evidence;        /* the same, but what only the ring has is in the newest file */
     struct sample_found whole; /* what the repair shows that nothing interrupts */
+    bool is_torn;              /* only the newest records, which nobody was promised, are damaged */
     bool is_watching;
     bool is_broken;
     char why[ORACLE_WHY_LEN];
@@ -103,13 +104,43 @@ static bool open_again(struct repair *repair, nori_sim *sim, const char *after)
     return is_good && sample_check_quarantine(repair->sample, repair->evidence, sim, repair->why);
 }
 
+/* Open a clone as if there were nothing to repair. */
+static int open_as_sound(nori_sim *sim, struct nori_recovery_info *info)
+{
+    struct nori_wal_config config;
+    nori_wal *wal = NULL;
+    nori_sim *clone;
+    int rc;
+
+    nori_sim_crash_kill(sim, &clone);
+    config = sample_config(clone, NORI_RECOVER_TAIL, NORI_VERIFY_FULL);
+    rc = nori_wal_open(&config, &wal, info, NULL);
+    (void)nori_wal_close(wal);
+    nori_sim_free(clone);
+    return rc;
+}
+
+/* D6: an ordinary open tells of the damage, or finds the end that a header states. */
+static bool expect_told(struct repair *repair, nori_sim *sim, const char *after)
+{
+    struct nori_recovery_info info = NORI_RECOVERY_INFO_INIT;
+    int rc = repair->is_torn ? NORI_E_CORRUPT : open_as_sound(sim, &info);
+
+    if (rc < 0 && rc != NORI_E_CORRUPT)
+        return oracle_complain(repair->why, "after %s an ordinary open gives %s", after,
+                               nori_error_name(rc));
+    return rc < 0 || info.bytes_truncated == 0 ||
+           oracle_complain(repair->why, "after %s damage passes for a torn tail of %llu bytes",
+                           after, (unsigned long long)info.bytes_truncated);
+}
+
 /* Readers beside nobody, at any time: nothing but the truth. */
 static bool look_and_open(struct repair *repair, nori_sim *sim, const char *after)
 {
     struct sample_found found;
 
     return sample_read(repair->sample, sim, NORI_VISIBLE_APPENDED, 0, &found, repair->why) &&
-           open_again(repair, sim, after);
+           expect_told(repair, sim, after) && open_again(repair, sim, after);
 }
 
 /* ---- crashes ---- */
@@ -286,6 +317,8 @@ static void interrupt(struct sample *sample, uint64_t staged, const char *how, u
     if (staged > 0 && nori_sim_file_bytes(repair.damaged, newest->path, &bytes) >= 0)
         (void)nori_sim_file_poke(repair.evidence, newest->path, newest->end - staged,
                                  newest->bytes + (newest->end - staged), (size_t)staged);
+    repair.is_torn = open_as_sound(repair.damaged,
+                                   &(struct nori_recovery_info)NORI_RECOVERY_INFO_INIT) == NORI_OK;
     nori_sim_crash_kill(repair.damaged, &sim);
     repair.is_broken = !open_again(&repair, sim, "nothing");
     if (!repair.is_broken)
