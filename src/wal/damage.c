@@ -559,6 +559,31 @@ static int ask_control(struct nw_walk *walk, struct nori_error *error)
     return rc;
 }
 
+/* The newest file looks like one of format 1 that has just been begun: `control` may know better.
+ * before: how many records the others have. */
+static int check_lost_header(struct nw_walk *walk, uint64_t before, struct nori_error *error)
+{
+    const struct nw_link *newest = nw_chain_last(&walk->chain);
+    struct nw_control *control = NULL;
+    struct nw_finding *finding;
+    int rc;
+
+    if (!newest || newest->format != 1 || walk->records > before || walk->end_lsn != UINT64_MAX)
+        return NORI_OK;
+    rc = nw_control_open(walk->env, false, &control, error);
+    if (rc >= 0 && nw_control_has_format2_behind(control, newest->start)) {
+        while (walk->count > 0 && walk->findings[walk->count - 1].segment_id == newest->id)
+            walk->count--; /* that records do not verify there */
+        finding = nw_walk_note(walk, NW_FINDING_HEADER, newest, 0,
+                               "the segment header is lost: durable records of format 2 were here");
+        if (finding)
+            finding->bytes = NW_HEADER_LEN;
+        rc = finding ? NORI_OK : NORI_E_NOMEM;
+    }
+    nw_control_unref(control);
+    return rc;
+}
+
 struct names {
     struct nw_walk *walk;
     int rc;
@@ -596,6 +621,7 @@ int nw_walk_run(struct nw_walk *walk, struct nori_error *error)
     struct names names = {walk, NORI_OK};
     const struct nw_link *previous = NULL;
     struct tally counted = {0};
+    uint64_t before = 0;
     int rc = nw_pieces_gather(walk, error);
 
     if (rc >= 0)
@@ -607,9 +633,12 @@ int nw_walk_run(struct nw_walk *walk, struct nori_error *error)
     for (size_t i = walk->chain.first_live; rc >= 0 && i < walk->chain.count; i++) {
         if (!walk->chain.links[i].is_live)
             continue;
+        before = walk->records;
         rc = walk_link(walk, i, previous, &counted);
         previous = &walk->chain.links[i];
     }
+    if (rc >= 0)
+        rc = check_lost_header(walk, before, error);
     walk->hidden += counted.doubt; /* the next record gets a number that none of them can have */
     walk->next_sequence += counted.doubt;
     if (rc >= 0) {

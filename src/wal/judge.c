@@ -50,25 +50,20 @@ uint64_t nw_control_watermark(const struct nw_control *control, const struct nw_
     return believe(chain, &durable);
 }
 
-/* Files without a header and without a record of format 1 look like a log of that format which is
- * torn from its first byte on. If the watermark lay in a segment of format 2, such a header is what
- * they have lost. */
-static bool is_header_lost(const struct nw_chain *chain, const struct nw_control_durable *durable)
+static bool has_format2_behind(const struct nw_control_durable *durable, uint64_t end_lsn)
 {
-    const struct nw_link *last = nw_chain_last(chain);
-
-    return last && last->format == 1 && durable->lsn > 0 && durable->salt != 0 &&
-           is_stored_whole(durable) && !NW_PLANT("lost-header-is-empty");
+    return durable->lsn > end_lsn && durable->salt != 0 && is_stored_whole(durable) &&
+           !NW_PLANT("lost-header-is-empty");
 }
 
-bool nw_control_tells_lost_header(const struct nw_control *control, const struct nw_chain *chain)
+bool nw_control_has_format2_behind(const struct nw_control *control, uint64_t end_lsn)
 {
     struct nw_control_durable durable;
 
     if (!control)
         return false;
     durable = nw_control_durable(control);
-    return is_header_lost(chain, &durable);
+    return has_format2_behind(&durable, end_lsn);
 }
 
 uint64_t nw_judge_watermark(const struct nw_judge *judge)
@@ -621,18 +616,20 @@ static int load_from_disk(struct nw_judge *judge)
     return load(judge);
 }
 
-/* Nothing is shown of such a log, so nothing may be appended to it either (D6). */
+/* The newest file has no header, and no record of format 1: it looks as if it had just been begun.
+ * If the watermark lay behind it, in a segment of format 2, such a header is what it has lost. */
 static int check_lost_header(struct nw_judge *judge)
 {
     const struct nw_recovered *recovered = judge->recovered;
-    const struct nw_chain *chain = &recovered->chain;
+    const struct nw_link *last = nw_chain_last(&recovered->chain);
 
-    if (recovered->end_lsn > 0 || !recovered->control || judge->is_shortened ||
-        recovered->was_cut || !is_header_lost(chain, &judge->durable))
+    if (last->format != 1 || last->start != recovered->end_lsn || !recovered->control ||
+        judge->is_shortened || recovered->was_cut ||
+        !has_format2_behind(&judge->durable, recovered->end_lsn))
         return NORI_OK;
-    return corrupt_at(judge, &chain->links[chain->first_live], 0,
+    return corrupt_at(judge, last, 0,
                       "the segment header is lost: durable records of format 2 were here",
-                      judge->durable.lsn);
+                      judge->durable.lsn - recovered->end_lsn);
 }
 
 static int judge_all(struct nw_judge *judge)

@@ -83,7 +83,7 @@ uint64_t nw_judge_watermark(const struct nw_judge *judge);
 /* The control's watermark, as far as it is believed on this chain; else 0. */
 uint64_t nw_control_watermark(const struct nw_control *control, const struct nw_chain *chain);
 
-/* Does it tell of durable records of format 2, where all that is left looks like format 1? */
-bool nw_control_tells_lost_header(const struct nw_control *control, const struct nw_chain *chain);
+/* Does it tell of durable records of format 2 behind this LSN? */
+bool nw_control_has_format2_behind(const struct nw_control *control, uint64_t end_lsn);
 
 #endif

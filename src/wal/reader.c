@@ -497,15 +497,16 @@ static int has_more_marks(struct nori_reader *reader, const struct nw_reader_lim
            nw_chain_watermark(&reader->chain) > limit->lsn;
 }
 
-/* At the end of a log that holds nothing: has it lost its only header, as recovery would find (D6)?
- * A first writer may just have put one there: it raises `cut` before its words tell of it. NORI_OK:
- * look again. */
+/* At the end of a log whose newest file holds nothing: has that lost its header, as recovery would
+ * find (D6)? A writer may just have put one there: it raises `cut` before its words tell of it.
+ * NORI_OK: look again. */
 static int check_lost_header(struct nori_reader *reader)
 {
+    const struct nw_link *last = nw_chain_last(&reader->chain);
     int rc;
 
-    if (reader->here.format != 1 || nw_reader_lsn(reader) > 0 ||
-        !nw_control_tells_lost_header(reader->control, &reader->chain))
+    if (!last || last->format != 1 || last->start != nw_reader_lsn(reader) ||
+        !nw_control_has_format2_behind(reader->control, last->start))
         return NORI_END;
     rc = nw_reader_ask_writer(reader);
     if (rc != 0)

@@ -550,6 +550,49 @@ static void a_dead_file_of_format_1_changes_no_sequence_number(void **state)
     free_bytes(&file);
 }
 
+/* D6: without its header the newest segment looks like one of format 1 that was just begun; what
+ * was durable in it must not pass for space. Mended it stays so, also if a power cut brings back
+ * the `control` of before (D7). */
+static void a_lost_header_behind_format_1_is_told_until_it_is_mended(void **state)
+{
+    static const uint8_t zeros[512];
+    const char *dir = dir_of(state);
+    struct nori_wal_config config = config_of(dir);
+    struct nori_log_options dry = NORI_LOG_OPTIONS_INIT;
+    nori_wal *wal = open1(dir);
+    uint64_t id;
+    size_t control_len;
+    uint8_t *control;
+    nori_reader *reader;
+    struct nori_record record;
+
+    dry.flags = NORI_LOG_DRY_RUN;
+    append_range(wal, 1, 3, 10);
+    close_log(wal);
+    wal = open_log(&config);
+    append_range(wal, 4, 5, 10);
+    id = position_of(wal).segment_id;
+    close_log(wal);
+    store_file(dir, segment_name(id), zeros, sizeof zeros);
+    control = load_file(dir, "control", &control_len);
+
+    assert_int_equal(try_open(&config, NULL, NULL), NORI_E_CORRUPT);
+    assert_int_equal(nori_log_verify(dir, NULL, NULL, NULL, NULL), NORI_E_CORRUPT);
+    assert_int_equal(nori_log_repair(dir, &dry, NULL, NULL, NULL), NORI_E_CORRUPT);
+    reader = open_reader(dir, OLDEST);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(nori_reader_next(reader, &record, NULL), i < 3 ? NORI_OK : NORI_E_CORRUPT);
+    nori_reader_close(reader);
+    config.recovery_mode = NORI_RECOVER_PREFIX;
+    assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+    assert_int_equal(count_files(dir, ".wal"), 2); /* the header that says where the log ends */
+    store_file(dir, "control", control, control_len);
+    config.recovery_mode = NORI_RECOVER_TAIL;
+    assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+    expect_log(dir, 1, 3);
+    free(control);
+}
+
 /* D12: also where the header that tells is the one that is damaged. */
 static void a_damaged_log_of_format_2_is_not_mended_for_format_1(void **state)
 {
@@ -612,6 +655,7 @@ int main(void)
         IN_FOLDER(no_mix_of_words_in_control_is_damage),
         IN_FOLDER(a_log_of_format_1_goes_on_in_format_2_and_never_back),
         IN_FOLDER(a_dead_file_of_format_1_changes_no_sequence_number),
+        IN_FOLDER(a_lost_header_behind_format_1_is_told_until_it_is_mended),
         IN_FOLDER(a_damaged_log_of_format_2_is_not_mended_for_format_1),
         IN_FOLDER(damage_is_mended_in_format_1),
     };
