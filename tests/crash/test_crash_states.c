@@ -9,7 +9,8 @@
  *
  * A failure prints a line that repeats it. NORI_SHARE=PERCENT does less or more than the default.
  * With arguments it is a part of `make torture` (support/torture.h): all histories of up to six
- * steps, and others by seed, for hours. With `nested` before them it crashes each recovery.
+ * steps, those of six in a scattered order, and others by seed, for hours. With `nested` before
+ * them it crashes each recovery.
  */
 #include "../support/explorer.h"
 #include "../support/repeat.h"
@@ -276,17 +277,32 @@ static void print_totals(void)
 
 static struct torture_options options = {0, 1, 0, 0};
 
+#define LETTERS              (sizeof WORKLOAD_STEPS - 1)
+#define LONGEST              6             /* steps of the histories of which all are tried */
+#define NEIGHBOURS           (3 * LETTERS) /* those that differ by policy and last step only */
+#define HISTORIES_OF_LONGEST ((size_t)3 * 9 * 9 * 9 * 9 * 9 * 9)
+#define SCATTER              36493 /* coprime to 9^5; 0.618 of it, so what comes next lies apart */
+
+/* Of the longest histories there are so many that a run may end early: it shall have seen all kinds
+ * of beginnings by then. Neighbours stay together, since they leave many of the same disks. */
+static uint64_t scattered(uint64_t number, uint64_t all)
+{
+    return number / NEIGHBOURS * SCATTER % (all / NEIGHBOURS) * NEIGHBOURS + number % NEIGHBOURS;
+}
+
 /* All histories of one step under each policy, then all of two steps, and so on up to six. False:
  * there are no more. The longer they are, the more of them there are, and the fewer outcomes are
  * tried of each: all if they are at most these powers of two, else 64 by seed. */
 static bool number_to_history(uint64_t number, struct history *history)
 {
-    static const uint32_t bits[] = {16, 16, 16, 12, 9, 8};
+    static const uint32_t bits[LONGEST] = {16, 16, 16, 12, 9, 8};
     uint64_t all = 3;
 
-    for (size_t len = 1; len <= sizeof bits / sizeof bits[0]; len++) {
-        all *= strlen(WORKLOAD_STEPS);
+    for (size_t len = 1; len <= LONGEST; len++) {
+        all *= LETTERS;
         if (number < all) {
+            if (len == LONGEST)
+                number = scattered(number, all);
             history->workload.policy = (uint32_t)(number % 3);
             spell(history, WORKLOAD_STEPS, len, number / 3);
             explorer_effort.outcomes_all = UINT64_C(1) << bits[len - 1];
@@ -295,6 +311,46 @@ static bool number_to_history(uint64_t number, struct history *history)
         number -= all;
     }
     return false;
+}
+
+/* Which of all histories of its length it is, by the alphabet. */
+static size_t index_of(const struct history *history)
+{
+    size_t index = 0;
+
+    for (const char *step = history->steps; *step; step++)
+        index = index * LETTERS + (size_t)(strchr(WORKLOAD_STEPS, *step) - WORKLOAD_STEPS);
+    return index * 3 + history->workload.policy;
+}
+
+/* What hours of it promise: none is left out, none comes twice; and after a hundredth of the
+ * longest ones, those with any first two steps have come. */
+static void the_longest_histories_come_scattered_and_each_once(void **state)
+{
+    static bool has_come[LONGEST + 1][HISTORIES_OF_LONGEST];
+    bool has_begun[LETTERS * LETTERS] = {false};
+    struct explorer_effort effort = explorer_effort;
+    struct history history = small_steps;
+    uint64_t number = 0, longest = 0, beginnings = 0;
+
+    (void)state;
+    for (; number_to_history(number, &history); number++) {
+        size_t len = strlen(history.steps);
+        size_t index = index_of(&history);
+        size_t beginning = index / (HISTORIES_OF_LONGEST / (LETTERS * LETTERS));
+
+        assert_false(has_come[len][index]);
+        has_come[len][index] = true;
+        history.steps[0] = '\0';
+        if (len < LONGEST || longest++ >= HISTORIES_OF_LONGEST / 100)
+            continue;
+        beginnings += !has_begun[beginning];
+        has_begun[beginning] = true;
+    }
+    explorer_effort = effort;
+    assert_int_equal(longest, HISTORIES_OF_LONGEST);
+    assert_int_equal(number, (HISTORIES_OF_LONGEST - 3) / (LETTERS - 1) * LETTERS);
+    assert_int_equal(beginnings, LETTERS * LETTERS);
 }
 
 /* Any history: longer ones, larger records, crashes before, threads in any order, other ways to
@@ -370,6 +426,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_way_to_take_space),
         cmocka_unit_test(logs_of_format_1),
         cmocka_unit_test(a_machine_that_lies_is_noticed),
+        cmocka_unit_test(the_longest_histories_come_scattered_and_each_once),
     };
     int failed;
 
