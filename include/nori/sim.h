@@ -91,7 +91,9 @@ typedef struct nori_sim nori_sim;
 
 /* Flags. */
 #define NORI_SIM_FAIL_STICKY (1u << 0) /* once failed, every later call of these kinds fails too */
-/* a write or read that fails has done a part, of a length from the seed */
+/* a write or read that fails has done a part, of a length from the seed; a short count without an
+ * error comes through the seam at the end of a file only, as the loops around pread and pwritev are
+ * below it */
 #define NORI_SIM_FAIL_PARTLY (1u << 1)
 /* a failed sync of a file makes its unsynced data phantoms, see below */
 #define NORI_SIM_FAIL_PHANTOM (1u << 2)
