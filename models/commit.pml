@@ -200,7 +200,7 @@ inline lead()
 #ifdef ACK_BEFORE_SYNC
        set_durable();
 #endif
-       pause(); /* here nw_stage_write_to brings it to the kernel */
+       pause(); /* it is brought to the kernel: src/wal/stage.c: nw_stage_write_to() */
        do
        :: rc == 0 && to > before ->
           find_unsynced();
