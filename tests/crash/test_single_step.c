@@ -534,6 +534,12 @@ static void stay_on_one_processor(void)
     (void)sched_setaffinity(0, sizeof set, &set);
 }
 
+/* A life takes long, so time may end it, too. */
+static bool has_time(double begun)
+{
+    return options.seconds <= 0 || repeat_now() - begun < options.seconds;
+}
+
 static void after_each_instruction_all_that_returned_is_there(void **state)
 {
     uint64_t wanted = options.count > 0 ? options.count : repeat_share(APPENDS_SHARE);
@@ -548,7 +554,7 @@ static void after_each_instruction_all_that_returned_is_there(void **state)
     walk->seed = options.seed + options.from;
     repeat_with("tests/test_single_step --count %llu --seed %llu", (unsigned long long)wanted,
                 (unsigned long long)walk->seed);
-    while (appends < wanted && (options.seconds <= 0 || repeat_now() - begun < options.seconds)) {
+    while (appends < wanted && has_time(begun)) {
         uint64_t life_appends = wanted - appends < LIFE_APPENDS ? wanted - appends : LIFE_APPENDS;
 
         if (!begin_life(walk)) {
@@ -556,7 +562,7 @@ static void after_each_instruction_all_that_returned_is_there(void **state)
             torture_skip("this process may not trace its child");
             skip();
         }
-        while (life_returned(walk->life) < life_appends)
+        while (life_returned(walk->life) < life_appends && has_time(begun))
             step_and_check(walk);
         end_life(walk);
         appends += life_returned(walk->life);
