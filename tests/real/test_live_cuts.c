@@ -21,7 +21,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define SHARE        40
+#define SHARE        20
 #define VALUE_MAX    400
 #define RECORDS_MAX  30000 /* in one folder, before a new one is begun */
 #define DELAY_MAX_US 20000

@@ -30,7 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SHARE       20
+#define SHARE       7
 #define STEP        ((uint64_t)512)
 #define ROOMS       ((uint64_t)8192) /* of STEP each: 4 MiB, all of the smallest ext4 */
 #define ROOMS_QUICK ((uint64_t)256)

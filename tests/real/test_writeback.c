@@ -14,8 +14,9 @@
  */
 #include "harness.h"
 
-#define SHARE      18
+#define SHARE      6
 #define PER_STORY  3 /* states */
+#define CASES      3
 #define WRITES_MAX 40
 #define DATA_MAX   12 /* writes with records: there are fewer of them */
 
@@ -31,17 +32,23 @@ static struct device_fault draw_fault(uint64_t seed)
     return fault;
 }
 
+static const uint32_t cases[CASES] = {STORY_GO_ON, STORY_RESTART, STORY_CUT};
+
+/* Each case meets each policy and way to take space. */
+static size_t case_of(uint64_t number)
+{
+    return (size_t)((number + number / 27) % CASES);
+}
+
 /* *ret_counts: 1 if the fault came to pass. */
 static bool one_story(struct scene *scene, uint64_t number, uint64_t *ret_counts)
 {
-    static const uint32_t cases[] = {STORY_GO_ON, STORY_RESTART, STORY_CUT};
     uint64_t story = harness_story(&harness, number);
     struct device_fault fault = draw_fault(story);
     size_t end;
 
-    /* Each case meets each policy and way to take space. */
     harness_repeat_with(&harness, scene->fs, number, 1);
-    if (!scene_live(scene, story, cases[(number + number / 27) % 3], &fault, &end))
+    if (!scene_live(scene, story, cases[case_of(number)], &fault, &end))
         return false;
     *ret_counts = atomic_load(&scene->device->fault.fails) > 0;
     return *ret_counts == 0 || scene_check(scene, end, scene->story->settled_at, PER_STORY, false);
@@ -51,6 +58,7 @@ static void try_faults(const struct file_system *fs)
 {
     uint64_t wanted = harness_begin(&harness);
     uint64_t number = harness.options.from;
+    uint64_t of_case[CASES] = {0};
     uint64_t faults = 0, failures = 0;
     struct scene scene;
     char why[sizeof scene.why] = "the recording device cannot be made";
@@ -58,13 +66,16 @@ static void try_faults(const struct file_system *fs)
 
     harness_need(fs);
     is_good = scene_begin(&scene, &harness.place, fs, harness.program);
-    while (is_good && faults < wanted && harness_has_time(&harness)) {
+    for (; is_good && faults < wanted && harness_has_time(&harness); number++) {
         uint64_t counts = 0;
 
-        is_good = one_story(&scene, number++, &counts);
+        if (of_case[case_of(number)] * CASES >= wanted)
+            continue; /* a third is of each case */
+        is_good = one_story(&scene, number, &counts);
+        of_case[case_of(number)] += counts;
         faults += counts;
         failures += counts > 0 && scene.story->has_failed;
-        torture_progress(number, faults);
+        torture_progress(number + 1, faults);
         memcpy(why, scene.why, sizeof why);
     }
     torture_end(number, faults);
