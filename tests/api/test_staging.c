@@ -5,6 +5,7 @@
  * On the simulated machine the clock stands still while a thread runs, so the writer thread naps on
  * and nothing reaches a segment before it is flushed or synced, or the ring is full.
  */
+#include "../support/only.h"
 #include "encode.h"
 #include "helpers.h"
 
@@ -960,7 +961,6 @@ int main(int argc, char **argv)
             temporary_teardown),
     };
 
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
+    ONLY_MATCHING(argc, argv, tests, "");
     return cmocka_run_group_tests_name("staging", tests, NULL, NULL);
 }

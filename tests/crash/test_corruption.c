@@ -15,6 +15,7 @@
  */
 #include "../support/corruption.h"
 #include "../support/jobs.h"
+#include "../support/only.h"
 #include "../support/repeat.h"
 
 #include <setjmp.h>
@@ -653,7 +654,7 @@ int main(int argc, char **argv)
     if (getenv("NORI_CORRUPTION"))
         return cmocka_run_group_tests(repeated, NULL, NULL);
     if (argc > 1 && strcmp(argv[1], "all") == 0) {
-        torture_parse(argc - 1, argv + 1, &options);
+        torture_parse(argc, argv, &options);
         failed = cmocka_run_group_tests(all, NULL, NULL);
         print_totals();
         return failed;
@@ -662,8 +663,7 @@ int main(int argc, char **argv)
         torture_parse(argc, argv, &options);
         return cmocka_run_group_tests(tortures, NULL, NULL);
     }
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
+    ONLY_MATCHING(argc, argv, tests, " | [all] --count N ...");
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     print_totals();
     return failed;

@@ -13,6 +13,7 @@
  * them it crashes each recovery.
  */
 #include "../support/explorer.h"
+#include "../support/only.h"
 #include "../support/repeat.h"
 
 #include <setjmp.h>
@@ -433,17 +434,12 @@ int main(int argc, char **argv)
     explorer_totals.job = &own;
     if (getenv("NORI_CRASH_REPEAT"))
         return cmocka_run_group_tests(repeated, NULL, NULL);
-    if (argc > 1 && strcmp(argv[1], "nested") == 0) {
-        explorer_totals.counts_nested = true;
-        argc--;
-        argv++;
-    }
+    explorer_totals.counts_nested = argc > 1 && strcmp(argv[1], "nested") == 0;
     if (explorer_totals.counts_nested || (argc > 1 && strncmp(argv[1], "--", 2) == 0)) {
         torture_parse(argc, argv, &options);
         return cmocka_run_group_tests(tortures, NULL, NULL);
     }
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]); /* such as '*roll*' */
+    ONLY_MATCHING(argc, argv, tests, " | [nested] --count N ...");
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (explorer_totals.seconds > 0)
         print_totals();

@@ -14,6 +14,7 @@
 #include "../support/jobs.h"
 #include "../support/known.h"
 #include "../support/numbers.h"
+#include "../support/only.h"
 #include "../support/repeat.h"
 #include "../support/workload.h"
 
@@ -820,18 +821,12 @@ static void torture(void **state)
 }
 
 /* `pairs` or `memory`, or options only. */
-static bool is_torture(int *argc, char ***argv)
+static bool is_torture(const char *word)
 {
-    const char *word = *argc > 1 ? (*argv)[1] : "";
-
     torture_kind = strcmp(word, "pairs") == 0    ? PAIRS
                    : strcmp(word, "memory") == 0 ? MEMORY
                                                  : SINGLES;
-    if (torture_kind == SINGLES)
-        return strncmp(word, "--", 2) == 0;
-    --*argc;
-    ++*argv;
-    return true;
+    return torture_kind != SINGLES || strncmp(word, "--", 2) == 0;
 }
 
 int main(int argc, char **argv)
@@ -857,12 +852,11 @@ int main(int argc, char **argv)
 
     if (getenv("NORI_FAULT_REPEAT"))
         return cmocka_run_group_tests(repeated, NULL, NULL);
-    if (is_torture(&argc, &argv)) {
+    if (argc > 1 && is_torture(argv[1])) {
         torture_parse(argc, argv, &options);
         return cmocka_run_group_tests(tortures, NULL, NULL);
     }
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]); /* such as '*roll*' */
+    ONLY_MATCHING(argc, argv, tests, " | [pairs | memory] --count N ...");
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     start_done();
     if (seconds > 0)

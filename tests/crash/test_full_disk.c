@@ -8,6 +8,7 @@
  *
  * A failure prints a line that repeats it. NORI_SHARE=PERCENT does less or more than the default.
  */
+#include "../support/only.h"
 #include "../support/repeat.h"
 #include "../support/workload.h"
 
@@ -332,8 +333,7 @@ int main(int argc, char **argv)
     double begun = repeat_now();
     int failed;
 
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]); /* such as '*roll*' */
+    ONLY_MATCHING(argc, argv, tests, "");
     if (getenv("NORI_FULL_REPEAT"))
         return cmocka_run_group_tests(repeated, NULL, NULL);
     failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
  * Appends, syncs and what crashes leave: test_faults.c.
  */
 #include "../support/maintenance.h"
+#include "../support/only.h"
 #include "../support/repeat.h"
 
 #include <errno.h>
@@ -465,8 +466,7 @@ int main(int argc, char **argv)
 
     if (getenv("NORI_FAULT_REPEAT"))
         return cmocka_run_group_tests(repeated, NULL, NULL);
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
+    ONLY_MATCHING(argc, argv, tests, "");
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     print_message("maintenance: %llu calls, %llu of them with a fault, in %.1f s\n",
                   (unsigned long long)totals.runs, (unsigned long long)totals.failures,

@@ -9,6 +9,7 @@
  * never sound, and no record is missing from what is counted. Nothing in the folder changes, and
  * no memory is left.
  */
+#include "../support/only.h"
 #include "../support/repeat.h"
 #include "../support/sample.h"
 
@@ -538,8 +539,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_answer_ends_within_a_long_segment),
     };
 
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
+    ONLY_MATCHING(argc, argv, tests, "");
     repeat_catch();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

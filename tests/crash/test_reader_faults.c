@@ -11,6 +11,7 @@
  * A failure prints a line that repeats it.
  */
 #include "../api/helpers.h"
+#include "../support/only.h"
 #include "../support/repeat.h"
 
 #include <errno.h>
@@ -486,8 +487,7 @@ int main(int argc, char **argv)
     };
     int failed;
 
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
+    ONLY_MATCHING(argc, argv, tests, "");
     failed = cmocka_run_group_tests_name("reader_faults", tests, NULL, NULL);
     print_message("reader faults: %llu runs\n", (unsigned long long)runs);
     return failed;

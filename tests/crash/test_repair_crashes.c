@@ -10,6 +10,7 @@
  * had it.
  */
 #include "../support/numbers.h"
+#include "../support/only.h"
 #include "../support/repeat.h"
 #include "../support/sample.h"
 
@@ -377,8 +378,7 @@ int main(int argc, char **argv)
     };
     int failed;
 
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
+    ONLY_MATCHING(argc, argv, tests, "");
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     print_message("interrupted repairs: %llu, at %llu points %llu states of the disk, and %llu "
                   "failing calls, in %.1f s\n",

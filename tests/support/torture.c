@@ -20,6 +20,7 @@ void torture_parse(int argc, char **argv, struct torture_options *options)
                                           {"from", required_argument, NULL, 'f'},
                                           {"seconds", required_argument, NULL, 't'},
                                           {NULL, 0, NULL, 0}};
+    const char *part = argc > 1 && argv[1][0] != '-' ? argv[1] : ""; /* getopt may move it */
     int letter;
 
     while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -27,8 +28,8 @@ void torture_parse(int argc, char **argv, struct torture_options *options)
         unsigned long long number = optarg ? strtoull(optarg, &end, 10) : 0;
 
         if (letter == '?' || !end || end == optarg || *end) {
-            (void)fprintf(stderr, "usage: %s [--count N] [--seed N] [--from N] [--seconds N]\n",
-                          argv[0]);
+            (void)fprintf(stderr, "usage: %s%s%s [--count N] [--seed N] [--from N] [--seconds N]\n",
+                          argv[0], part[0] ? " " : "", part);
             exit(2);
         }
         if (letter == 'c')

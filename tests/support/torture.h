@@ -16,8 +16,8 @@ struct torture_options {
     double seconds; /* it ends then, even if count is not reached; 0: no limit */
 };
 
-/* --count N, --seed N, --from N, --seconds N; others end the program with a line that tells these.
- * What is not given stays as it is. */
+/* --count N, --seed N, --from N, --seconds N, behind the name of a part if there is one; others end
+ * the program with a line that tells these. What is not given stays as it is. */
 void torture_parse(int argc, char **argv, struct torture_options *options);
 
 /* Tell tools/torture.sh how far it is, if arguments were given; again and again, and at the end.
