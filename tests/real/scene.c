@@ -55,6 +55,7 @@ void scene_end(struct scene *scene)
         (void)waitpid(scene->server, NULL, 0);
     }
     states_forget(&scene->seen);
+    states_forget(&scene->disks);
     story_free(scene->story);
     device_free(scene->device);
 }
@@ -183,6 +184,19 @@ static struct check check_of(struct scene *scene, uint64_t moment)
                           .is_tail = scene->states % 2 == 1};
 }
 
+/* A disk that two stories lead to is checked for each, by what that one has promised. */
+static uint64_t salt_of(const struct scene *scene)
+{
+    return scene->number * 0x9e3779b97f4a7c15u;
+}
+
+/* But it counts once, and not if the file system refuses it. */
+static bool counts(struct scene *scene, const struct states *states, uint64_t refused_before)
+{
+    return scene->unmountable == refused_before &&
+           states_note(&scene->disks, states->difference - salt_of(scene));
+}
+
 /* Cuts while the state was mounted and the log opened; what was there then must be there again. A
  * cut that leaves the state as it was is none: differences go on from the state's. */
 static bool check_nested(struct scene *scene, const struct states *state, const struct check *first,
@@ -212,7 +226,7 @@ static bool check_nested(struct scene *scene, const struct states *state, const 
                                   first->found.end);
             is_good = complain(scene, "two deep", check.why);
         }
-        scene->nested += scene->unmountable == refused;
+        scene->nested += counts(scene, &states, refused);
         states_unmake(&states);
     }
     states_end(&states);
@@ -227,7 +241,7 @@ static bool check_one(struct scene *scene, const struct states *states, bool is_
 
     if (!check_mounted(scene, &check, made))
         return false;
-    scene->states += scene->unmountable == refused;
+    scene->states += counts(scene, states, refused);
     if (!is_nested || check.recovered_at == 0 || scene->states % NESTED_EVERY != 0)
         return true;
     return check_nested(scene, states, &check, made);
@@ -241,7 +255,7 @@ bool scene_check(struct scene *scene, size_t end, uint64_t least_moment, uint64_
                             .to = end,
                             .least_moment = least_moment,
                             .seed = scene->number,
-                            .base = scene->number * 0x9e3779b97f4a7c15u};
+                            .base = salt_of(scene)};
     bool is_good = true;
 
     states_begin(&states);

@@ -25,8 +25,9 @@ struct scene {
     const char *program; /* for the line that repeats */
     struct device *device;
     struct story *story;
-    struct states_seen seen;
-    uint64_t number; /* of the story */
+    struct states_seen seen;  /* of each story for itself: what was checked */
+    struct states_seen disks; /* of all: what counts */
+    uint64_t number;          /* of the story */
     int loop;
     char loop_name[32];
     pid_t server;

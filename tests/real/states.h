@@ -8,7 +8,8 @@
  * file systems rely on that for what is their own. The promise that a state must keep is the
  * strongest for its bytes: that of the moment when the next flush came.
  *
- * Each state is made once: states with the same bytes count as one, whatever led to them.
+ * Each state is made once of all that have the same `base`: states with the same bytes are one,
+ * whatever led to them.
  *
  * Threads. One, while the device is not in use.
  */
