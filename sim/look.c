@@ -152,15 +152,16 @@ int nori_sim_list(nori_sim *sim, const char *path, int (*entry)(void *context, c
     return rc;
 }
 
+/* Each with the stamp of now: what changes later is for later syncs. */
 void nori_sim_sync_all(nori_sim *sim)
 {
     nw_sim_image_absorb_all(sim);
     for (uint32_t i = 0; i < sim->node_count; i++) {
         if (sim->nodes[i].inode && nw_sim_inode_is_dirty(sim->nodes[i].inode))
             nw_sim_inode_sync(sim->store, nw_sim_node_own_inode(sim, i), sim->nodes[i].inode,
-                              UINT64_MAX);
+                              sim->stamp);
         if (sim->nodes[i].names)
-            nw_sim_names_sync(nw_sim_node_own_names(sim, i), UINT64_MAX);
+            nw_sim_names_sync(nw_sim_node_own_names(sim, i), sim->stamp);
     }
 }
 

@@ -246,6 +246,24 @@ static void opening_with_create_makes_the_folders_name_durable(void **state)
     nori_sim_free(after);
 }
 
+/* A file that was synced with all others counted as synced for ever, whatever was written to it: a
+ * test that damages a disk and syncs it, and then has a program repair it, saw the repair lost. */
+static void what_is_synced_after_a_sync_of_everything_survives(void **state)
+{
+    struct bench *bench = *state;
+
+    bench_write_letters(bench->file, 0, 'x', 3 * NORI_SIM_SECTOR);
+    nori_sim_sync_all(bench->sim);
+    bench_assert_outcomes(bench->sim, bench_describe_three_sectors, "xxx");
+    bench_write_letters(bench->file, NORI_SIM_SECTOR, 'y', NORI_SIM_SECTOR);
+    bench_assert_outcomes(bench->sim, bench_describe_three_sectors, "xxx xyx");
+    bench_sync_file(bench->file);
+    bench_assert_outcomes(bench->sim, bench_describe_three_sectors, "xyx");
+    bench_write_letters(bench->file, 0, 'z', NORI_SIM_SECTOR);
+    nori_sim_sync_all(bench->sim);
+    bench_assert_outcomes(bench->sim, bench_describe_three_sectors, "zyx");
+}
+
 /* Process crashes. */
 
 static void a_killed_process_leaves_all_it_wrote_but_not_durable(void **state)
@@ -680,6 +698,7 @@ int main(void)
         SIM_TEST(renames_are_whole_and_impossible_changes_fall_away),
         SIM_TEST(a_removed_file_comes_back_with_its_contents),
         SIM_TEST(opening_with_create_makes_the_folders_name_durable),
+        SIM_TEST(what_is_synced_after_a_sync_of_everything_survives),
         SIM_TEST(a_killed_process_leaves_all_it_wrote_but_not_durable),
         SIM_TEST(machines_do_not_disturb_each_other),
         SIM_TEST(crash_at_stops_the_world_at_each_operation),
