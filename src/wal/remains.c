@@ -787,7 +787,7 @@ static int has_only_empty_before(struct nw_repair *repair, uint64_t segment_id)
     rc = nw_scan_measure_format1(repair->env, &repair->chain, repair->error);
     if (rc >= 0)
         rc = find_end(repair, before, &end, &sequence);
-    return rc < 0 ? rc : rc == 1 && sequence == 1;
+    return rc < 0 ? rc : sequence == 1; /* a torn record is none either */
 }
 
 bool nw_remains_is_likely_end(const struct nw_repair *repair, uint64_t end)

@@ -218,6 +218,27 @@ static void what_a_person_keeps_in_quarantine_stays(void **state)
 
 /* ---- a predecessor that was dropped ---- */
 
+/* Segment 5, with a record, behind a segment 4 that is not there. */
+static void store_orphan(const char *dir)
+{
+    const struct raw_header header = {.segment_id = 5,
+                                      .base_sequence = 9,
+                                      .log_id = LOG_ID,
+                                      .salt = SALT,
+                                      .start = 1000,
+                                      .durable_lsn = 1000,
+                                      .prev_id = 4,
+                                      .prev_salt = 77,
+                                      .prev_end = 500};
+    struct bytes file = {0};
+
+    put_header(&file, &header);
+    put_plain(&file, "k", "a", SALT);
+    put_mark(&file, SALT, LOG_ID, 10, 1000 + file.len);
+    store(dir, 5, &file);
+    free_bytes(&file);
+}
+
 /* A file without a record lies before a segment that says it had another predecessor: it alone is
  * set aside, and nothing is lost. A dry run says so. */
 static void an_empty_file_before_a_segment_is_set_aside_and_that_is_kept(void **state)
@@ -226,19 +247,8 @@ static void an_empty_file_before_a_segment_is_set_aside_and_that_is_kept(void **
     const char *const plan = "the older files hold no record: they are set aside; everything else";
 
     for (uint64_t id = 3; id < 5; id++) { /* another one, or of the name that was dropped */
-        struct raw_header header = {.segment_id = 5, .base_sequence = 9, .log_id = LOG_ID};
-        struct bytes file = {0};
-
-        header.salt = SALT;
-        header.start = header.durable_lsn = 1000;
-        header.prev_id = 4;
-        header.prev_salt = 77;
-        header.prev_end = 500;
-        put_header(&file, &header);
-        put_plain(&file, "k", "a", SALT);
-        put_mark(&file, SALT, LOG_ID, 10, 1000 + file.len);
         make_dir(dir);
-        store(dir, 5, &file);
+        store_orphan(dir);
         store_file(dir, segment_name(id), "", 0);
         assert_int_equal(repair(dir, NORI_LOG_SALVAGE | NORI_LOG_DRY_RUN), NORI_E_CORRUPT);
         expect_said(plan);
@@ -250,7 +260,30 @@ static void an_empty_file_before_a_segment_is_set_aside_and_that_is_kept(void **
         assert_true(has_file(dir, id == 3 ? "quarantine/000003.wal" : "quarantine/000004.wal"));
         expect_values(dir, " a");
         expect_sound(dir);
-        free_bytes(&file);
+        remove_dir(dir);
+    }
+}
+
+/* D7: one of two files without a record was moved when the power went. The other, which ends in a
+ * torn record, holds none either; but the next salvage set aside the segment behind it, too. */
+static void a_salvage_done_again_keeps_the_segment_behind_a_torn_file(void **state)
+{
+    static const char torn[200] = "\3\xa0\5\0keyvalue, the most of which is missing";
+    const char *dir = dir_of(state);
+
+    for (int is_again = 0; is_again < 2; is_again++) {
+        make_dir(dir);
+        store_orphan(dir);
+        store_file(dir, segment_name(3), torn, sizeof torn);
+        if (!is_again)
+            store_file(dir, segment_name(4), "", 0);
+        assert_int_equal(repair(dir, NORI_LOG_SALVAGE | NORI_LOG_DRY_RUN), NORI_E_CORRUPT);
+        expect_said("the older files hold no record: they are set aside; everything else");
+        assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+        assert_int_equal(heard.summary.records_lost, 0);
+        assert_true(has_file(dir, "quarantine/000003.wal"));
+        expect_values(dir, " a");
+        expect_sound(dir);
         remove_dir(dir);
     }
 }
@@ -811,6 +844,7 @@ int main(void)
         IN_FOLDER(a_stretch_too_short_for_a_hole_grows_back_to_a_mark),
         IN_FOLDER(what_a_person_keeps_in_quarantine_stays),
         IN_FOLDER(an_empty_file_before_a_segment_is_set_aside_and_that_is_kept),
+        IN_FOLDER(a_salvage_done_again_keeps_the_segment_behind_a_torn_file),
         IN_FOLDER(a_record_of_a_newer_version_keeps_repair_from_all_changes),
         IN_FOLDER(a_spare_tells_the_damaged_header_of_the_segment_before),
         IN_FOLDER(a_spare_with_a_number_that_no_log_reaches_gets_no_name),

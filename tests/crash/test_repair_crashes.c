@@ -30,9 +30,10 @@
 /* How to damage: a letter a place, with the number of a file behind it, 9 being the newest.
  *   r  a byte of its first record    h  a byte of its header
  *   l  a byte of its last record     m  the file is missing
- *   z  its first sector is zeroed */
-static const char *const damages[] = {"r0", "r1", "l1", "r9",     "l9",   "h0",   "h1",
-                                      "h9", "m1", "z1", "r0r1h9", "h1l1", "l0m2", "z1r9"};
+ *   z  its first sector is zeroed    e  it is all zero
+ *   t  it is of format 1, and torn in its first record */
+static const char *const damages[] = {"r0", "r1", "l1",     "r9",   "l9",   "h0",   "h1",  "h9",
+                                      "m1", "z1", "r0r1h9", "h1l1", "l0m2", "z1r9", "t0e1"};
 
 struct repair {
     const struct sample *sample;
@@ -53,6 +54,17 @@ static struct {
     double seconds;
 } totals;
 
+/* Neither has a record: they are no part of the log, and the rest of it is. */
+static void replace(nori_sim *sim, const char *path, char how)
+{
+    static const char torn[] = "\3\xa0\5\0keyvalue, the most of which is missing";
+
+    assert_true(nori_sim_file_resize(sim, path, 0) >= 0);
+    if (how == 't')
+        assert_true(nori_sim_file_poke(sim, path, 0, torn, sizeof torn) >= 0);
+    assert_true(nori_sim_file_resize(sim, path, SAMPLE_BYTES_MAX) >= 0);
+}
+
 static void damage(const struct sample *sample, nori_sim *sim, const char *how)
 {
     for (; how[0]; how += 2) {
@@ -68,6 +80,10 @@ static void damage(const struct sample *sample, nori_sim *sim, const char *how)
         }
         if (how[0] == 'z') {
             assert_true(nori_sim_file_poke(sim, file->path, 0, zeros, sizeof zeros) >= 0);
+            continue;
+        }
+        if (how[0] == 'e' || how[0] == 't') {
+            replace(sim, file->path, how[0]);
             continue;
         }
         for (size_t r = 0; r < sample->record_count && how[0] == 'l'; r++)
