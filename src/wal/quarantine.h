@@ -15,15 +15,16 @@ struct nw_quarantine {
     const struct nw_env *env;
     struct nori_folder *folder; /* NULL until something is set aside */
     uint32_t file_mode;
-    uint64_t bytes; /* set aside so far */
+    uint64_t bytes;       /* set aside so far */
+    bool is_name_used_up; /* with all numbers that it may have: then nothing was set aside */
 };
 
 void nw_quarantine_init(struct nw_quarantine *quarantine, const struct nw_env *env,
                         uint32_t file_mode);
 void nw_quarantine_done(struct nw_quarantine *quarantine);
 
-/* Copy what the file of a segment has of [from, to), durably. Copying the same again makes another
- * copy. */
+/* Copy what the file of a segment has of [from, to), durably. If that is there already, or a part
+ * of it, no other copy is made. */
 int nw_quarantine_copy(struct nw_quarantine *quarantine, const struct nw_link *link, uint64_t from,
                        uint64_t to, const char *why, struct nori_error *error);
 

@@ -835,6 +835,145 @@ static void a_prefix_that_finds_no_room_leaves_the_damage_told(void **state)
     nori_sim_free(damaged);
 }
 
+/* ---- a repair that fails, and is tried again ---- */
+
+/* Three segments; the first has bad bytes, behind which there is no mark that is intact. */
+static nori_sim *make_damaged(void)
+{
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = config_on(sim);
+    uint8_t damage[8000];
+
+    for (uint64_t life = 0; life < 3; life++) {
+        nori_wal *wal = open_log(&config);
+
+        append_range(wal, 1 + 20 * life, 20, 100);
+        close_log(wal);
+    }
+    memset(damage, 0x55, sizeof damage);
+    assert_int_equal(nori_sim_file_poke(sim, "wal/000000.wal", 1000, damage, 500), 0);
+    nori_sim_sync_all(sim);
+    return sim;
+}
+
+static int open_in_prefix(nori_sim *sim, struct nori_error *error)
+{
+    struct nori_wal_config config = config_on(sim);
+
+    config.recovery_mode = NORI_RECOVER_PREFIX;
+    return try_open(&config, NULL, error);
+}
+
+static int count_name(void *context, const char *name)
+{
+    (void)name;
+    ++*(size_t *)context;
+    return 0;
+}
+
+static size_t count_set_aside(nori_sim *sim)
+{
+    size_t count = 0;
+
+    (void)nori_sim_list(sim, "wal/quarantine", count_name, &count);
+    return count;
+}
+
+/* D9: each attempt left an empty piece, until all the names that it may have were used up; then
+ * there could be as much room as you like, and the log did not open any more. */
+static void a_repair_that_finds_no_room_leaves_nothing_behind(void **state)
+{
+    struct nori_sim_options full = NORI_SIM_OPTIONS_INIT;
+    nori_sim *sim = make_damaged();
+
+    (void)state;
+    full.capacity_bytes = nori_sim_used_bytes(sim);
+    nori_sim_set_options(sim, &full);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(open_in_prefix(sim, NULL), NORI_E_NOSPACE);
+        assert_int_equal(count_set_aside(sim), 0);
+    }
+    full.capacity_bytes = 0;
+    nori_sim_set_options(sim, &full);
+    assert_int_equal(open_in_prefix(sim, NULL), NORI_OK);
+    assert_int_equal(count_set_aside(sim), 6); /* three pieces, and their notes */
+    nori_sim_free(sim);
+}
+
+/* Is it in the other quarantine, too? */
+static int expect_there(void *context, const char *name)
+{
+    char path[128];
+    uint64_t bytes;
+
+    (void)snprintf(path, sizeof path, "wal/quarantine/%s", name);
+    if (nori_sim_file_bytes(context, path, &bytes) < 0)
+        fail_msg("%s is set aside only if nothing fails", name);
+    return 0;
+}
+
+/* D7, D9: a service that is started again and again copied the same bytes each time, until the disk
+ * was full. */
+static void a_repair_that_fails_at_each_call_in_turn_sets_everything_aside_once(void **state)
+{
+    struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+    nori_sim *sim = make_damaged(), *whole;
+    uint64_t failures = 0;
+
+    (void)state;
+    nori_sim_crash_kill(sim, &whole);
+    assert_int_equal(open_in_prefix(whole, NULL), NORI_OK);
+    options.fail_mask = NORI_SIM_WRITE | NORI_SIM_SYNC | NORI_SIM_RENAME | NORI_SIM_FOLDER_SYNC;
+    do {
+        options.fail_nth++;
+        nori_sim_set_options(sim, &options);
+        failures += open_in_prefix(sim, NULL) < 0;
+    } while (nori_sim_did_fail(sim));
+    assert_in_range(failures, 10, 1000);
+    assert_int_equal(nori_sim_list(whole, "wal/quarantine", expect_there, sim), 0);
+    assert_int_equal(count_set_aside(sim), count_set_aside(whole));
+    nori_sim_free(whole);
+    nori_sim_free(sim);
+}
+
+/* The name of a piece of bytes. */
+static int note_copy(void *context, const char *name)
+{
+    if (strstr(name, ".wal.") && !strstr(name, ".txt"))
+        (void)snprintf(context, 64, "%.60s", name);
+    return 0;
+}
+
+/* Who has so many pieces of one name learns where they are, and what to do. */
+static void a_piece_whose_names_are_used_up_says_what_to_do(void **state)
+{
+    struct nori_error error = NORI_ERROR_INIT;
+    nori_sim *sim = make_damaged(), *whole;
+    struct nori_folder *folder;
+    char name[64] = "";
+
+    (void)state;
+    nori_sim_crash_kill(sim, &whole);
+    assert_int_equal(open_in_prefix(whole, NULL), NORI_OK);
+    assert_int_equal(nori_sim_list(whole, "wal/quarantine", note_copy, name), 0);
+    nori_sim_free(whole);
+    assert_int_equal(nori_sim_vfs(sim)->open_folder(nori_sim_vfs(sim)->context, "wal/quarantine",
+                                                    NORI_FOLDER_CREATE, 0700, &folder),
+                     0);
+    folder->ops->close(folder);
+    for (int i = 0; i < 1000; i++) {
+        char path[128];
+
+        (void)snprintf(path, sizeof path, i ? "wal/quarantine/%s.%d" : "wal/quarantine/%s", name,
+                       i);
+        assert_int_equal(nori_sim_file_poke(sim, path, 0, "another one", 11), 0);
+    }
+    assert_int_equal(open_in_prefix(sim, &error), NORI_E_INVALID);
+    assert_non_null(strstr(error.message, "folder quarantine has 1000 files of that name"));
+    assert_non_null(strstr(error.message, "move it to another place"));
+    nori_sim_free(sim);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temporary_setup, temporary_teardown)
 
 int main(void)
@@ -855,6 +994,9 @@ int main(void)
         cmocka_unit_test(what_only_the_ring_has_is_set_aside_with_its_segment),
         cmocka_unit_test(a_ring_that_nothing_tells_apart_is_kept),
         cmocka_unit_test(a_prefix_that_finds_no_room_leaves_the_damage_told),
+        cmocka_unit_test(a_repair_that_finds_no_room_leaves_nothing_behind),
+        cmocka_unit_test(a_repair_that_fails_at_each_call_in_turn_sets_everything_aside_once),
+        cmocka_unit_test(a_piece_whose_names_are_used_up_says_what_to_do),
         cmocka_unit_test(a_repair_opens_each_file_a_few_times_however_many_there_are),
     };
 
