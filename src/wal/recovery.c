@@ -58,7 +58,7 @@ static void set_words(struct nw_recovered *recovered)
         nw_control_set_place(recovered->control, last->id, last->start);
     atomic_store(&words->oldest,
                  last ? recovered->chain.links[recovered->chain.first_live].start : 0);
-    /* What was cut off stays damage until a header says durably that the log ends before it (D6). */
+    /* What was cut off stays damage until a header says durably where the log ends now (D6). */
     if (!recovered->was_cut || NW_PLANT("forget-damage-at-once"))
         nw_control_set_durable(recovered->control, recovered->end_lsn,
                                last && last->format == 2 ? last->header.salt : 0);
