@@ -334,7 +334,9 @@ static void interrupt(struct sample *sample, uint64_t staged, const char *how, u
     if (staged > 0 && nori_sim_file_bytes(repair.damaged, newest->path, &bytes) >= 0)
         (void)nori_sim_file_poke(repair.evidence, newest->path, newest->end - staged,
                                  newest->bytes + (newest->end - staged), (size_t)staged);
-    repair.is_torn = open_as_sound(repair.damaged,
+    /* A record that was never whole is left behind as a torn tail by whoever does not repair. */
+    repair.is_torn = strchr(how, 't') ||
+                     open_as_sound(repair.damaged,
                                    &(struct nori_recovery_info)NORI_RECOVERY_INFO_INIT) == NORI_OK;
     nori_sim_crash_kill(repair.damaged, &sim);
     repair.is_broken = !open_again(&repair, sim, "nothing");
