@@ -101,11 +101,18 @@ static struct nw_segment *oldest_unsynced(struct nori_wal *wal, uint64_t lsn)
     return oldest;
 }
 
+/* It has ended, and all of it is in its file. mutex held. */
+static bool is_complete(const struct nori_wal *wal, const struct nw_segment *segment)
+{
+    return segment->end != NW_OPEN_END &&
+           (segment->start + segment->end <= atomic_load(&wal->written_lsn) ||
+            NW_PLANT("ended-is-written"));
+}
+
 /* Sync one segment; mutex held, released meanwhile. */
 static int sync_segment(struct nori_wal *wal, struct nw_segment *segment)
 {
-    bool was_complete = segment->end != NW_OPEN_END &&
-                        segment->start + segment->end <= atomic_load(&wal->written_lsn);
+    bool was_complete = is_complete(wal, segment);
     int rc = segment->is_named ? 0 : nw_sync_name(wal);
 
     if (rc < 0)
@@ -119,6 +126,8 @@ static int sync_segment(struct nori_wal *wal, struct nw_segment *segment)
     nw_lock(wal, wal->mutex);
     if (rc < 0)
         return rc;
+    if (NW_PLANT("complete-after-sync"))
+        was_complete = is_complete(wal, segment);
     segment->is_synced = was_complete;
     if (was_complete) {
         wal->is_trim_wanted = true;

@@ -7,6 +7,7 @@
  * bounds are exact, and a minute takes a moment. A call that waits for nothing takes less than
  * SLACK.
  */
+#include "../support/repeat.h"
 #include "helpers.h"
 
 #include <nori/sim.h>
@@ -581,6 +582,87 @@ static void what_was_closed_survives_a_power_cut(void **state)
     }
 }
 
+/* ---- a segment that ends beside a sync ---- */
+
+/* Fill the current segment, but for less than `left` bytes; returns the next number. */
+static uint64_t fill_segment(const struct machine *machine, uint64_t number, uint64_t left)
+{
+    while (position_of(machine->wal).offset + left + 1100 < MIB)
+        (void)append_numbered(machine->wal, number++, 1000);
+    return number;
+}
+
+static uint64_t end_segment(const struct machine *machine, uint64_t number)
+{
+    uint64_t id = position_of(machine->wal).segment_id;
+
+    while (position_of(machine->wal).segment_id == id)
+        (void)append_numbered(machine->wal, number++, 500);
+    return number;
+}
+
+static void expect_all_after_sync(const struct machine *machine, uint64_t count)
+{
+    assert_int_equal(nori_wal_sync(machine->wal), NORI_OK);
+    expect_after_power_cut(machine, count);
+}
+
+/* D3: what came into a segment while it was being synced, until it ended, is lost with the power
+ * unless it is synced once more. */
+static void a_segment_that_ends_beside_a_sync_is_synced_to_its_end(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < 6; i++) {
+        struct nori_thread *thread = NULL;
+        struct machine machine;
+        uint64_t number;
+
+        start(&machine, i % 2 ? NORI_FSYNC_BATCH : NORI_FSYNC_OS, 50000);
+        warm_up(&machine);
+        set_latency(&machine, 5 * MS);
+        number = fill_segment(&machine, 1, 3000);
+        assert_int_equal(machine.vfs->thread_start(machine.vfs->context, "syncer", call_sync,
+                                                   machine.wal, &thread),
+                         0);
+        nap(&machine, (1 + i) * 500 * US); /* the sync takes longer */
+        number = end_segment(&machine, number);
+        machine.vfs->thread_join(machine.vfs->context, thread);
+        expect_all_after_sync(&machine, number);
+        stop(&machine);
+    }
+}
+
+/* D3: whatever the order of the threads, what the ring still has when its segment ends is written
+ * and synced, too. */
+static void what_the_ring_has_when_its_segment_ends_is_synced(void **state)
+{
+    uint64_t count = repeat_share(100);
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= count; seed++) {
+        struct nori_sim_options options = NORI_SIM_OPTIONS_INIT;
+        struct nori_thread *thread = NULL;
+        struct machine machine;
+        uint64_t number;
+
+        start(&machine, seed % 2 ? NORI_FSYNC_BATCH : NORI_FSYNC_OS, 50000);
+        warm_up(&machine);
+        number = fill_segment(&machine, 1, 3000);
+        nap(&machine, 100 * MS);
+        (void)append_numbered(machine.wal, number++, 500);
+        options.seed = seed;
+        options.switch_percent = 10 + (uint32_t)(seed % 9) * 10;
+        nori_sim_set_options(machine.sim, &options);
+        assert_int_equal(machine.vfs->thread_start(machine.vfs->context, "syncer", call_sync,
+                                                   machine.wal, &thread),
+                         0);
+        number = end_segment(&machine, number);
+        machine.vfs->thread_join(machine.vfs->context, thread);
+        expect_all_after_sync(&machine, number);
+        stop(&machine);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -600,6 +682,8 @@ int main(void)
         cmocka_unit_test(waiting_for_places_that_are_not_there_is_refused),
         cmocka_unit_test(closing_ends_those_who_wait),
         cmocka_unit_test(what_was_closed_survives_a_power_cut),
+        cmocka_unit_test(a_segment_that_ends_beside_a_sync_is_synced_to_its_end),
+        cmocka_unit_test(what_the_ring_has_when_its_segment_ends_is_synced),
     };
 
     return cmocka_run_group_tests_name("policies", tests, NULL, NULL);
