@@ -14,7 +14,7 @@
 
 #define US    ((uint64_t)1000)
 #define MS    (1000 * US)
-#define SLACK MS /* a call of the seam takes 100 ns of simulated time */
+#define SLACK (50 * US) /* a call of the seam takes 100 ns of simulated time */
 
 struct machine {
     nori_sim *sim;
