@@ -362,6 +362,14 @@ static bool try_fault(const struct workload *workload, const char *steps, const 
     return scene.is_whole;
 }
 
+/* How many calls of this kind there are if none fails. */
+static uint64_t count_calls(const struct workload *workload, const char *steps, struct fault fault)
+{
+    fault.nth = UINT64_MAX;
+    (void)try_fault(workload, steps, &fault);
+    return calls;
+}
+
 #define NOT_MEMORY (NORI_SIM_ALL_CALLS & ~NORI_SIM_MEMORY)
 #define SYNCS      (NORI_SIM_SYNC | NORI_SIM_FOLDER_SYNC)
 #define FOR_SPACE                                                                           \
@@ -482,29 +490,59 @@ static void whatever_memory_is_missing_the_log_keeps_its_word(void **state)
     fail_all(crashed_histories, COUNT(crashed_histories), memory_faults, COUNT(memory_faults));
 }
 
+#define KINDS      (COUNT(faults) * 3 * (COUNT(histories) + COUNT(crashed_histories)))
+#define PAIRS_EACH 3
+
+/* A history, a policy and a kind of fault: KINDS in all, each once, in a mixed order. */
+static const char *number_to_pair(uint64_t number, struct workload *workload, struct fault *fault)
+{
+    uint64_t rest = number * 101 % KINDS; /* neighbours differ in everything */
+
+    *fault = faults[rest % COUNT(faults)];
+    fault->flags &= ~NORI_SIM_FAIL_STICKY;
+    rest /= COUNT(faults);
+    *workload = (struct workload){.policy = (uint32_t)(rest % 3),
+                                  .preallocate = NORI_PREALLOCATE_OFF,
+                                  .seed = number,
+                                  .switch_percent = number % 2 ? 30 : 0};
+    rest /= 3;
+    return rest < COUNT(histories) ? histories[rest] : crashed_histories[rest - COUNT(histories)];
+}
+
+/* Two calls fail of about `count`, the second soon after the first. */
+static bool try_pair(const struct workload *workload, const char *steps, struct fault fault,
+                     uint64_t count, uint64_t *seed)
+{
+    fault.nth = 1 + torture_random(seed, count);
+    fault.nth_too = fault.nth + 1 + torture_random(seed, 17);
+    if (try_fault(workload, steps, &fault))
+        return true;
+    if (calls <= fault.nth) /* the first was the last one of all */
+        return false;
+    fault.nth_too = fault.nth + 1 + torture_random(seed, calls - fault.nth);
+    return try_fault(workload, steps, &fault);
+}
+
 /* Two faults, the second one while the log deals with the first. */
 static void whatever_two_calls_fail_the_log_keeps_its_word(void **state)
 {
-    uint64_t count = repeat_share(2000);
+    uint64_t count = repeat_share(KINDS);
+    uint64_t seed = 1;
+    uint64_t reached = 0;
     double begun = repeat_now();
 
     (void)state;
     for (uint64_t i = 0; i < count; i++) {
-        struct workload workload = {.policy = (uint32_t)(i % 3),
-                                    .preallocate = NORI_PREALLOCATE_OFF,
-                                    .seed = i,
-                                    .switch_percent = i % 2 ? 30 : 0};
-        struct fault fault = faults[i % COUNT(faults)];
-        bool is_crashed = i / 3 % 2;
-        const char *steps = is_crashed ? crashed_histories[i / 6 % COUNT(crashed_histories)]
-                                       : histories[i / 6 % COUNT(histories)];
+        struct workload workload;
+        struct fault fault;
+        const char *steps = number_to_pair(i, &workload, &fault);
+        uint64_t call_count = count_calls(&workload, steps, fault);
 
-        fault.flags &= ~NORI_SIM_FAIL_STICKY;
-        fault.nth = 1 + i * 37 % 101;
-        fault.nth_too = fault.nth + 1 + i * 11 % 17;
-        (void)try_fault(&workload, steps, &fault);
+        for (int j = 0; call_count > 0 && j < PAIRS_EACH; j++)
+            reached += try_pair(&workload, steps, fault, call_count, &seed);
     }
     seconds += repeat_now() - begun;
+    assert_true(reached >= count); /* of some kinds there is only one call */
 }
 
 /* What fails while a segment without a header begins: the sync of the one before, the cut of its
@@ -613,11 +651,13 @@ static void a_ring_that_may_not_be_read_is_not_forgotten(void **state)
     const struct workload workload = {
         .policy = NORI_FSYNC_BATCH, .preallocate = NORI_PREALLOCATE_OFF, .seed = 1};
     struct fault fault = {NORI_SIM_OPEN | NORI_SIM_STAT | NORI_SIM_READ, 0, EACCES, 0, 0};
+    uint64_t reached = 0;
 
     (void)state;
     for (fault.nth = 1; fault.nth < 30; fault.nth++)
         for (fault.nth_too = fault.nth + 1; fault.nth_too < fault.nth + 6; fault.nth_too++)
-            (void)try_fault(&workload, "pDaaKq", &fault);
+            reached += try_fault(&workload, "pDaaKq", &fault);
+    assert_true(reached >= 8);
 }
 
 /* Found by singles: the header of a new segment was refused, and stood in `spare` all the same. It
@@ -631,7 +671,7 @@ static void a_refused_header_ends_the_segment_all_the_same(void **state)
     (void)state;
     for (workload.seed = 1; workload.seed <= 200; workload.seed++)
         for (fault.nth = 3; fault.nth < 6; fault.nth++)
-            (void)try_fault(&workload, "aDas", &fault);
+            assert_true(try_fault(&workload, "aDas", &fault));
 }
 
 /* Found by singles: what a refused append had left was overwritten, but nothing was synced, so that
@@ -645,7 +685,7 @@ static void what_was_refused_does_not_come_back_with_a_power_cut(void **state)
     (void)state;
     for (workload.seed = 1; workload.seed <= 20; workload.seed++)
         for (fault.nth = 2; fault.nth < 4; fault.nth++)
-            (void)try_fault(&workload, "aQ", &fault);
+            assert_true(try_fault(&workload, "aQ", &fault));
 }
 
 /* Found by pairs: the sync failed of a cut that took garbage away. The next life saw a file that
@@ -656,12 +696,14 @@ static void a_cut_that_was_never_synced_is_made_again(void **state)
     struct workload workload = {
         .policy = NORI_FSYNC_BATCH, .preallocate = NORI_PREALLOCATE_OFF, .format = 1};
     struct fault fault = {NORI_SIM_WRITE | NORI_SIM_SYNC, NORI_SIM_FAIL_PARTLY, ENOSPC, 0, 0};
+    uint64_t reached = 0;
 
     (void)state;
     for (workload.seed = 1; workload.seed <= 10; workload.seed++)
         for (fault.nth = 2; fault.nth < 6; fault.nth++)
             for (fault.nth_too = fault.nth + 1; fault.nth_too < fault.nth + 8; fault.nth_too++)
-                (void)try_fault(&workload, "bb", &fault);
+                reached += try_fault(&workload, "bb", &fault);
+    assert_true(reached >= 100);
 }
 
 /* Found by pairs: what a failed append had left could not be taken back, only in memory. The next
@@ -675,7 +717,7 @@ static void a_torn_tail_stays_as_open_has_seen_it(void **state)
 
     (void)state;
     for (workload.seed = 2; workload.seed <= 100; workload.seed += 2)
-        (void)try_fault(&workload, "bcs", &fault);
+        assert_true(try_fault(&workload, "bcs", &fault));
 }
 
 /* FORMAT.POLICY.PREALLOCATE.VERIFY.SWITCH.SEED.STEPS:MASK.FLAGS.ERRNO.NTH.NTH_TOO */
@@ -776,14 +818,6 @@ static bool try_single(struct job *job, uint64_t number)
         fault.nth++;
     while (try_and_count(job, &workload, steps, &fault));
     return true;
-}
-
-/* How many calls of this kind there are if none fails. */
-static uint64_t count_calls(const struct workload *workload, const char *steps, struct fault fault)
-{
-    fault.nth = UINT64_MAX;
-    (void)try_fault(workload, steps, &fault);
-    return calls;
 }
 
 /* One history with two faults: some call fails, and then each of those that follow, the far ones
