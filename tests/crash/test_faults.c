@@ -545,6 +545,27 @@ static void whatever_two_calls_fail_the_log_keeps_its_word(void **state)
     assert_true(reached >= count); /* of some kinds there is only one call */
 }
 
+/* What a log takes beforehand: space, and zeros, which are writes of the background. */
+static void whatever_call_fails_a_log_that_takes_space_keeps_its_word(void **state)
+{
+    static const char *const some[] = {"aabmzDac", "fmbXmDa"};
+    static const uint32_t ways[] = {NORI_PREALLOCATE_AUTO, NORI_PREALLOCATE_ZERO};
+    double begun = repeat_now();
+
+    (void)state;
+    stride_of_all = 7;
+    for (size_t i = 0; i < COUNT(some) * COUNT(ways); i++) {
+        struct workload workload = {.policy = (uint32_t)(i % 3),
+                                    .preallocate = ways[i / COUNT(some)],
+                                    .seed = 1 + i,
+                                    .switch_percent = i % 2 ? 20 : 0};
+
+        fail_each(some[i % COUNT(some)], &workload, faults, COUNT(faults));
+    }
+    stride_of_all = 1;
+    seconds += repeat_now() - begun;
+}
+
 /* What fails while a segment without a header begins: the sync of the one before, the cut of its
  * tail, the name, the folder. */
 static void whatever_call_fails_a_log_of_format_1_keeps_its_word(void **state)
@@ -720,6 +741,55 @@ static void a_torn_tail_stays_as_open_has_seen_it(void **state)
         assert_true(try_fault(&workload, "bcs", &fault));
 }
 
+/* Append records to a segment that owns less than it may, until it has got more. Returns whether
+ * the fault was reached. */
+static bool extend_with(const struct fault *fault, struct nori_error *ret_failure)
+{
+    static const uint8_t bytes[400000];
+    struct nori_record record = {.key = "k", .key_len = 1, .value = bytes};
+    struct scene scene = {
+        .workload = {.policy = NORI_FSYNC_OS, .preallocate = NORI_PREALLOCATE_ZERO},
+        .fault = *fault};
+    nori_sim *sim = nori_sim_new(NULL);
+    struct nori_wal_config config = workload_config(&scene.workload, sim);
+    struct nori_sim_options options;
+    nori_wal *wal = NULL;
+    bool is_reached;
+
+    config.max_segment_size = (uint64_t)4 << 20;
+    assert_int_equal(nori_wal_open(&config, &wal, NULL, NULL), NORI_OK);
+    record.value_len = sizeof bytes;
+    assert_int_equal(nori_wal_append(wal, &record, NULL), NORI_OK);
+    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+    nori_sim_sleep(sim, 1000000000); /* `spare` is ready, too */
+    set_faults(&scene, true, &options);
+    nori_sim_set_options(sim, &options);
+    record.value_len = 50000;
+    for (int i = 0; i < 4; i++) {
+        (void)nori_wal_append(wal, &record, NULL);
+        nori_sim_sleep(sim, 100000000);
+    }
+    is_reached = nori_sim_did_fail(sim);
+    assert_int_equal(nori_wal_failure(wal, ret_failure), is_reached ? NORI_OK : NORI_END);
+    (void)nori_wal_close(wal);
+    nori_sim_free(sim);
+    return is_reached;
+}
+
+/* D8: what a write of zeros behind the records says may be about the records: the kernel tells of a
+ * lost page once. A log that goes on then calls durable what is gone. */
+static void zeros_that_cannot_be_written_fail_the_log(void **state)
+{
+    struct fault fault = {NORI_SIM_WRITE, 0, EIO, 1, 0};
+    struct nori_error failure = NORI_ERROR_INIT;
+    uint64_t zeros = 0;
+
+    (void)state;
+    for (; extend_with(&fault, &failure); fault.nth++)
+        zeros += strstr(failure.message, "take space") != NULL;
+    assert_int_equal(zeros, 16); /* 1 MiB in pieces of 64 KiB */
+}
+
 /* FORMAT.POLICY.PREALLOCATE.VERIFY.SWITCH.SEED.STEPS:MASK.FLAGS.ERRNO.NTH.NTH_TOO */
 static void one_that_failed(void **state)
 {
@@ -873,6 +943,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(whatever_two_calls_fail_the_log_keeps_its_word),
         cmocka_unit_test(whatever_the_kernel_says_the_log_keeps_its_word),
         cmocka_unit_test(whatever_memory_is_missing_the_log_keeps_its_word),
+        cmocka_unit_test(whatever_call_fails_a_log_that_takes_space_keeps_its_word),
         cmocka_unit_test(whatever_call_fails_a_log_of_format_1_keeps_its_word),
         cmocka_unit_test(what_a_failed_write_left_is_never_part_of_a_record),
         cmocka_unit_test(a_file_system_that_turns_read_only_fails_like_any_other),
@@ -881,6 +952,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_was_refused_does_not_come_back_with_a_power_cut),
         cmocka_unit_test(a_cut_that_was_never_synced_is_made_again),
         cmocka_unit_test(a_torn_tail_stays_as_open_has_seen_it),
+        cmocka_unit_test(zeros_that_cannot_be_written_fail_the_log),
     };
     int failed;
 
