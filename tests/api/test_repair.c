@@ -641,6 +641,77 @@ static void a_log_of_which_nothing_can_be_kept_is_empty_then_and_goes_on(void **
     expect_log(dir, 1, 3);
 }
 
+/* D7: what is called like evidence would be taken for it: no id that quarantine has is used again,
+ * in whichever order its files are listed. */
+static void ids_in_quarantine_are_not_used_again(void **state)
+{
+    static const char *const names[] = {"000003.wal", "000008.wal", "000001.wal"};
+    const char *dir = dir_of(state);
+    char folder[256];
+    nori_wal *wal;
+
+    (void)snprintf(folder, sizeof folder, "%s/quarantine", dir);
+    close_log(open_dir(dir));
+    make_dir(folder);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        store_file(folder, names[i], "evidence", 8);
+    wal = open_dir(dir);
+    assert_int_equal(append_numbered(wal, 1, VALUE_LEN).segment_id, 9);
+    close_log(wal);
+}
+
+#define LOOKED_AT_ONCE ((size_t)256 << 10) /* of what lies behind damage */
+#define MARK_LEN       48
+
+/* Three records, of which the last comes behind a mark; that lies `distance` behind the first. */
+static void make_marked_log(const char *dir, size_t distance)
+{
+    static uint8_t bytes[LOOKED_AT_ONCE];
+    struct nori_wal_config config = config_of(dir);
+    struct nori_record record = {.key = "k", .key_len = 1, .value = bytes};
+    nori_wal *wal;
+
+    config.fsync_policy = NORI_FSYNC_OS;
+    record.value_len = distance - 2000;
+    for (int i = 0; i < 2; i++) {
+        struct nori_position first;
+        struct nori_position last;
+        struct nori_position end;
+
+        remove_dir(dir);
+        wal = open_log(&config);
+        first = append_numbered(wal, 1, VALUE_LEN);
+        assert_int_equal(nori_wal_append(wal, &record, NULL), NORI_OK);
+        assert_int_equal(nori_wal_sync(wal), NORI_OK);
+        last = append_numbered(wal, 3, VALUE_LEN);
+        end = position_of(wal);
+        close_log(wal);
+        cut_file(dir, segment_name(0), end.offset); /* close may have set another */
+        record.value_len += first.offset + distance - (last.offset - MARK_LEN);
+    }
+}
+
+/* D6, D7: the one mark behind damage tells of it, and what can be kept, also where it is read in
+ * two halves. */
+static void a_mark_is_found_wherever_it_lies(void **state)
+{
+    const char *dir = dir_of(state);
+
+    make_marked_log(dir, LOOKED_AT_ONCE - MARK_LEN / 2);
+    flip_bit(dir, segment_name(0), 300, 3);
+    remove_file(dir, "control");
+    assert_int_equal(verify(dir), NORI_E_CORRUPT);
+    assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+    assert_int_equal(heard.summary.records, 1);
+    assert_int_equal(heard.summary.records_lost, 2);
+
+    make_marked_log(dir, LOOKED_AT_ONCE - MARK_LEN / 2);
+    flip_bit(dir, segment_name(0), 50, 1); /* of the header */
+    remove_file(dir, "control");
+    assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+    assert_int_equal(heard.summary.records, 3);
+}
+
 /* The dry run named the empty file, and the repair left that alone and moved those behind it. */
 static void a_dry_run_names_the_file_from_which_on_files_are_set_aside(void **state)
 {
@@ -807,6 +878,8 @@ int main(void)
         IN_FOLDER(salvage_goes_on_behind_several_missing_segments),
         IN_FOLDER(damage_before_a_damaged_header_is_kept_as_evidence),
         IN_FOLDER(a_log_of_which_nothing_can_be_kept_is_empty_then_and_goes_on),
+        IN_FOLDER(ids_in_quarantine_are_not_used_again),
+        IN_FOLDER(a_mark_is_found_wherever_it_lies),
         IN_FOLDER(a_dry_run_names_the_file_from_which_on_files_are_set_aside),
         IN_FOLDER(a_dry_run_changes_no_byte),
         IN_FOLDER(bad_options_are_refused_and_older_ones_taken),
