@@ -231,7 +231,8 @@ NORI_API int nori_wal_open(const struct nori_wal_config *config, nori_wal **ret_
 
 /*
  * Append one record. On return it survives the death of this process (D2), and power loss as the
- * policy says (D3). ret_position: where it lies. Any thread.
+ * policy says (D3). ret_position: where it lies. Any thread. The first append after an open waits
+ * for the two syncs that name its segment, under every policy.
  *
  * NORI_E_INVALID      an argument is not allowed
  * NORI_E_TOOBIG       over max_record_size

@@ -13,7 +13,8 @@
  * written.
  *
  * Waiting. For `spare` to be prepared; for the current segment to have its name, since there is one
- * `spare`; and while two ended segments are unsynced (D3). No append waits for a sync otherwise.
+ * `spare`; while two ended segments are unsynced (D3); and the first segment of a life for its own
+ * name (wait_for_name). No append waits for a sync otherwise.
  *
  * Failure. If the header cannot be written for want of space, all of it may stand in `spare`
  * nevertheless, and it states where the current segment ends. So nothing is appended there any
@@ -256,6 +257,20 @@ static void report_roll(struct nori_wal *wal, const struct nw_segment *previous,
                                                        .bytes = ended_bytes});
 }
 
+/* No id is told that a power cut could take back altogether: the next life would give it again. Of
+ * the names behind it so many may be lost as recovery skips. */
+static int wait_for_name(struct nori_wal *wal, struct nori_error *error)
+{
+    int rc;
+
+    nw_lock(wal, wal->mutex);
+    rc = nw_sync_name(wal);
+    nw_unlock(wal, wal->mutex);
+    if (rc < 0)
+        nw_error_copy(error, &wal->failure);
+    return rc;
+}
+
 static int roll(struct nori_wal *wal, uint64_t begun_ns, struct nori_error *error)
 {
     struct nw_segment *segment = NULL;
@@ -265,6 +280,7 @@ static int roll(struct nori_wal *wal, uint64_t begun_ns, struct nori_error *erro
     /* Readers may stand behind the end: where a failed write left something, or an earlier life
      * something that recovery cut off. */
     bool has_bytes_behind = wal->must_roll || (!wal->current && !NW_PLANT("first-segment-untold"));
+    bool is_first = !wal->current;
     int rc;
 
     nw_lock(wal, wal->mutex);
@@ -303,6 +319,8 @@ static int roll(struct nori_wal *wal, uint64_t begun_ns, struct nori_error *erro
     nw_stage_step_over_header(wal);
     wake_threads(wal);
     report_roll(wal, previous, ended_bytes, begun_ns);
+    if (is_first && !NW_PLANT("first-name-not-awaited"))
+        rc = wait_for_name(wal, error);
 out:
     nw_free(wal->env.allocator, segment);
     return rc;

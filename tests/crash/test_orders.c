@@ -866,9 +866,51 @@ static void an_append_while_the_log_closes_is_refused_and_not_there(void **state
     nori_sim_free(sim);
 }
 
+/* Ids are never used twice. D11: who goes on behind a position that was told would miss the
+ * record that has it now. */
+static void no_position_is_told_twice(void **state)
+{
+    (void)state;
+    for (int was_closed = 0; was_closed < 2; was_closed++) {
+        for (uint64_t seed = 0; seed <= CUTS; seed++) {
+            nori_sim *sim = nori_sim_new(NULL), *next;
+            struct nori_wal_config config = config_on(sim);
+            struct nori_position told[3] = {{0, 0}};
+            nori_wal *wal;
+
+            config.fsync_policy = NORI_FSYNC_OS;
+            for (size_t life = 0; life < 3; life++) {
+                config.vfs = nori_sim_vfs(sim);
+                wal = open_log(&config);
+                told[life] = append_numbered(wal, life + 1, 100);
+                if (life > 0)
+                    assert_true(compare_positions(told[life], told[life - 1]) > 0);
+                if (life == 0)
+                    assert_int_equal(nori_wal_sync(wal), NORI_OK);
+                if (life == 0 && was_closed)
+                    assert_int_equal(nori_wal_close(wal), NORI_OK);
+                if (life == 0)
+                    nori_sim_crash_kill(sim, &next);
+                else if (seed == 0)
+                    (void)nori_sim_power_cut(sim, 0, &next); /* only what was synced */
+                else
+                    nori_sim_power_cut_random(sim, seed, &next);
+                if (life > 0 || !was_closed)
+                    (void)nori_wal_close(wal); /* on the machine that is gone */
+                nori_sim_free(sim);
+                sim = next;
+                if (life == 0)
+                    nori_sim_sync_all(sim);
+            }
+            nori_sim_free(sim);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_position_is_told_twice),
         cmocka_unit_test(no_third_ended_segment_waits_for_its_sync),
         cmocka_unit_test(dead_segments_outlive_the_crash_before_the_new_header),
         cmocka_unit_test(dropped_segments_go_after_the_dead),

@@ -552,6 +552,22 @@ static void a_reader_that_cannot_open_control_goes_by_the_segments(void **state)
     nori_sim_free(sim);
 }
 
+/* A machine whose writer was killed when its newest segment had no name yet, but lay in `spare`. */
+static nori_sim *make_log_in_spare(uint64_t *ret_count)
+{
+    nori_sim *sim = nori_sim_new(NULL), *killed;
+    struct nori_wal_config config = config_on(sim);
+    nori_wal *wal = open_log(&config);
+
+    *ret_count = 0;
+    while (append_numbered(wal, ++*ret_count, NUMBERED_VALUE_MAX).segment_id == 0)
+        continue;
+    nori_sim_crash_kill(sim, &killed);
+    close_log(wal);
+    nori_sim_free(sim);
+    return killed;
+}
+
 /* D2: a writer that may not touch `control` would make it anew, and what only that has is lost. */
 static void a_writer_that_must_not_write_is_refused_and_loses_nothing(void **state)
 {
@@ -559,7 +575,8 @@ static void a_writer_that_must_not_write_is_refused_and_loses_nothing(void **sta
 
     (void)state;
     for (size_t i = 0; i < 2 * REFUSALS; i++) {
-        nori_sim *staged = make_staged_log(20);
+        uint64_t count = 20;
+        nori_sim *staged = i % 2 ? make_log_in_spare(&count) : make_staged_log(count);
         struct nori_wal_config config = config_over(staged, LACKS_NOTHING);
         struct nori_error error = NORI_ERROR_INIT;
 
@@ -572,7 +589,7 @@ static void a_writer_that_must_not_write_is_refused_and_loses_nothing(void **sta
             assert_int_equal(try_open(&config, NULL, &error), NORI_VFS_CODE(seam.refusal));
             assert_int_equal(error.os_errno, NORI_VFS_ERRNO(seam.refusal));
         }
-        expect_records(staged, 20);
+        expect_records(staged, count);
         nori_sim_free(staged);
     }
 }
