@@ -396,6 +396,12 @@ static void compare_file(const struct sample *sample, nori_sim *damaged, size_t 
     size_t len = sample_load(damaged, file->path, bytes, (size_t)file->end);
 
     damage->is_gone[i] = nori_sim_file_bytes(damaged, file->path, &unused) < 0;
+    for (size_t m = 0; m < file->mark_count; m++) {
+        uint64_t at = file->marks[m].offset;
+
+        damage->is_mark_gone[i][m] =
+            at + MARK_LEN > len || memcmp(bytes + at, file->bytes + at, MARK_LEN) != 0;
+    }
     if (len == file->end && memcmp(bytes, file->bytes, len) == 0)
         return;
     for (size_t at = 0; at < len; at++)
@@ -430,12 +436,9 @@ static uint64_t inband_watermark(const struct sample *sample, const struct sampl
         if (file->format != 2 || is_touched(damage, i, 0, HEADER_LEN))
             continue;
         watermark = max_of(watermark, file->durable_lsn);
-        for (size_t m = 0; m < file->mark_count; m++) {
-            uint64_t at = file->marks[m].offset;
-
-            if (!is_touched(damage, i, at, at + MARK_LEN))
+        for (size_t m = 0; m < file->mark_count; m++)
+            if (!damage->is_mark_gone[i][m])
                 watermark = max_of(watermark, file->marks[m].durable_lsn);
-        }
     }
     return watermark;
 }
@@ -453,7 +456,7 @@ static void allow_loss(const struct sample *sample, struct sample_damage *damage
     for (size_t m = 0; m < file->mark_count; m++) {
         uint64_t at = file->marks[m].offset;
 
-        if (is_touched(damage, range->file, at, at + MARK_LEN))
+        if (damage->is_mark_gone[range->file][m])
             continue;
         left++;
         if (at + MARK_LEN <= range->from)

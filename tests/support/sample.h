@@ -104,7 +104,8 @@ struct sample_range {
     uint64_t from, to; /* bytes that are not as they were */
 };
 struct sample_damage {
-    struct sample_range ranges[SAMPLE_RANGES_MAX]; /* in the order of the log */
+    struct sample_range ranges[SAMPLE_RANGES_MAX];         /* in the order of the log */
+    bool is_mark_gone[SAMPLE_FILES_MAX][SAMPLE_MARKS_MAX]; /* ranges may reach over one */
     size_t range_count;
     bool is_gone[SAMPLE_FILES_MAX];       /* the file is not there */
     uint64_t watermark;                   /* the highest that is left */
