@@ -207,6 +207,26 @@ static int ask_heir(struct nw_repair *repair, uint64_t segment_id, uint64_t log_
     return rc < 0 ? rc : is_found;
 }
 
+/* Is this the salt of another segment, by its own header or by that of the one behind it? Then its
+ * marks are here because a piece of it is. 1 or 0. */
+static int is_of_another(struct nw_repair *repair, uint64_t segment_id, uint64_t salt)
+{
+    int rc = nw_chain_list(&repair->chain, repair->env, repair->error);
+    int is_found = 0;
+
+    for (size_t i = 0; rc >= 0 && i < repair->chain.count; i++) {
+        struct nw_header header;
+
+        if (repair->chain.links[i].id == segment_id)
+            continue;
+        rc = read_header(repair, &repair->chain.links[i], &header);
+        if (rc == 0)
+            is_found |=
+                header.salt == salt || (header.prev_salt == salt && header.prev_id != segment_id);
+    }
+    return rc < 0 ? rc : is_found;
+}
+
 static int find_remains(struct nw_repair *repair, uint64_t segment_id, struct nori_file *file,
                         uint64_t log_id, struct remains *ret_remains)
 {
@@ -214,8 +234,15 @@ static int find_remains(struct nw_repair *repair, uint64_t segment_id, struct no
     int rc = ask_heir(repair, segment_id, log_id, &heirs);
 
     /* First: what damaged the header may be a piece of another segment, with marks in it. */
-    if (rc <= 0)
-        return rc < 0 ? rc : read_remains(repair, file, 0, log_id, ret_remains);
+    if (rc == 0) {
+        rc = read_remains(repair, file, 0, log_id, ret_remains);
+        if (rc != 1)
+            return rc;
+        rc = is_of_another(repair, segment_id, ret_remains->salt);
+        return rc < 0 ? rc : !rc;
+    }
+    if (rc < 0)
+        return rc;
     rc = read_remains(repair, file, heirs.salt, heirs.log_id, ret_remains);
     if (rc != 0)
         return rc;

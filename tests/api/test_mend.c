@@ -392,6 +392,35 @@ static void a_spare_with_a_number_that_no_log_reaches_gets_no_name(void **state)
     }
 }
 
+/* D1: a file that lost its header, and got a piece of another segment, mark and all, is not that
+ * segment once more. */
+static void a_piece_of_another_segment_does_not_make_a_header(void **state)
+{
+    const char *dir = dir_of(state);
+    struct bytes files[3] = {{0}, {0}, {0}};
+
+    put_segment(&files[0], 0, SALT, 1, 0);
+    put_plain(&files[0], "k", "a", SALT);
+    put_plain(&files[0], "k", "b", SALT);
+    put_mark(&files[0], SALT, LOG_ID, 3, files[0].len);
+    put_segment(&files[1], 1, 88, 3, files[0].len);
+    put_segment(&files[2], 2, 99, 3, files[0].len);
+    for (int i = 0; i < 20; i++)
+        put_plain(&files[2], "k", "c", 99);
+    memset(files[2].data, 0, 128);
+    memcpy(files[2].data + 128, files[0].data + 128, files[0].len - 128);
+    files[0].data[50] ^= 1; /* its heir tells */
+    make_dir(dir);
+    for (uint64_t id = 0; id < 3; id++)
+        store(dir, id, &files[id]);
+    assert_int_equal(repair(dir, NORI_LOG_SALVAGE), NORI_OK);
+    expect_values(dir, " a b");
+    assert_true(has_file(dir, "quarantine/000002.wal"));
+    expect_sound(dir);
+    for (uint64_t id = 0; id < 3; id++)
+        free_bytes(&files[id]);
+}
+
 /* D7: who names a segment as the one before knows its salt and its end, also in `spare`. */
 static void a_spare_tells_the_damaged_header_of_the_segment_before(void **state)
 {
@@ -594,6 +623,7 @@ int main(void)
         IN_FOLDER(an_empty_file_before_a_segment_is_set_aside_and_that_is_kept),
         IN_FOLDER(a_salvage_done_again_keeps_the_segment_behind_a_torn_file),
         IN_FOLDER(a_record_of_a_newer_version_keeps_repair_from_all_changes),
+        IN_FOLDER(a_piece_of_another_segment_does_not_make_a_header),
         IN_FOLDER(a_spare_tells_the_damaged_header_of_the_segment_before),
         IN_FOLDER(a_spare_with_a_number_that_no_log_reaches_gets_no_name),
         IN_FOLDER(a_newer_record_that_only_the_mended_log_has_keeps_it_from_all_changes),
