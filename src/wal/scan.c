@@ -410,6 +410,8 @@ int nw_scan_measure_format1(const struct nw_env *env, struct nw_chain *chain,
         uint64_t sequence_shift = chain->links[next].first_sequence - sequence;
 
         for (size_t i = chain->first_live; i < next; i++) {
+            if (!chain->links[i].is_live)
+                continue;
             chain->links[i].start += lsn_shift;
             chain->links[i].first_sequence += sequence_shift;
             if (i < unknown || chain->links[next].first_sequence < sequence)
