@@ -210,7 +210,8 @@ struct nori_recovery_info {
 /*
  * Open a log for appending, recovering it first. config may be NULL: all defaults. ret_wal is
  * needed. On return everything recovered is durable (D5). Nothing is created in the folder but
- * `control`, and `quarantine` if something is set aside, until the first append.
+ * `control` until the first append; or, if something is set aside, `quarantine`, and a segment that
+ * says where the log ends.
  *
  * NORI_E_INVALID      a field out of range, a folder that is a file, or a segment or `spare` that
  *                     is none (a link, folder, pipe or device)

@@ -389,6 +389,11 @@ void nw_control_set_durable(struct nw_control *control, uint64_t lsn, uint64_t s
     atomic_store(&words->durable_check, nw_control_check(lsn, salt));
 }
 
+int nw_control_sync(const struct nw_control *control)
+{
+    return control->file ? control->file->ops->sync(control->file) : NORI_OK;
+}
+
 void nw_control_set_place(struct nw_control *control, uint64_t id, uint64_t start)
 {
     struct nw_control_words *words = control->words;

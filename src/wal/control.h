@@ -165,6 +165,9 @@ struct nw_control_durable {
 };
 struct nw_control_durable nw_control_durable(const struct nw_control *control);
 void nw_control_set_durable(struct nw_control *control, uint64_t lsn, uint64_t salt);
+
+/* Its words reach the disk, if they are in a file. A code of the seam. */
+int nw_control_sync(const struct nw_control *control);
 uint64_t nw_control_check(uint64_t lsn, uint64_t salt);
 
 /* Format 1: tell readers the LSN of a live segment's first byte, so that they count as the writer

@@ -58,7 +58,8 @@ static void set_words(struct nw_recovered *recovered)
         nw_control_set_place(recovered->control, last->id, last->start);
     atomic_store(&words->oldest,
                  last ? recovered->chain.links[recovered->chain.first_live].start : 0);
-    /* What was cut off stays damage until a header says durably where the log ends now (D6). */
+    /* What was cut off stays damage until the disk says where the log ends now (D6), which is
+     * nw_roll_durably's. */
     if (!recovered->was_cut || NW_PLANT("forget-damage-at-once"))
         nw_control_set_durable(recovered->control, recovered->end_lsn,
                                last && last->format == 2 ? last->header.salt : 0);
@@ -182,7 +183,9 @@ static int judge_and_mend(struct nw_judge *judge, struct nw_damage *accepted)
     if (rc >= 0 && was_damaged)
         (void)snprintf(judge->info->message, sizeof judge->info->message,
                        "damage was %s; %llu bytes of evidence are in quarantine",
-                       judge->recovered->was_cut ? "cut off, and the log ends there" : "mended",
+                       judge->is_shortened || judge->recovered->was_cut
+                           ? "cut off, and the log ends there"
+                           : "mended",
                        (unsigned long long)quarantined);
     return rc;
 }

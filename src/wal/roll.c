@@ -257,8 +257,8 @@ static void report_roll(struct nori_wal *wal, const struct nw_segment *previous,
                                                        .bytes = ended_bytes});
 }
 
-/* No id is told that a power cut could take back altogether: the next life would give it again. Of
- * the names behind it so many may be lost as recovery skips. */
+/* No record gets a position in a segment of which a power cut could take back all: the next life
+ * would give the id again. Of the names behind it as many may be lost as recovery skips. */
 static int wait_for_name(struct nori_wal *wal, struct nori_error *error)
 {
     int rc;
@@ -266,8 +266,10 @@ static int wait_for_name(struct nori_wal *wal, struct nori_error *error)
     nw_lock(wal, wal->mutex);
     rc = nw_sync_name(wal);
     nw_unlock(wal, wal->mutex);
-    if (rc < 0)
+    if (rc < 0) {
         nw_error_copy(error, &wal->failure);
+        rc = wal->failure.code; /* whoever met it */
+    }
     return rc;
 }
 
@@ -336,6 +338,19 @@ int nw_roll(struct nori_wal *wal, struct nori_error *error)
     return rc;
 }
 
+/* In format 1 the length of a file and the name of the next say durably where the log ends, and no
+ * sync follows that would tell `control`. What that said before must not come back (D6). */
+static int lower_durable(struct nori_wal *wal, struct nori_error *error)
+{
+    int rc;
+
+    nw_lock(wal, wal->mutex);
+    nw_control_set_durable(wal->control, atomic_load(&wal->durable_lsn), 0);
+    nw_unlock(wal, wal->mutex);
+    rc = nw_control_sync(wal->control);
+    return rc < 0 ? nw_io_error(error, rc, NW_NOWHERE, "sync %s", NW_NAME_CONTROL) : NORI_OK;
+}
+
 int nw_roll_durably(struct nori_wal *wal, struct nori_error *error)
 {
     int rc = NORI_OK;
@@ -344,5 +359,7 @@ int nw_roll_durably(struct nori_wal *wal, struct nori_error *error)
     if (!wal->current)
         rc = nw_roll(wal, error);
     nw_append_unlock(wal);
+    if (rc >= 0 && wal->config.format == 1)
+        return lower_durable(wal, error);
     return rc < 0 ? rc : nw_sync_to(wal, atomic_load(&wal->published_lsn), error);
 }

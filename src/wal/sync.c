@@ -251,8 +251,9 @@ int nw_sync_to(struct nori_wal *wal, uint64_t lsn, struct nori_error *error)
             continue;
         }
         rc = lead(wal);
-        if (rc < 0) { /* this caller met the cause itself */
+        if (rc < 0) {
             nw_error_copy(error, &wal->failure);
+            rc = wal->failure.code; /* whoever met it */
             break;
         }
     }

@@ -593,6 +593,51 @@ static void a_lost_header_behind_format_1_is_told_until_it_is_mended(void **stat
     free(control);
 }
 
+/* D6, D11: mended in format 1 no header says where the log ends; `control` must not go on telling
+ * of what was cut off, neither to the next open nor to readers of what is durable. */
+static void what_was_cut_off_in_format_1_is_forgotten(void **state)
+{
+    nori_sim *sim = nori_sim_new(NULL), *after;
+    struct nori_wal_config config = config_on(sim);
+    nori_reader *reader;
+    nori_wal *wal;
+    uint8_t zeros[512] = {0};
+    uint64_t bytes;
+
+    (void)state;
+    config.format = 1;
+    config.fsync_policy = NORI_FSYNC_OS;
+    wal = open_log(&config);
+    append_range(wal, 1, 3, 100);
+    close_log(wal);
+    config.format = 2;
+    wal = open_log(&config);
+    append_range(wal, 4, 5, 100);
+    close_log(wal);
+    assert_int_equal(nori_sim_file_bytes(sim, "wal/000001.wal", &bytes), 0);
+    assert_int_equal(nori_sim_file_poke(sim, "wal/000001.wal", 0, zeros, sizeof zeros), 0);
+    nori_sim_sync_all(sim);
+    config.format = 1;
+    config.recovery_mode = NORI_RECOVER_PREFIX;
+    wal = open_log(&config);
+    append_range(wal, 4, 1, 100);
+    reader = reader_with(wal, NORI_VISIBLE_DURABLE, 0);
+    for (uint64_t number = 1; number <= 3; number++) {
+        struct nori_record record;
+
+        assert_int_equal(nori_reader_next(reader, &record, NULL), NORI_OK);
+    }
+    expect_end(reader);
+    nori_reader_close(reader);
+    (void)nori_sim_power_cut(sim, 0, &after); /* only what was synced */
+    close_log(wal);
+    nori_sim_free(sim);
+    config.vfs = nori_sim_vfs(after);
+    config.recovery_mode = NORI_RECOVER_TAIL;
+    assert_int_equal(try_open(&config, NULL, NULL), NORI_OK);
+    nori_sim_free(after);
+}
+
 /* D12: also where the header that tells is the one that is damaged. */
 static void a_damaged_log_of_format_2_is_not_mended_for_format_1(void **state)
 {
@@ -656,6 +701,7 @@ int main(void)
         IN_FOLDER(a_log_of_format_1_goes_on_in_format_2_and_never_back),
         IN_FOLDER(a_dead_file_of_format_1_changes_no_sequence_number),
         IN_FOLDER(a_lost_header_behind_format_1_is_told_until_it_is_mended),
+        cmocka_unit_test(what_was_cut_off_in_format_1_is_forgotten),
         IN_FOLDER(a_damaged_log_of_format_2_is_not_mended_for_format_1),
         IN_FOLDER(damage_is_mended_in_format_1),
     };
