@@ -476,7 +476,7 @@ static int adopt_spare(struct nw_chain *chain, const struct nw_link *spare)
     if (link.format != 2 || NW_PLANT("ignore-spare"))
         return NORI_OK;
     while (previous && !continues(chain, previous, &link.header))
-        previous = NW_PLANT("spare-behind-newest-only") ? NULL : live_before(chain, previous);
+        previous = live_before(chain, previous);
     if (is_first ? !continues(chain, NULL, &link.header) : !previous)
         return NORI_OK;
     link.id = link.header.segment_id;

@@ -53,6 +53,7 @@ static const struct {
     {"control", "without_a_quarantine_it_stays_where_it_is", FILE_IS_USED},
     {"explain", "the_overview_tells_what_was_measured_and_whether_it_is_believed", FILE_IS_USED},
     {"format1", "no_mix_of_words_in_control_is_damage", FILE_IS_USED},
+    {"format1", "a_lost_header_behind_format_1_is_told_until_it_is_mended", FILE_IS_USED},
     {"formats", "opening_a_log_of_format_1_changes_nothing_before_the_first_append", FILE_IS_USED},
     {"live", "any_page_gives_numbers_that_make_sense", FILE_IS_USED},
     {"live", "a_page_that_is_not_ours_is_not_shown", FILE_IS_USED},
