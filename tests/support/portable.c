@@ -71,6 +71,7 @@ static const struct {
     {"repair", "garbage_behind_an_end_does_not_keep_salvage_from_the_next_header", FILE_IS_USED},
     {"repair", "damage_before_a_damaged_header_is_kept_as_evidence", FILE_IS_USED},
     {"repair", "explain_says_what_lies_at_each_kind_of_place", FILE_IS_USED},
+    {"repair", "a_mark_is_found_wherever_it_lies", FILE_IS_USED},
     {"retention", "nothing_to_drop_is_no_error", FILE_IS_USED},
     {"shuffled", "a_segment_of_another_log_is_refused", FILE_IS_USED},
     {"append", "every_open_that_appends_begins_a_segment", CLEAN},
